@@ -1,0 +1,238 @@
+"""Recipe: one complete, frozen, typed description of a run, as strict JSON, with the origin of every value.
+
+An option that is None (or "auto") is decided once, when the run starts, and recorded with where it came from:
+default, recipe, user or measured. Options that the chosen optimiser, schedule or model does not read must stay
+None; giving one is an error (`training/resolve.py`), never silence.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tenfold.errors import RecipeError, near
+
+Origin = Literal["default", "recipe", "user", "measured"]
+
+
+class Options(BaseModel):
+    """A frozen group of options; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PreprocessOptions(Options):
+    """What happens to every image, in training, validation, prediction and export alike."""
+
+    center_crop: int | None = Field(None, ge=1)
+    """Cut the middle C×C pixels out of every image; the net is built for that size."""
+    normalize: Literal["train", "none"] = "train"
+    """'train': by the training images' channel mean and deviation; 'none': only to 0..1."""
+
+
+class AugmentOptions(Options):
+    """What happens to training images only; 0 switches one off. Applied in this order."""
+
+    center_crop: int = Field(0, ge=0)
+    """Cut the middle C×C pixels out of training images only (the net must accept that size)."""
+    pad: int = Field(0, ge=0)
+    """Add P black pixels on every side."""
+    crop: int = Field(0, ge=0)
+    """Random crop: pad by P pixels, then cut the original size at a random place."""
+    crop_padding: Literal["zero", "reflect"] = "zero"
+    """What the random crop pads with."""
+    horizontal_flip: float = Field(0.0, ge=0.0, le=1.0)
+    """Mirror left and right with this probability."""
+    vertical_flip: float = Field(0.0, ge=0.0, le=1.0)
+    """Mirror top and bottom with this probability."""
+
+
+class ModelOptions(Options):
+    """The net; `tenfold list models` shows the names and which options each reads."""
+
+    name: str = "simplenn"
+    """Which net."""
+    norm: str | None = None
+    """Normalisation after each convolution: none or batch."""
+    activation: str | None = None
+    """relu, leaky_relu, swish (silu), gelu or mish."""
+    width: float | None = Field(None, gt=0, le=64)
+    """Multiplies the number of channels and hidden units."""
+    dropout: float | None = Field(None, ge=0.0, lt=1.0)
+    """Probability that a hidden unit is left out of a training step."""
+
+
+class OptimizerOptions(Options):
+    """How weights move."""
+
+    name: str = "sgd"
+    """sgd, adam or radam."""
+    lr: float = Field(0.01, gt=0)
+    """Learning rate."""
+    weight_decay: float = Field(1e-4, ge=0)
+    """L2 strength."""
+    momentum: float | None = Field(None, ge=0.0, lt=1.0)
+    """Momentum (sgd)."""
+    nesterov: bool | None = None
+    """Nesterov's momentum (sgd)."""
+    beta1: float | None = Field(None, ge=0.0, lt=1.0)
+    """Decay of the gradient's mean (adam, radam)."""
+    beta2: float | None = Field(None, ge=0.0, lt=1.0)
+    """Decay of the squared gradient's mean (adam, radam)."""
+
+
+class ScheduleOptions(Options):
+    """How the learning rate changes over the run."""
+
+    name: str = "constant"
+    """constant or step."""
+    every: int | None = Field(None, ge=1)
+    """Epochs between two drops (step)."""
+    factor: float | None = Field(None, gt=0, le=1)
+    """The learning rate is multiplied by this at each drop (step)."""
+
+
+class BackendOptions(Options):
+    """How the arithmetic is done. auto: bf16 where the processor computes in it, channels-last, all cores."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """fp32, or bf16 autocast."""
+    layout: Literal["auto", "channels_last", "contiguous"] = "auto"
+    """How images lie in memory."""
+    threads: int | None = Field(None, ge=1, le=1024)
+    """CPU threads; unset: one for each core this process may use."""
+
+
+class Recipe(Options):
+    """One complete description of a training run."""
+
+    name: str = "custom"
+    """What the recipe is called; run folders begin with it."""
+    data: str = "shapes"
+    """cifar10, shapes, or the path of an image folder, zip, label CSV or CIFAR-10 download."""
+    image_size: int | None = Field(None, ge=1, le=4096)
+    """Side in pixels that images are resized to; unset: the data's own (a folder: median side, at most 64)."""
+    split_seed: int = Field(0, ge=0)
+    """Which images are validation; independent of --seed, so that all seeds see the same split."""
+    validation: float = Field(0.1, gt=0.0, lt=1.0)
+    """Share of the training images kept for validation, where the data brings no validation split."""
+    test: float = Field(0.1, gt=0.0, lt=1.0)
+    """Share of the images held out as test set, where the data brings no test split."""
+    train_on: Literal["train", "train+val"] = "train"
+    """train+val: a final recipe, trained on both; its last weights are its result."""
+    weights: str | None = None
+    """A run whose weights are the start (fine-tuning)."""
+    preprocess: PreprocessOptions = PreprocessOptions()
+    augment: AugmentOptions = AugmentOptions()
+    model: ModelOptions = ModelOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    schedule: ScheduleOptions = ScheduleOptions()
+    epochs: int = Field(30, ge=1)
+    """Passes over the training images."""
+    batch: int = Field(128, ge=1)
+    """Images in one step."""
+    seed: int = Field(0, ge=0)
+    """Initial weights, order of the images and augmentation follow from it."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    backend: BackendOptions = BackendOptions()
+    checkpoint_every: int | None = Field(None, ge=1)
+    """Save the state every N steps as well as after every epoch."""
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each option of a nested dictionary as ('optimizer.lr', value)."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `leaves`."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *groups, last = path.split(".")
+        node = tree
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[last] = value
+    return tree
+
+
+OPTION_NAMES = tuple(name for name, _ in leaves(Recipe().model_dump()))
+
+
+def parse(values: Mapping[str, Any], where: str = "the recipe") -> Recipe:
+    """A Recipe from a nested dictionary; RecipeError names each wrong option and what is allowed."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"{where[0].upper()}{where[1:]} cannot be used.", explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """A pydantic error as one line an option, with near names for unknown ones."""
+    lines = []
+    for problem in error.errors():
+        option = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"There is no option '{option}'. {near(option, OPTION_NAMES)}")
+        else:
+            lines.append(f"{option}: {problem['msg'].lower()}; it is {problem['input']!r}.")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe and where each of its values came from."""
+
+    recipe: Recipe
+    origin: dict[str, Origin] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Plan":
+        """A plan in which every explicitly written value counts as the recipe's own."""
+        written = dict(leaves(recipe.model_dump(exclude_unset=True)))
+        return cls(recipe, {name: "recipe" if name in written else "default" for name in OPTION_NAMES})
+
+    def override(self, values: Mapping[str, Any], origin: Origin = "user") -> "Plan":
+        """This plan with some options (dotted names) set anew."""
+        for name in values:
+            if name not in OPTION_NAMES:
+                raise RecipeError(f"There is no option '{name}'.", near(name, OPTION_NAMES))
+        flat = {**dict(leaves(self.recipe.model_dump())), **values}
+        recipe = parse(nested(flat), "this combination of options")
+        return Plan(recipe, {**self.origin, **dict.fromkeys(values, origin)})
+
+    def to_json(self) -> str:
+        """Strict JSON: {"recipe": …, "origin": …}."""
+        return json.dumps({"recipe": self.recipe.model_dump(), "origin": self.origin}, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "Plan":
+        """The inverse of `to_json`."""
+        values = json.loads(text)
+        return cls(parse(values["recipe"], where), values["origin"])
+
+
+def load(path: Path) -> Plan:
+    """A recipe file: JSON or TOML, its options alone or a run's recipe.json."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise RecipeError(f"The recipe file {path} cannot be read: {error.strerror}.") from None
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise RecipeError(f"The recipe file {path} is not valid {kind}: {error}.") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"The recipe file {path} must hold one object of options.", '{"epochs": 5, "optimizer": {"lr": 0.1}}')
+    if isinstance(values.get("recipe"), dict):
+        values = values["recipe"]
+    return Plan.of(parse(values, f"the recipe file {path}"))
