@@ -1,6 +1,6 @@
 """Dataset: what every source returns, and what everything after it is made from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 Rows = NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
+"""Called as progress("decoding", done, total) during long work."""
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """A Progress that shows nothing."""
 
 
 @dataclass(frozen=True)
