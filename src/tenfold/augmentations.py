@@ -1,0 +1,94 @@
+"""Augmentations: a batch in, a batch out, the generator as an argument.
+
+Every function takes uint8 images [N, C, H, W] and returns a new uint8 batch, channels-last; random numbers are
+drawn on the CPU, so that a GPU sees the same pictures. To add one: a function here, its entry in AUGMENTATIONS,
+and an option of the same name in recipe.AugmentOptions whose 0 means off (`NAME_…` options become keywords).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.errors import RecipeError
+from tenfold.recipe import AugmentOptions
+
+
+def center_crop(images: Tensor, generator: torch.Generator, size: int) -> Tensor:
+    """The middle size×size pixels. Unlike preprocess.center_crop, only the training images shrink."""
+    side = images.shape[-1]
+    if size > side:
+        raise RecipeError(f"augment.center_crop = {size} is larger than the images ({side} pixels).", f"Choose at most {side}.")
+    start = (side - size) // 2
+    return images[..., start : start + size, start : start + size]
+
+
+def pad(images: Tensor, generator: torch.Generator, pixels: int) -> Tensor:
+    """Black borders of `pixels` on every side."""
+    return nn.functional.pad(images, (pixels,) * 4)
+
+
+def crop(images: Tensor, generator: torch.Generator, pixels: int, padding: str = "zero") -> Tensor:
+    """Pad by `pixels` on every side ("zero" or "reflect"), then cut each image's size at a random place."""
+    n, c, h, w = images.shape
+    padded = padded_rows(images, pixels, padding)
+    by, bx = torch.randint(2 * pixels + 1, (2, n), generator=generator).to(images.device)
+    s = padded.stride()
+    # Every window as a view; indexing then copies whole rows of w·c bytes, several times faster than a gather of pixels.
+    windows = padded.as_strided((n, 2 * pixels + 1, 2 * pixels + 1, h, w * c), (s[0], s[1], s[2], s[1], 1))
+    cut = windows[torch.arange(n, device=images.device), by, bx]
+    return cut.view(n, h, w, c).permute(0, 3, 1, 2)
+
+
+def padded_rows(images: Tensor, pixels: int, padding: str) -> Tensor:
+    """[N, C, H, W] as contiguous rows [N, H + 2·pixels, W + 2·pixels, C]."""
+    rows = images.permute(0, 2, 3, 1)
+    n, h, w, c = rows.shape
+    if padding == "zero":
+        padded = rows.new_zeros(n, h + 2 * pixels, w + 2 * pixels, c)
+        padded[:, pixels : pixels + h, pixels : pixels + w] = rows
+        return padded
+    if pixels >= min(h, w):
+        raise RecipeError(f"augment.crop = {pixels} cannot reflect images of {min(h, w)} pixels.", "Choose a smaller crop.")
+    return rows[:, reflected(h, pixels, rows.device)][:, :, reflected(w, pixels, rows.device)].contiguous()
+
+
+def reflected(length: int, pixels: int, device: torch.device) -> Tensor:
+    """Indices −pixels … length+pixels−1, mirrored at both ends without repeating the edge."""
+    index = torch.arange(-pixels, length + pixels, device=device).abs()
+    return (length - 1) - ((length - 1) - index).abs()
+
+
+def horizontal_flip(images: Tensor, generator: torch.Generator, probability: float) -> Tensor:
+    """Mirror left and right, each image with this probability."""
+    return flip(images, generator, probability, -1)
+
+
+def vertical_flip(images: Tensor, generator: torch.Generator, probability: float) -> Tensor:
+    """Mirror top and bottom, each image with this probability."""
+    return flip(images, generator, probability, -2)
+
+
+def flip(images: Tensor, generator: torch.Generator, probability: float, axis: int) -> Tensor:
+    """Mirror along one axis, each image with this probability."""
+    chosen = torch.rand(len(images), generator=generator).to(images.device) < probability
+    return torch.where(chosen[:, None, None, None], images.flip(axis), images)
+
+
+AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {
+    "center_crop": center_crop,
+    "pad": pad,
+    "crop": crop,
+    "horizontal_flip": horizontal_flip,
+    "vertical_flip": vertical_flip,
+}
+
+
+def augment(images: Tensor, options: AugmentOptions, generator: torch.Generator) -> Tensor:
+    """Every augmentation that is switched on, in the registry's order."""
+    values = options.model_dump()
+    for name, function in AUGMENTATIONS.items():
+        if values[name]:
+            details = {key.removeprefix(f"{name}_"): value for key, value in values.items() if key.startswith(f"{name}_")}
+            images = function(images, generator, values[name], **details)
+    return images

@@ -1,0 +1,55 @@
+"""SimpleNN: the LeNet-like net of the lab, 82,006 parameters for 10 classes at 32×32 pixels."""
+
+from torch import Tensor, nn
+
+from tenfold.errors import RecipeError
+from tenfold.models import blocks
+
+SMALLEST_IMAGE = 12
+"""Below this, the second pooling would leave nothing."""
+
+
+class SimpleNN(nn.Module):
+    """conv 5×5 → pool → conv 3×3 → pool → three linear layers; logits out, no activation on them."""
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        classes: int,
+        *,
+        norm: str = "none",
+        activation: str = "relu",
+        width: float = 1.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        c1, c2, f1, f2 = (max(1, round(width * n)) for n in (8, 16, 120, 84))
+        self.conv1 = nn.Conv2d(channels, c1, 5, bias=False)
+        self.norm1 = blocks.norm(norm, c1)
+        self.conv2 = nn.Conv2d(c1, c2, 3, bias=False)
+        self.norm2 = blocks.norm(norm, c2)
+        self.pool = nn.MaxPool2d(2)
+        self.activation = blocks.activation(activation)
+        self.dropout = blocks.Dropout(dropout)
+        self.fc1 = nn.Linear(c2 * feature_side(size) ** 2, f1)
+        self.fc2 = nn.Linear(f1, f2)
+        self.fc3 = nn.Linear(f2, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [N, C, H, W] to logits [N, classes]."""
+        x = self.pool(self.activation(self.norm1(self.conv1(x))))
+        x = self.pool(self.activation(self.norm2(self.conv2(x))))
+        x = self.dropout(self.activation(self.fc1(x.flatten(1))))
+        x = self.dropout(self.activation(self.fc2(x)))
+        return self.fc3(x)  # type: ignore[no-any-return]
+
+
+def feature_side(size: int) -> int:
+    """Side of the map that fc1 reads, for images of `size` pixels: 6 at 32."""
+    if size < SMALLEST_IMAGE:
+        raise RecipeError(
+            f"simplenn needs images of at least {SMALLEST_IMAGE} pixels; these have {size}.",
+            f"Give --image-size {SMALLEST_IMAGE} or more.",
+        )
+    return ((size - 4) // 2 - 2) // 2

@@ -1,0 +1,69 @@
+"""The input path: which images come at which step, augmented, straight from uint8 in memory.
+
+The order of an epoch and the augmentation of a step are functions of (seed, epoch, step), so that a resumed run
+sees what an uninterrupted one sees. No Python runs per image.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenfold.augmentations import augment
+from tenfold.datasets.dataset import Dataset, Rows
+from tenfold.datasets.preprocessing import Preprocessing
+from tenfold.randomness import generator
+from tenfold.recipe import Recipe
+
+EVALUATION_BATCH = 500
+
+
+class Images:
+    """Some rows of a dataset, on the device as uint8; memory-mapped data stays on the disk and is read batch by batch."""
+
+    def __init__(self, dataset: Dataset, rows: Rows, device: torch.device) -> None:
+        self.dataset, self.rows, self.device = dataset, rows, device
+        self.labels = torch.from_numpy(dataset.labels[rows]).to(device)
+        stored = torch.from_numpy(dataset.images).permute(0, 2, 3, 1)  # [N, H, W, C], as it lies in memory
+        self.mapped = isinstance(dataset.images.base, np.memmap) or isinstance(dataset.images, np.memmap)
+        if self.mapped or device.type == "cpu":
+            self.pixels, self.index = stored, torch.from_numpy(rows)
+        else:
+            self.pixels, self.index = stored[torch.from_numpy(rows)].to(device), torch.arange(len(rows), device=device)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Images uint8 [n, C, H, W], channels-last, and labels int64 [n] at these positions."""
+        positions = positions.to(self.index.device)
+        images = self.pixels[self.index[positions]].permute(0, 3, 1, 2).to(self.device)
+        return images, self.labels[positions.to(self.device)]
+
+    def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images in order."""
+        for positions in torch.arange(len(self)).split(size):
+            yield self.take(positions)
+
+
+class Loader:
+    """Training batches: shuffled anew each epoch, cut to the net's size, augmented."""
+
+    def __init__(self, images: Images, recipe: Recipe, preprocessing: Preprocessing) -> None:
+        self.images, self.preprocessing = images, preprocessing
+        self.seed, self.size, self.options = recipe.seed, recipe.batch, recipe.augment
+        self.steps = -(-len(images) // recipe.batch)
+        self.order_of: tuple[int, Tensor] | None = None
+
+    def positions(self, epoch: int, step: int) -> Tensor:
+        """Which of the training images the step sees."""
+        if self.order_of is None or self.order_of[0] != epoch:
+            self.order_of = epoch, torch.randperm(len(self.images), generator=generator(self.seed, "order", epoch))
+        return self.order_of[1][step * self.size : (step + 1) * self.size]
+
+    def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        """Augmented images uint8 [n, C, size, size] and labels int64 [n]."""
+        images, labels = self.images.take(self.positions(epoch, step))
+        images = self.preprocessing.crop(images)
+        return augment(images, self.options, generator(self.seed, "augment", epoch, step)), labels

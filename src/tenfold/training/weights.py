@@ -1,0 +1,89 @@
+"""Weights files: safetensors whose metadata say which net it is, which classes, and how images are prepared.
+
+So a weights file alone is enough to predict, and nothing in it can run code.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from tenfold.datasets.preprocessing import Preprocessing
+from tenfold.errors import RunError
+from tenfold.models import build
+from tenfold.recipe import ModelOptions
+from tenfold.runs import Run, write_atomic
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A trained net with all that is needed to use it."""
+
+    tensors: dict[str, Tensor]
+    model: ModelOptions
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    epoch: int
+
+    def build(self) -> nn.Module:
+        """The net in eval mode, on the CPU."""
+        net = build(self.model, self.preprocessing.channels, self.preprocessing.size, len(self.classes), seed=0)
+        net.load_state_dict(self.tensors)
+        return net.eval()
+
+    def save(self, path: Path) -> None:
+        """Write atomically."""
+        metadata = {
+            "format": "tenfold-1",
+            "model": self.model.model_dump_json(),
+            "classes": json.dumps(self.classes),
+            "preprocessing": self.preprocessing.to_json(),
+            "epoch": str(self.epoch),
+        }
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        write_atomic(path, save(tensors, metadata))
+
+
+def load_weights(run: Run, which: str = "best") -> Weights:
+    """The best or last weights of a run; RunError where they are missing or damaged."""
+    path = run.weights(which)
+    if not path.exists():
+        raise RunError(f"{run.path} has no {which} weights yet.", f"Continue the run: tenfold train --resume {run.path}")
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            metadata = file.metadata()
+        return Weights(
+            tensors,
+            ModelOptions.model_validate_json(metadata["model"]),
+            tuple(json.loads(metadata["classes"])),
+            Preprocessing.from_json(metadata["preprocessing"]),
+            int(metadata["epoch"]),
+        )
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is damaged: {error}.", "Use --weights last, or train again.") from None
+
+
+def start_from(model: nn.Module, weights: Weights, classes: tuple[str, ...]) -> str:
+    """Fine-tuning: copy every tensor that fits, a new head where the classes differ; returns what was done, in words."""
+    own = model.state_dict()
+    fits = {name: t for name, t in weights.tensors.items() if name in own and own[name].shape == t.shape}
+    head = {name for name in own if name.split(".")[0] == list(own)[-1].split(".")[0]}
+    if weights.classes != classes:
+        fits = {name: t for name, t in fits.items() if name not in head}
+    missing = sorted(set(own) - set(fits) - head)
+    if missing:
+        raise RunError(
+            f"The weights do not fit this net: {', '.join(missing)} differ.",
+            "Choose the recipe and image size with which the weights were trained.",
+        )
+    with torch.no_grad():
+        model.load_state_dict({**own, **fits})
+    if weights.classes == classes:
+        return f"Started from trained weights (epoch {weights.epoch}), all layers."
+    new = ", ".join(sorted(head))
+    return f"Started from trained weights; new head ({new}): {len(weights.classes)} classes there, {len(classes)} here."
