@@ -64,6 +64,8 @@ class ModelOptions(Options):
     """Multiplies the number of channels and hidden units."""
     dropout: float | None = Field(None, ge=0.0, lt=1.0)
     """Probability that a hidden unit is left out of a training step."""
+    adaptive_pool: bool | None = None
+    """Pool any image size to the map that the first linear layer was built for."""
 
 
 class OptimizerOptions(Options):

@@ -22,6 +22,7 @@ class SimpleNN(nn.Module):
         activation: str = "relu",
         width: float = 1.0,
         dropout: float = 0.0,
+        adaptive_pool: bool = False,
     ) -> None:
         super().__init__()
         c1, c2, f1, f2 = (max(1, round(width * n)) for n in (8, 16, 120, 84))
@@ -32,7 +33,9 @@ class SimpleNN(nn.Module):
         self.pool = nn.MaxPool2d(2)
         self.activation = blocks.activation(activation)
         self.dropout = blocks.Dropout(dropout)
-        self.fc1 = nn.Linear(c2 * feature_side(size) ** 2, f1)
+        side = feature_side(size)
+        self.fit = nn.AdaptiveAvgPool2d(side) if adaptive_pool else nn.Identity()
+        self.fc1 = nn.Linear(c2 * side**2, f1)
         self.fc2 = nn.Linear(f1, f2)
         self.fc3 = nn.Linear(f2, classes)
 
@@ -40,7 +43,7 @@ class SimpleNN(nn.Module):
         """Images [N, C, H, W] to logits [N, classes]."""
         x = self.pool(self.activation(self.norm1(self.conv1(x))))
         x = self.pool(self.activation(self.norm2(self.conv2(x))))
-        x = self.dropout(self.activation(self.fc1(x.flatten(1))))
+        x = self.dropout(self.activation(self.fc1(self.fit(x).flatten(1))))
         x = self.dropout(self.activation(self.fc2(x)))
         return self.fc3(x)  # type: ignore[no-any-return]
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -49,28 +48,26 @@ class State:
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of the state: model.NAME, and optimizer.NAME.KEY for each buffer of a parameter."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
+        buffers = self.optimizer.state_dict()["state"]
+        for index, name in enumerate(self.parameter_names()):
+            for key, value in buffers.get(index, {}).items():
                 if value is not None:
-                    tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+                    tensors[f"optimizer.{name}.{key}"] = value
+        return tensors
 
     def restore(self, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
         """Take over what `tensors` and `Progress.to_dict` gave."""
-        model = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-        self.model.load_state_dict(model)
-        self.optimizer.state.clear()
-        for name, parameter in self.model.named_parameters():
+        self.model.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model.")})
+        buffers: dict[int, dict[str, Tensor]] = {}
+        for index, name in enumerate(self.parameter_names()):
             prefix = f"optimizer.{name}."
-            for full, tensor in tensors.items():
-                if full.startswith(prefix):
-                    key = full.removeprefix(prefix)
-                    self.optimizer.state[parameter][key] = on_device(tensor, key, parameter)
+            own = {full.removeprefix(prefix): t for full, t in tensors.items() if full.startswith(prefix)}
+            if own:
+                buffers[index] = own
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": buffers})
         self.progress = Progress.from_dict(progress)
 
-
-def on_device(tensor: Tensor, key: str, parameter: Tensor) -> Tensor:
-    """A restored optimiser buffer where the optimiser keeps it: counters stay on the CPU unless the kernel is fused."""
-    if key == "step":
-        return tensor.clone()
-    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+    def parameter_names(self) -> list[str]:
+        """Names of the parameters in the optimiser's order."""
+        name_of = {parameter: name for name, parameter in self.model.named_parameters()}
+        return [name_of[p] for group in self.optimizer.param_groups for p in group["params"]]

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from tenfold.datasets.preprocessing import Preprocessing
 from tenfold.errors import RunError
 from tenfold.models import build
 from tenfold.recipe import ModelOptions
-from tenfold.runs import Run, write_atomic
+from tenfold.runs import Run
+from tenfold.training.tensorfile import read_tensors, write_tensors
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ class Weights:
             "preprocessing": self.preprocessing.to_json(),
             "epoch": str(self.epoch),
         }
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
-        write_atomic(path, save(tensors, metadata))
+        write_tensors(path, self.tensors, metadata)
 
 
 def load_weights(run: Run, which: str = "best") -> Weights:
@@ -54,18 +52,17 @@ def load_weights(run: Run, which: str = "best") -> Weights:
     if not path.exists():
         raise RunError(f"{run.path} has no {which} weights yet.", f"Continue the run: tenfold train --resume {run.path}")
     try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            metadata = file.metadata()
-        return Weights(
-            tensors,
-            ModelOptions.model_validate_json(metadata["model"]),
-            tuple(json.loads(metadata["classes"])),
-            Preprocessing.from_json(metadata["preprocessing"]),
-            int(metadata["epoch"]),
-        )
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path} is damaged: {error}.", "Use --weights last, or train again.") from None
+        tensors, metadata = read_tensors(path)
+    except RunError as error:
+        other = "last" if which == "best" else "best"
+        raise RunError(error.what, f"Use the {other} weights, or train again.") from None
+    return Weights(
+        tensors,
+        ModelOptions.model_validate_json(metadata["model"]),
+        tuple(json.loads(metadata["classes"])),
+        Preprocessing.from_json(metadata["preprocessing"]),
+        int(metadata["epoch"]),
+    )
 
 
 def start_from(model: nn.Module, weights: Weights, classes: tuple[str, ...]) -> str:

@@ -1,0 +1,169 @@
+"""The loop: epochs of steps, validation, best weights, rows, checkpoints."""
+
+import hashlib
+import time
+from typing import Protocol
+
+from torch import Tensor
+
+from tenfold.errors import Interrupted
+from tenfold.models.blocks import seed_dropout
+from tenfold.randomness import generator
+from tenfold.runs import Epoch, Run, best_of, write_epochs
+from tenfold.training.checkpoint import load_newest, save_checkpoint
+from tenfold.training.nonfinite import explain, first_bad_layer
+from tenfold.training.setup import Setup
+from tenfold.training.step import NotFinite, evaluate, train_step
+from tenfold.training.stopping import Stop, StopRequested, stopping
+from tenfold.training.weights import Weights
+
+
+class Observer(Protocol):
+    """Watches a run; the loop does not depend on what it does."""
+
+    def step(self, setup: Setup) -> None:
+        """After each training step; setup.state.progress says where the run is."""
+
+    def epoch(self, setup: Setup, row: Epoch, best: bool) -> None:
+        """After each epoch's validation."""
+
+
+def resume(setup: Setup, run: Run) -> list[str]:
+    """Restore the newest good checkpoint into `setup`; lines on what was found. Without one the run starts anew."""
+    found = load_newest(run.path / "checkpoints")
+    if found is None:
+        return ["No checkpoint yet; starting from the first step."]
+    tensors, progress, problems = found
+    setup.state.restore(tensors, progress)
+    write_epochs(run.path / "results.csv", setup.state.progress.rows)
+    at = setup.state.progress
+    return [*problems, f"Resuming at epoch {at.epoch + 1}, step {at.step + 1} of {setup.loader.steps}."]
+
+
+def fit(setup: Setup, run: Run, observer: Observer) -> None:
+    """Train to the recipe's last epoch from wherever `setup.state` is; Ctrl-C and SIGTERM save and raise Interrupted."""
+    with stopping() as stop:
+        try:
+            while setup.state.progress.epoch < setup.recipe.epochs:
+                train_epoch(setup, run, observer, stop)
+                finish_epoch(setup, run, observer, stop)
+        except StopRequested:
+            save(setup, run)
+            raise Interrupted(
+                f"Stopped at epoch {setup.state.progress.epoch + 1}, step {setup.state.progress.step}; the state is saved.",
+                f"To continue: {resume_command(run)}",
+                stop.signal_number,
+            ) from None
+
+
+def train_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None:
+    """The steps that the epoch still lacks."""
+    every, at = setup.recipe.checkpoint_every, setup.state.progress
+    started = time.perf_counter()
+    while at.step < setup.loader.steps:
+        stop.check()
+        for group in setup.state.optimizer.param_groups:
+            group["lr"] = rate(setup, at.epoch, at.step)
+        images, labels = setup.loader.batch(at.epoch, at.step)
+        take_step(setup, run, images, labels)
+        if at.epoch == 0:
+            at.stream = stream_hash(at.stream, images, labels)
+        now = time.perf_counter()
+        at.seconds, started = at.seconds + now - started, now
+        observer.step(setup)
+        if every and (at.epoch * setup.loader.steps + at.step) % every == 0:
+            save(setup, run)
+
+
+def take_step(setup: Setup, run: Run, images: Tensor, labels: Tensor) -> None:
+    """Descend on one batch and add it to the epoch's sums; a loss that is not finite stops the run before the step."""
+    state, at = setup.state, setup.state.progress
+    pixels = setup.preprocessing.normalize(images, setup.backend.layout)
+    state.model.train()
+    seed_dropout(state.model, generator(setup.recipe.seed, "dropout", at.epoch, at.step, device=str(setup.backend.device)))
+    try:
+        loss, correct = train_step(state.model, state.optimizer, pixels, labels, setup.backend)
+    except NotFinite as error:
+        save(setup, run)
+        layer = first_bad_layer(state.model, pixels, setup.backend)
+        rows = setup.loader.images.rows[setup.loader.positions(at.epoch, at.step).numpy()]
+        ids = [setup.dataset.ids[row] for row in rows]
+        lr = rate(setup, at.epoch, at.step)
+        raise explain(str(error), layer, at.epoch, at.step, ids, lr, resume_command(run)) from None
+    at.loss_sum += loss * len(labels)
+    at.correct += correct
+    at.seen += len(labels)
+    at.step += 1
+
+
+def finish_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None:
+    """Validate, keep the best weights, write the row and the checkpoint."""
+    at = setup.state.progress
+    started = time.perf_counter()
+    val_loss = val_correct = val_total = None
+    if setup.validation is not None:
+        val_loss, val_correct = evaluate(setup.state.model, setup.validation, setup.preprocessing, setup.backend, stop.check)
+        val_total = len(setup.validation)
+    row = Epoch(
+        epoch=at.epoch + 1,
+        step=(at.epoch + 1) * setup.loader.steps,
+        lr=rate(setup, at.epoch, setup.loader.steps - 1),
+        train_loss=at.loss_sum / at.seen,
+        train_accuracy=at.correct / at.seen,
+        train_correct=at.correct,
+        train_total=at.seen,
+        val_loss=val_loss,
+        val_accuracy=val_correct / val_total if val_correct is not None and val_total else None,
+        val_correct=val_correct,
+        val_total=val_total,
+        seconds=round(at.seconds + time.perf_counter() - started, 3),
+        images_per_second=round(at.seen / at.seconds, 1),
+    )
+    at.rows.append(row)
+    best = best_of(at.rows) is row
+    save_weights(setup, run, best)
+    write_epochs(run.path / "results.csv", at.rows)
+    at.epoch, at.step, at.loss_sum, at.correct, at.seen, at.seconds = at.epoch + 1, 0, 0.0, 0, 0, 0.0
+    save(setup, run)
+    observer.epoch(setup, row, best)
+
+
+def rate(setup: Setup, epoch: int, step: int) -> float:
+    """The learning rate of a step."""
+    return setup.recipe.optimizer.lr * setup.schedule(epoch + step / setup.loader.steps)
+
+
+def save(setup: Setup, run: Run) -> None:
+    """Checkpoint the state as it is."""
+    at = setup.state.progress
+    step = at.epoch * setup.loader.steps + at.step
+    save_checkpoint(run.path / "checkpoints", step, setup.state.tensors(), at.to_dict())
+
+
+def save_weights(setup: Setup, run: Run, best: bool) -> None:
+    """weights/last, and weights/best if they are."""
+    tensors = setup.state.model.state_dict()
+    weights = Weights(tensors, setup.recipe.model, setup.dataset.classes, setup.preprocessing, setup.state.progress.epoch + 1)
+    weights.save(run.weights("last"))
+    if best:
+        weights.save(run.weights("best"))
+
+
+def stream_hash(before: str, images: Tensor, labels: Tensor) -> str:
+    """The hash of the data stream so far, with one more batch: equal seeds give equal streams."""
+    rows = images.permute(0, 2, 3, 1).contiguous()
+    content = rows.cpu().numpy().tobytes() + labels.cpu().numpy().tobytes()
+    return hashlib.sha256(before.encode() + content).hexdigest()
+
+
+def resume_command(run: Run) -> str:
+    """What to type to continue."""
+    return f"tenfold train --resume {run.path}"
+
+
+def seconds_left(setup: Setup) -> float | None:
+    """Estimated from the pace of the epoch under way and the last ones; None before there is one."""
+    at = setup.state.progress
+    done = at.epoch * setup.loader.steps + at.step
+    spent = sum(row.seconds for row in at.rows) + at.seconds
+    return spent / done * (setup.recipe.epochs * setup.loader.steps - done) if done else None

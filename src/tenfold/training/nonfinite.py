@@ -1,0 +1,44 @@
+"""Explaining a loss that is NaN or infinite: the first layer where it shows, and the batch."""
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.errors import TrainingError
+from tenfold.training.backend import Backend
+
+
+def first_bad_layer(model: nn.Module, pixels: Tensor, backend: Backend) -> str:
+    """Name of the first layer whose weights or output are not finite, with what is wrong there."""
+    found: list[str] = []
+
+    def watch(name: str) -> object:
+        def hook(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            if found:
+                return
+            for parameter, values in module.named_parameters(recurse=False):
+                if not torch.isfinite(values).all():
+                    found.append(f"{name} (its {parameter} holds NaN or infinity)")
+                    return
+            if not torch.isfinite(output).all():
+                found.append(f"{name} (its output holds NaN or infinity, its weights do not)")
+
+        return hook
+
+    leaves = [(name, m) for name, m in model.named_modules() if name and not list(m.children())]
+    hooks = [module.register_forward_hook(watch(name)) for name, module in leaves]  # type: ignore[arg-type]
+    try:
+        with torch.no_grad(), backend.autocast():
+            model(pixels)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found[0] if found else "the loss itself (every layer's output is finite)"
+
+
+def explain(loss: str, layer: str, epoch: int, step: int, ids: list[str], lr: float, resume: str) -> TrainingError:
+    """The error that stops the run."""
+    shown = ", ".join(ids[:4]) + (f", … {len(ids)} in all" if len(ids) > 4 else "")
+    return TrainingError(
+        f"The loss is {loss} at epoch {epoch + 1}, step {step + 1}; no optimiser step was taken. First bad layer: {layer}. Batch: {shown}.",
+        f"Most often the learning rate ({lr:g}) is too high: try --optimizer.lr {lr / 10:g}. The state before the step is saved; to replay it: {resume}",
+    )

@@ -1,0 +1,50 @@
+"""The training step and the evaluation pass, as the maths reads."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+
+from tenfold.datasets.preprocessing import Preprocessing
+from tenfold.training.backend import Backend
+from tenfold.training.loader import Images
+
+
+class NotFinite(Exception):
+    """The loss of a batch is NaN or infinite; no step was taken."""
+
+
+def train_step(model: nn.Module, optimizer: Optimizer, pixels: Tensor, labels: Tensor, backend: Backend) -> tuple[float, int]:
+    """One step of descent on the mean cross-entropy of the batch; its loss and how many were right before the step."""
+    with backend.autocast():
+        logits = model(pixels)
+        loss = cross_entropy(logits.float(), labels)
+    if not torch.isfinite(loss):
+        raise NotFinite(f"{loss.item()}")
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.item(), int((logits.argmax(1) == labels).sum())
+
+
+def logits_of(model: nn.Module, images: Images, preprocessing: Preprocessing, backend: Backend) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits float32 [n, classes] and labels [n] of each batch, in eval mode, on the CPU."""
+    model.eval()
+    for batch, labels in images.batches():
+        with torch.inference_mode(), backend.autocast():
+            logits = model(preprocessing.normalize(preprocessing.crop(batch), backend.layout))
+        yield logits.float().cpu(), labels.cpu()
+
+
+def evaluate(
+    model: nn.Module, images: Images, preprocessing: Preprocessing, backend: Backend, tick: Callable[[], None]
+) -> tuple[float, int]:
+    """Mean cross-entropy and number of right answers over all images; `tick` is called after each batch."""
+    loss, correct = 0.0, 0
+    for logits, labels in logits_of(model, images, preprocessing, backend):
+        loss += cross_entropy(logits, labels, reduction="sum").item()
+        correct += int((logits.argmax(1) == labels).sum())
+        tick()
+    return loss / len(images), correct
