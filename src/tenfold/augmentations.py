@@ -18,7 +18,9 @@ def center_crop(images: Tensor, generator: torch.Generator, size: int) -> Tensor
     """The middle size×size pixels. Unlike preprocess.center_crop, only the training images shrink."""
     side = images.shape[-1]
     if size > side:
-        raise RecipeError(f"augment.center_crop = {size} is larger than the images ({side} pixels).", f"Choose at most {side}.")
+        raise RecipeError(
+            f"augment.center_crop = {size} is larger than the images ({side} pixels).", f"Choose at most {side}."
+        )
     start = (side - size) // 2
     return images[..., start : start + size, start : start + size]
 
@@ -49,7 +51,9 @@ def padded_rows(images: Tensor, pixels: int, padding: str) -> Tensor:
         padded[:, pixels : pixels + h, pixels : pixels + w] = rows
         return padded
     if pixels >= min(h, w):
-        raise RecipeError(f"augment.crop = {pixels} cannot reflect images of {min(h, w)} pixels.", "Choose a smaller crop.")
+        raise RecipeError(
+            f"augment.crop = {pixels} cannot reflect images of {min(h, w)} pixels.", "Choose a smaller crop."
+        )
     return rows[:, reflected(h, pixels, rows.device)][:, :, reflected(w, pixels, rows.device)].contiguous()
 
 
@@ -89,6 +93,8 @@ def augment(images: Tensor, options: AugmentOptions, generator: torch.Generator)
     values = options.model_dump()
     for name, function in AUGMENTATIONS.items():
         if values[name]:
-            details = {key.removeprefix(f"{name}_"): value for key, value in values.items() if key.startswith(f"{name}_")}
+            details = {
+                key.removeprefix(f"{name}_"): value for key, value in values.items() if key.startswith(f"{name}_")
+            }
             images = function(images, generator, values[name], **details)
     return images

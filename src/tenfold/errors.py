@@ -59,8 +59,8 @@ class Finding:
     remedy: str
 
     def text(self) -> str:
-        """The finding in one paragraph."""
-        return f"{self.where}: {self.what}. {self.evidence} {self.remedy}".strip()
+        """The finding in one line."""
+        return f"{self.what}. {self.evidence} {self.remedy}".strip()
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ Origin = Literal["default", "recipe", "user", "measured"]
 class Options(BaseModel):
     """A frozen group of options; unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class PreprocessOptions(Options):
@@ -234,7 +234,9 @@ def load(path: Path) -> Plan:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
         raise RecipeError(f"The recipe file {path} is not valid {kind}: {error}.") from None
     if not isinstance(values, dict):
-        raise RecipeError(f"The recipe file {path} must hold one object of options.", '{"epochs": 5, "optimizer": {"lr": 0.1}}')
+        raise RecipeError(
+            f"The recipe file {path} must hold one object of options.", '{"epochs": 5, "optimizer": {"lr": 0.1}}'
+        )
     if isinstance(values.get("recipe"), dict):
         values = values["recipe"]
     return Plan.of(parse(values, f"the recipe file {path}"))

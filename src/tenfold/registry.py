@@ -40,7 +40,9 @@ def settle(plan: Plan, group: str, function: Callable[..., Any], notes: list[str
         elif value is not None and type(options).model_fields[name].default is None:
             if plan.origin[option] == "user" or not replaced:
                 raise unread(option, value, getattr(options, "name", ""), group, reads)
-            notes.append(f"{option} = {value} of the recipe is left out: {getattr(options, 'name', '')} has no such option.")
+            notes.append(
+                f"{option} = {value} of the recipe is left out: {getattr(options, 'name', '')} has no such option."
+            )
             plan = plan.override({option: None}, "default")
     return plan
 
@@ -48,4 +50,6 @@ def settle(plan: Plan, group: str, function: Callable[..., Any], notes: list[str
 def unread(option: str, value: object, name: str, group: str, reads: dict[str, Any]) -> RecipeError:
     """The error for an option that nothing would read."""
     known = ", ".join(f"{group}.{r}" for r in reads) or "none of its own"
-    return RecipeError(f"{option} = {value} would have no effect: {name} does not read it.", f"Leave it out; {name} reads: {known}.")
+    return RecipeError(
+        f"{option} = {value} would have no effect: {name} does not read it.", f"Leave it out; {name} reads: {known}."
+    )

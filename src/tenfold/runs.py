@@ -1,10 +1,10 @@
 """The run folder: where a run's truth lies, and the only way in which files get there.
 
-    recipe.json  environment.json  data.json        what, where, on what
-    results.csv                                     one row an epoch
-    weights/best.safetensors  weights/last.safetensors
-    checkpoints/                                    exact-resume state
-    predictions.csv  *.png  report.html  log.txt    what came of it
+recipe.json  environment.json  data.json        what, where, on what
+results.csv                                     one row an epoch
+weights/best.safetensors  weights/last.safetensors
+checkpoints/                                    exact-resume state
+predictions.csv  *.png  report.html  log.txt    what came of it
 """
 
 import csv
@@ -98,7 +98,9 @@ class Run:
         if not run.path.is_dir():
             raise RunError(f"There is no run folder {path}.", "`tenfold list runs` shows those below ./runs.")
         if not (run.path / "recipe.json").is_file():
-            raise RunError(f"{path} is not a run folder: it has no recipe.json.", "`tenfold list runs` shows those below ./runs.")
+            raise RunError(
+                f"{path} is not a run folder: it has no recipe.json.", "`tenfold list runs` shows those below ./runs."
+            )
         run.plan  # noqa: B018 (reading it is the check)
         return run
 
@@ -108,7 +110,9 @@ class Run:
         name = name or f"{plan.recipe.name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         path = out / name
         if path.exists():
-            raise RunError(f"{path} exists already.", f"Choose another --name, or continue it: tenfold train --resume {path}")
+            raise RunError(
+                f"{path} exists already.", f"Choose another --name, or continue it: tenfold train --resume {path}"
+            )
         new = out / f".{name}.new-{secrets.token_hex(4)}"
         with writing(path):
             new.mkdir(parents=True)
@@ -127,9 +131,13 @@ class Run:
         try:
             return json.loads((self.path / file).read_text(encoding="utf-8"))
         except OSError as error:
-            raise RunError(f"{self.path / file} cannot be read: {error.strerror}.", "The run folder is damaged; train again.") from None
+            raise RunError(
+                f"{self.path / file} cannot be read: {error.strerror}.", "The run folder is damaged; train again."
+            ) from None
         except ValueError:
-            raise RunError(f"{self.path / file} is damaged: not valid JSON.", "Restore it from a copy, or train again.") from None
+            raise RunError(
+                f"{self.path / file} is damaged: not valid JSON.", "Restore it from a copy, or train again."
+            ) from None
 
     @property
     def plan(self) -> Plan:
@@ -205,7 +213,9 @@ def read_epochs(path: Path) -> list[Epoch]:
         with path.open(newline="", encoding="utf-8") as file:
             return [Epoch(**{k: kinds[k](v) if v else None for k, v in row.items()}) for row in csv.DictReader(file)]  # type: ignore[arg-type]
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise RunError(f"{path} is damaged: {error}.", "Continue the run with --resume: its checkpoint writes the file anew.") from None
+        raise RunError(
+            f"{path} is damaged: {error}.", "Continue the run with --resume: its checkpoint writes the file anew."
+        ) from None
 
 
 def find_runs(folder: Path) -> list[Run]:

@@ -1,0 +1,1 @@
+"""Diagnosing a training before it wastes time."""

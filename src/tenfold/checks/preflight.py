@@ -57,7 +57,9 @@ def remedies(made: int, size: int, features: int, layer: str) -> str:
     """What to type instead, each a full way out."""
     ways = [f"--model.adaptive-pool (pools any size to the map {layer} expects)"]
     if made < size:
-        ways.insert(0, f"--preprocess.center-crop {made} without the augmentation (all images cropped, in_features={features})")
+        ways.insert(
+            0, f"--preprocess.center-crop {made} without the augmentation (all images cropped, in_features={features})"
+        )
         if (size - made) % 2 == 0:
             ways.append(f"--augment.pad {(size - made) // 2} beside it (pads back to {size})")
     return "Remedies: " + "; ".join(ways) + "."
@@ -96,7 +98,10 @@ def trace_failure(model: nn.Module, pixels: Tensor) -> tuple[str, int, tuple[int
 def initial_loss(setup: Setup, batches: int = 4) -> Finding:
     """The untrained net's loss against ln(classes), what guessing all classes with equal probability costs."""
     images = setup.validation or setup.loader.images
-    pairs = [pair for pair, _ in zip(logits_of(setup.state.model, images, setup.preprocessing, setup.backend), range(batches))]
+    pairs = [
+        pair
+        for pair, _ in zip(logits_of(setup.state.model, images, setup.preprocessing, setup.backend), range(batches))
+    ]
     logits, labels = (torch.cat(column) for column in zip(*pairs, strict=True))
     loss = cross_entropy(logits, labels).item()
     classes = len(setup.dataset.classes)

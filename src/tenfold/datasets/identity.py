@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -18,10 +19,16 @@ def fingerprint(images: Images, labels: Labels, classes: Sequence[str], progress
     digest = hashlib.sha256(json.dumps([list(images.shape), list(classes)]).encode())
     channels_last = images.transpose(0, 2, 3, 1)
     for start in range(0, len(images), CHUNK):
-        digest.update(np.ascontiguousarray(channels_last[start : start + CHUNK]))
+        digest.update(np.ascontiguousarray(channels_last[start : start + CHUNK]).data)
         progress("fingerprint", min(start + CHUNK, len(images)), len(images))
     digest.update(labels.astype("<i8").tobytes())
     return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class PartIds(Sequence[str]):

@@ -59,7 +59,7 @@ def apportion(counts: NDArray[np.int64], share: float, keep: int) -> NDArray[np.
     """How many of each class to draw, by largest remainder: the total is `share` of all (at least one), rounded."""
     quotas = counts * share
     limit = counts - keep
-    drawn = np.minimum(np.floor(quotas).astype(np.int64), limit)
+    drawn: NDArray[np.int64] = np.minimum(np.floor(quotas).astype(np.int64), limit)
     total = max(1, round(float(counts.sum()) * share))
     for label in np.argsort(drawn - quotas, kind="stable"):
         if drawn.sum() < total and drawn[label] < limit[label]:

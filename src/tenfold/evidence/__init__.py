@@ -1,0 +1,1 @@
+"""Judging: metrics, evaluation on splits, the ledger of test openings."""

@@ -58,7 +58,9 @@ def inspect_model(model: nn.Module, channels: int, size: int, batch: int = 5, bu
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             own = 0 if id(module) in counted else sum(p.numel() for p in module.parameters(recurse=False))
             counted.add(id(module))
-            layers.append(Layer(name, type(module).__name__, tuple(output.shape), own, multiply_adds(module, inputs[0], output)))
+            layers.append(
+                Layer(name, type(module).__name__, tuple(output.shape), own, multiply_adds(module, inputs[0], output))
+            )
 
         return hook
 

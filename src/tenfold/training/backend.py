@@ -99,7 +99,9 @@ def usable_cores() -> int:
 
 def open_backend(device: str, options: BackendOptions) -> Backend:
     """The backend of a resolved recipe, its threads and determinism switched on."""
-    chosen = Backend(choose_device(device), options.precision, LAYOUTS[options.layout], options.threads or usable_cores())
+    chosen = Backend(
+        choose_device(device), options.precision, LAYOUTS[options.layout], options.threads or usable_cores()
+    )
     torch.set_num_threads(chosen.threads)
     torch.set_flush_denormal(True)
     if chosen.device.type == "cuda":

@@ -39,5 +39,7 @@ def load_newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], list[s
         else:
             return tensors, json.loads(metadata["progress"]), [f"{p} Falling back to {path.name}." for p in problems]
     if problems:
-        raise RunError("No checkpoint of this run can be used: " + " ".join(problems), "Train again under another --name.")
+        raise RunError(
+            "No checkpoint of this run can be used: " + " ".join(problems), "Train again under another --name."
+        )
     return None

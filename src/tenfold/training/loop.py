@@ -12,7 +12,7 @@ from tenfold.randomness import generator
 from tenfold.runs import Epoch, Run, best_of, write_epochs
 from tenfold.training.checkpoint import load_newest, save_checkpoint
 from tenfold.training.nonfinite import explain, first_bad_layer
-from tenfold.training.setup import Setup
+from tenfold.training.setup import Setup, start_from_weights
 from tenfold.training.step import NotFinite, evaluate, train_step
 from tenfold.training.stopping import Stop, StopRequested, stopping
 from tenfold.training.weights import Weights
@@ -32,6 +32,7 @@ def resume(setup: Setup, run: Run) -> list[str]:
     """Restore the newest good checkpoint into `setup`; lines on what was found. Without one the run starts anew."""
     found = load_newest(run.path / "checkpoints")
     if found is None:
+        start_from_weights(setup)
         return ["No checkpoint yet; starting from the first step."]
     tensors, progress, problems = found
     setup.state.restore(tensors, progress)
@@ -80,7 +81,9 @@ def take_step(setup: Setup, run: Run, images: Tensor, labels: Tensor) -> None:
     state, at = setup.state, setup.state.progress
     pixels = setup.preprocessing.normalize(images, setup.backend.layout)
     state.model.train()
-    seed_dropout(state.model, generator(setup.recipe.seed, "dropout", at.epoch, at.step, device=str(setup.backend.device)))
+    seed_dropout(
+        state.model, generator(setup.recipe.seed, "dropout", at.epoch, at.step, device=str(setup.backend.device))
+    )
     try:
         loss, correct = train_step(state.model, state.optimizer, pixels, labels, setup.backend)
     except NotFinite as error:
@@ -102,7 +105,9 @@ def finish_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None
     started = time.perf_counter()
     val_loss = val_correct = val_total = None
     if setup.validation is not None:
-        val_loss, val_correct = evaluate(setup.state.model, setup.validation, setup.preprocessing, setup.backend, stop.check)
+        val_loss, val_correct = evaluate(
+            setup.state.model, setup.validation, setup.preprocessing, setup.backend, stop.check
+        )
         val_total = len(setup.validation)
     row = Epoch(
         epoch=at.epoch + 1,
@@ -143,7 +148,9 @@ def save(setup: Setup, run: Run) -> None:
 def save_weights(setup: Setup, run: Run, best: bool) -> None:
     """weights/last, and weights/best if they are."""
     tensors = setup.state.model.state_dict()
-    weights = Weights(tensors, setup.recipe.model, setup.dataset.classes, setup.preprocessing, setup.state.progress.epoch + 1)
+    weights = Weights(
+        tensors, setup.recipe.model, setup.dataset.classes, setup.preprocessing, setup.state.progress.epoch + 1
+    )
     weights.save(run.weights("last"))
     if best:
         weights.save(run.weights("best"))

@@ -16,17 +16,23 @@ from tenfold.registry import chosen
 Parameters = Iterable[nn.Parameter]
 
 
-def sgd(parameters: Parameters, lr: float, weight_decay: float, *, momentum: float = 0.9, nesterov: bool = False) -> Optimizer:
+def sgd(
+    parameters: Parameters, lr: float, weight_decay: float, *, momentum: float = 0.9, nesterov: bool = False
+) -> Optimizer:
     """Stochastic gradient descent with momentum (Sutskever et al. 2013)."""
     return SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
 
 
-def adam(parameters: Parameters, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999) -> Optimizer:
+def adam(
+    parameters: Parameters, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999
+) -> Optimizer:
     """Adam (Kingma & Ba 2015), the decay added to the gradient."""
     return Adam(parameters, lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, fused=True)
 
 
-def radam(parameters: Parameters, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999) -> Optimizer:
+def radam(
+    parameters: Parameters, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999
+) -> Optimizer:
     """Rectified Adam (Liu et al. 2020), the decay added to the gradient."""
     return RAdam(parameters, lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, foreach=True)
 

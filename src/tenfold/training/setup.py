@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tenfold.datasets import load
+from tenfold.datasets import SOURCES, load
 from tenfold.datasets.dataset import Dataset, Rows, silent
 from tenfold.datasets.dataset import Progress as ShowProgress
 from tenfold.datasets.preprocessing import Preprocessing, fit_preprocessing
@@ -46,24 +46,26 @@ class Setup:
         return self.plan.recipe
 
 
-def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent) -> Setup:
-    """Resolve the plan, load and split the data, build the net."""
+def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, recorded: bool = False) -> Setup:
+    """Resolve the plan, load and split the data, build the net with fresh weights.
+
+    recorded: the plan is a run's own, resolved before; nothing is decided anew.
+    """
     notes: list[str] = []
     plan = check_options(plan, notes)
     backend = open_backend(plan.recipe.device, plan.recipe.backend)
     dataset = load(plan.recipe.data, plan.recipe.image_size, verify, progress)
-    if dataset.where:
+    if plan.recipe.data not in SOURCES:
         plan = plan.override({"data": dataset.where}, plan.origin["data"])
     splits = split(dataset, plan.recipe.split_seed, plan.recipe.validation, plan.recipe.test)
     rows = training_rows(splits, plan.recipe.train_on)
     plan = check_data(plan, dataset, len(rows), notes)
     preprocessing = fit_preprocessing(plan.recipe.preprocess, dataset.images, rows)
     model = build(plan.recipe.model, preprocessing.channels, preprocessing.size, len(dataset.classes), plan.recipe.seed)
-    if plan.recipe.weights:
-        notes.append(start_from(model, load_weights(Run.open(plan.recipe.weights)), dataset.classes))
     model = backend.place(model)
     loader = Loader(Images(dataset, rows, backend.device), plan.recipe, preprocessing)
-    plan, backend = check_precision(plan, backend, model, loader, notes)
+    if not recorded:
+        plan, backend = check_precision(plan, backend, model, loader, notes)
     return Setup(
         plan,
         dataset,
@@ -76,6 +78,15 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent) -
         State(model, optimisers.build(plan.recipe.optimizer, model)),
         notes,
     )
+
+
+def start_from_weights(setup: Setup) -> None:
+    """Fine-tuning: take over the weights that the recipe names, and note what was done."""
+    if setup.recipe.weights:
+        source = Run.open(setup.recipe.weights)
+        place = str(source.path.resolve())
+        setup.plan = setup.plan.override({"weights": place}, setup.plan.origin["weights"])
+        setup.notes.append(start_from(setup.state.model, load_weights(source), setup.dataset.classes))
 
 
 def training_rows(splits: dict[str, Rows], train_on: str) -> Rows:

@@ -16,7 +16,9 @@ class NotFinite(Exception):
     """The loss of a batch is NaN or infinite; no step was taken."""
 
 
-def train_step(model: nn.Module, optimizer: Optimizer, pixels: Tensor, labels: Tensor, backend: Backend) -> tuple[float, int]:
+def train_step(
+    model: nn.Module, optimizer: Optimizer, pixels: Tensor, labels: Tensor, backend: Backend
+) -> tuple[float, int]:
     """One step of descent on the mean cross-entropy of the batch; its loss and how many were right before the step."""
     with backend.autocast():
         logits = model(pixels)
@@ -29,7 +31,9 @@ def train_step(model: nn.Module, optimizer: Optimizer, pixels: Tensor, labels: T
     return loss.item(), int((logits.argmax(1) == labels).sum())
 
 
-def logits_of(model: nn.Module, images: Images, preprocessing: Preprocessing, backend: Backend) -> Iterator[tuple[Tensor, Tensor]]:
+def logits_of(
+    model: nn.Module, images: Images, preprocessing: Preprocessing, backend: Backend
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits float32 [n, classes] and labels [n] of each batch, in eval mode, on the CPU."""
     model.eval()
     for batch, labels in images.batches():

@@ -50,7 +50,9 @@ def load_weights(run: Run, which: str = "best") -> Weights:
     """The best or last weights of a run; RunError where they are missing or damaged."""
     path = run.weights(which)
     if not path.exists():
-        raise RunError(f"{run.path} has no {which} weights yet.", f"Continue the run: tenfold train --resume {run.path}")
+        raise RunError(
+            f"{run.path} has no {which} weights yet.", f"Continue the run: tenfold train --resume {run.path}"
+        )
     try:
         tensors, metadata = read_tensors(path)
     except RunError as error:

@@ -1,0 +1,223 @@
+"""The verbs for Python, exported by `tenfold`: train, evaluate, predict, inspect, show, list, report, info.
+
+import tenfold
+run = tenfold.train("simplenn", data="cifar10", epochs=10, optimizer={"lr": 0.05})
+tenfold.evaluate(run, split="test").metrics.accuracy
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tenfold import recipe as recipes_on_disk
+from tenfold.console import Screen
+from tenfold.datasets import load
+from tenfold.datasets.dataset import Dataset, Progress, silent
+from tenfold.datasets.splits import split as split_rows
+from tenfold.deploy import predict as prediction
+from tenfold.errors import DataError, RecipeError, RunError
+from tenfold.evidence import evaluation
+from tenfold.models import MODELS, build
+from tenfold.models.inspection import Inspection, inspect_model
+from tenfold.recipe import Plan, Recipe, leaves
+from tenfold.recipes import RECIPES, named
+from tenfold.registry import defaults
+from tenfold.reports import page, pictures
+from tenfold.session import conclude, data_document, introduce, save_evaluation, try_out
+from tenfold.runs import Run, find_runs, write_atomic
+from tenfold.training.backend import choose_device
+from tenfold.training.environment import environment, matrix_rate
+from tenfold.training.loop import fit
+from tenfold.training.loop import resume as restore
+from tenfold.training.resolve import check_options
+from tenfold.training.setup import prepare, start_from_weights
+
+DEFAULT_RECIPE = "simplenn-augment"
+
+
+def plan(recipe: str | Path | Recipe = DEFAULT_RECIPE, **options: Any) -> Plan:
+    """A named recipe, a recipe file (.json, .toml) or a Recipe, with options set: plan("simplenn", optimizer={"lr": 0.1})."""
+    if isinstance(recipe, Recipe):
+        base = Plan.of(recipe)
+    elif Path(recipe).suffix in (".json", ".toml"):
+        base = recipes_on_disk.load(Path(recipe))
+    else:
+        base = Plan.of(named(str(recipe)))
+    return base.override({name: str(value) if isinstance(value, Path) else value for name, value in leaves(options)})
+
+
+def train(
+    recipe: str | Path | Recipe = DEFAULT_RECIPE,
+    *,
+    resume: str | Path | Run | None = None,
+    out: str | Path = "runs",
+    name: str | None = None,
+    dry_run: bool = False,
+    verify: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Run | None:
+    """Check, train, judge on validation, report; returns the run (None after a dry run).
+
+    resume: a run to continue to the bit. verify: hash the files of an image folder again.
+    options: any of the recipe's, nested (`optimizer={"lr": 0.1}`) or dotted (`**{"optimizer.lr": 0.1}`).
+    """
+    screen = Screen(quiet)
+    if resume is not None:
+        return continue_run(as_run(resume), screen)
+    with screen.working() as progress:
+        setup = prepare(plan(recipe, **options), verify, progress)
+    start_from_weights(setup)
+    told = introduce(setup, screen)
+    if dry_run:
+        try_out(setup, screen)
+        return None
+    documents = {"environment.json": environment(setup.backend.device), "data.json": data_document(setup, told)}
+    run = Run.create(Path(out), name, setup.plan, documents)
+    screen.attach(run)
+    with screen.training(setup):
+        fit(setup, run, screen)
+    return conclude(setup, run, screen)
+
+
+def continue_run(run: Run, screen: Screen) -> Run:
+    """Train a run from its newest good checkpoint to its end; a finished one only gets its missing files."""
+    with screen.working() as progress:
+        setup = prepare(run.plan, progress=progress, recorded=True)
+    if setup.dataset.fingerprint != run.read("data.json")["fingerprint"]:
+        raise DataError(
+            f"The data at {setup.dataset.where or setup.dataset.name} changed since this run began: its fingerprint differs.",
+            "Restore the data, or train anew under another --name.",
+        )
+    screen.attach(run)
+    for line in restore(setup, run):
+        screen.say(line)
+    with screen.training(setup):
+        fit(setup, run, screen)
+    return conclude(setup, run, screen)
+
+
+def evaluate(
+    run: str | Path | Run,
+    *,
+    split: Literal["val", "test"] = "val",
+    data: str | Path | None = None,
+    weights: Literal["best", "last"] = "best",
+    device: str | None = None,
+    progress: Progress = silent,
+) -> evaluation.Evaluation:
+    """Judge a run on its validation or test split, or on other data with the same classes.
+
+    Each opening of the test set is counted and recorded in the run folder; its files are written there, and the report
+    renewed. Results on other data (`data`) are only returned.
+    """
+    run = as_run(run)
+    result = evaluation.evaluate(run, split, str(data) if data else None, weights, device, progress)
+    if data is None:
+        save_evaluation(run, result)
+    if data is None or split == "test":
+        page.write_report(run)
+    return result
+
+
+def predict(
+    run: str | Path | Run,
+    paths: str | Path | Sequence[str | Path],
+    *,
+    weights: Literal["best", "last"] = "best",
+    device: str = "auto",
+    progress: Progress = silent,
+) -> prediction.Predictions:
+    """Classes of image files and of the images below folders; broken files are listed in `.skipped`."""
+    several = [paths] if isinstance(paths, str | Path) else paths
+    return prediction.predict(as_run(run), several, weights, device, progress)
+
+
+def inspect(
+    recipe: str | Path | Recipe = DEFAULT_RECIPE, *, batch: int = 5, classes: int = 10, **options: Any
+) -> Inspection:
+    """The recipe's net layer by layer: output shapes, parameters, multiply-adds, memory. Needs no data."""
+    if batch < 1 or classes < 1:
+        raise RecipeError(
+            f"batch = {batch} and classes = {classes} must be at least 1.", "Leave them out for 5 and 10."
+        )
+    settled = check_options(plan(recipe, **options), []).recipe
+    size = settled.preprocess.center_crop or settled.image_size or 32
+    model = build(settled.model, 3, size, classes, settled.seed).to(choose_device(settled.device))
+    buffers = {"sgd": int(bool(settled.optimizer.momentum))}.get(settled.optimizer.name, 2)
+    return inspect_model(model, 3, size, batch, buffers)
+
+
+def show(
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    image_size: int | None = None,
+    split_seed: int = 0,
+    verify: bool = False,
+    progress: Progress = silent,
+) -> tuple[Dataset, dict[str, Any], Path]:
+    """Look at data: the dataset, its class counts per split, and a picture of some images of each class as PNG."""
+    dataset = load(str(data), image_size, verify, progress)
+    splits = split_rows(dataset, split_seed)
+    picture = Path(out) if out else Path(f"data-{dataset.name}.png")
+    write_atomic(picture, pictures.class_grid(dataset))
+    return dataset, {part: dataset.counts(rows) for part, rows in splits.items()}, picture
+
+
+def list_(what: Literal["recipes", "models", "runs"] = "recipes", *, out: str | Path = "runs") -> dict[str, Any]:
+    """Recipes and models by name with what they are, or the runs below `out`."""
+    if what == "runs":
+        return {run.name: run for run in find_runs(Path(out))}
+    if what == "models":
+        return {
+            name: {"about": (model.__doc__ or "").split("\n")[0], "options": defaults(model)}
+            for name, model in MODELS.items()
+        }
+    if what == "recipes":
+        return {name: (function.__doc__ or "").split("\n")[0] for name, function in RECIPES.items()}
+    raise RecipeError(f"There is no list of '{what}'.", "Known: recipes, models, runs.")
+
+
+def report(runs: str | Path | Run | Sequence[str | Path | Run], *, out: str | Path | None = None) -> Path:
+    """Write the page of a run anew, or one page over several runs side by side; returns its path."""
+    several = [runs] if isinstance(runs, str | Path | Run) else list(runs)
+    opened = [as_run(run) for run in several]
+    if not opened:
+        raise RunError("No run was named.", "tenfold report RUN…")
+    if len(opened) > 1:
+        return page.write_comparison(opened, Path(out) if out else opened[0].path.parent / "comparison.html")
+    run = opened[0]
+    if run.epochs:
+        write_atomic(run.path / "curves.png", pictures.curves(run.epochs, run.recipe.name))
+    made = page.write_report(run)
+    if out:
+        write_atomic(Path(out), made.read_bytes())
+    return Path(out) if out else made
+
+
+def info() -> dict[str, Any]:
+    """Devices with name and memory, driver, versions, and the measured matrix-product rates in GFLOP/s."""
+    names = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    devices = {}
+    for name in names:
+        facts = environment(torch.device(name))
+        rates = {kind: matrix_rate(torch.device(name), dtype) for kind, dtype in kinds.items()}
+        devices[name] = {
+            "name": facts["device_name"],
+            "memory": facts["device_memory"],
+            "driver": facts["driver"],
+            "rates": rates,
+        }
+    facts = environment(torch.device("cpu"))
+    return {key: facts[key] for key in ("tenfold", "python", "torch", "numpy", "pillow", "platform", "cores")} | {
+        "devices": devices
+    }
+
+
+def as_run(run: str | Path | Run) -> Run:
+    """A run, from its path or itself."""
+    return run if isinstance(run, Run) else Run.open(run)

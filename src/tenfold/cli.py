@@ -1,0 +1,53 @@
+"""The `tenfold` command: help at once, everything else in commands.py; errors as text with an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from tenfold.errors import TenfoldError
+
+HELP = """usage: tenfold VERB …
+
+Construct, train and optimise CNN image classifiers, and learn what each choice bought.
+
+  train      train a net and write a run folder with curves and a report
+  evaluate   judge a run on validation or test images
+  predict    classes of images, as CSV
+  inspect    a net layer by layer
+  show       look at data: `tenfold show data NAME|PATH`
+  list       recipes, models or runs
+  report     write a run's page again, or compare several
+  info       devices, versions, measured speed
+
+  tenfold VERB --help teaches one. To begin:
+
+  tenfold train                                  simplenn-augment on the built-in data
+  tenfold train simplenn --data cifar10          CIFAR-10 (see the README for where it is looked for)
+  tenfold train --data photos/                   your own folder of class folders
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code: 0, 1 for a training that had to stop, 2 for input that cannot be used."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if arguments[0] == "--version":
+        print(version("tenfold"))
+        return 0
+    from tenfold.commands import run_verb
+
+    try:
+        run_verb(arguments[0], arguments[1:])
+    except TenfoldError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0

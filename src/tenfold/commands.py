@@ -1,0 +1,274 @@
+"""The verbs of the command line: each a few lines that call one function of tenfold.api and print what it returns.
+
+Options of a recipe come from the Recipe model itself, by tyro: --epochs 30, --optimizer.lr 0.1, --augment.crop 4.
+torch is imported inside the verbs, so that `tenfold VERB --help` does not wait for it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from inspect import getdoc
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from pydantic import create_model
+from tyro.conf import Positional, Suppress, arg
+
+from tenfold.errors import RecipeError, lookup
+from tenfold.recipe import Options, Recipe, leaves
+from tenfold.recipes import RECIPES, named
+
+DEFAULT = "simplenn-augment"
+
+# A recipe's own name is what it is called by, not an option: --name is the run folder's.
+OPTION_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in Recipe.model_fields.items() if n != "name"}
+RecipeOptions = create_model("RecipeOptions", __base__=Options, **OPTION_FIELDS)
+RecipeName = Annotated[str | None, arg(metavar="RECIPE", help=f"{', '.join(RECIPES)}; unset: {DEFAULT}.")]
+RecipeFile = Annotated[
+    Path | None, arg(name="recipe", metavar="FILE", help="A recipe as .json or .toml; a run's recipe.json repeats it.")
+]
+Settings = Annotated[RecipeOptions, arg(name="")]  # type: ignore[valid-type]
+Written = Suppress[frozenset[str]]
+"""Which options the command line really holds; filled in by run_verb."""
+RunPath = Annotated[Path, arg(metavar="RUN", help="A run folder.")]
+Weights = Literal["best", "last"]
+
+
+def train(
+    recipe_name: Positional[RecipeName] = None,
+    recipe_file: RecipeFile = None,
+    out: Path = Path("runs"),
+    name: str | None = None,
+    resume: Path | None = None,
+    dry_run: bool = False,
+    verify: bool = False,
+    options: Settings = RecipeOptions(),
+    written: Written = frozenset(),
+) -> None:
+    """Train a net: check, fit, judge on validation, write curves and a report into a new run folder.
+
+    Examples:
+      tenfold train                                    the built-in data, about half a minute
+      tenfold train simplenn --data cifar10 --seed 1   CIFAR-10
+      tenfold train --data photos/ --image-size 48     a folder of class folders
+      tenfold train simplenn --optimizer.lr 0.05 --epochs 10
+      tenfold train --resume runs/NAME                 continue to the bit
+
+    Args:
+        out: Folder in which the run folder is made.
+        name: Name of the run folder; unset: RECIPE-TIME-ID.
+        resume: A run folder to continue where it stopped; takes no other option.
+        dry_run: Two steps and one evaluation, then stop; leaves nothing.
+        verify: Hash the files of an image folder again before training.
+    """
+    from tenfold import api
+
+    if resume is None:
+        chosen = one_recipe(recipe_name, recipe_file)
+        api.train(chosen, out=out, name=name, dry_run=dry_run, verify=verify, **given(options, written))
+        return
+    others = [*([recipe_name] if recipe_name else []), *(f"--{name}" for name in sorted(written - {"resume"}))]
+    if others:
+        raise RecipeError(
+            f"--resume continues a recorded recipe; {', '.join(others)} would change it.", "Give --resume alone."
+        )
+    api.train(resume=resume)
+
+
+def evaluate(
+    run: Positional[RunPath],
+    split: Literal["val", "test"] = "val",
+    data: str | None = None,
+    weights: Weights = "best",
+    device: str | None = None,
+) -> None:
+    """Judge a run: accuracy, loss, precision and recall per class, confusion matrix, calibration error.
+
+    Examples:
+      tenfold evaluate runs/NAME                       its validation images
+      tenfold evaluate runs/NAME --split test          the test images: counted, and recorded in the run folder
+      tenfold evaluate runs/NAME --data photos/        other images of the same classes
+
+    Args:
+        split: Which images. Select on val; open test once, at the end.
+        data: Other data with the same classes, a name or a path.
+        weights: The best epoch's weights or the last's.
+        device: auto, cpu, cuda or cuda:N; unset: the device that trained the run.
+    """
+    from tenfold import api, tables
+    from tenfold.console import Screen
+
+    with Screen().working() as progress:
+        result = api.evaluate(run, split=split, data=data, weights=weights, device=device, progress=progress)
+    tables.show_evaluation(result)
+
+
+def predict(
+    run: Positional[RunPath],
+    paths: Positional[Annotated[tuple[Path, ...], arg(metavar="PATH", help="Image files, or folders of them.")]],
+    out: Path | None = None,
+    weights: Weights = "best",
+    device: str = "auto",
+) -> None:
+    """Classes of images as CSV: path, prediction, probability of each class. Broken files are reported, not fatal.
+
+    Examples:
+      tenfold predict runs/NAME photos/ --out predictions.csv
+
+    Args:
+        out: The CSV file; unset: standard output.
+        weights: The best epoch's weights or the last's.
+        device: auto, cpu, cuda or cuda:N.
+    """
+    from tenfold import api, tables
+    from tenfold.console import Screen
+    from tenfold.runs import write_atomic
+
+    with Screen().working() as progress:
+        found = api.predict(run, paths, weights=weights, device=device, progress=progress)
+    if out is not None:
+        write_atomic(out, found.csv())
+    tables.show_predictions(found, out)
+
+
+def inspect(
+    recipe_name: Positional[RecipeName] = None,
+    recipe_file: RecipeFile = None,
+    classes: int = 10,
+    options: Settings = RecipeOptions(),
+    written: Written = frozenset(),
+) -> None:
+    """A recipe's net layer by layer: output shape, parameters, multiply-adds, share; totals; memory of a batch.
+
+    Examples:
+      tenfold inspect simplenn
+      tenfold inspect simplenn --image-size 64 --model.norm batch
+
+    Args:
+        classes: Number of classes.
+    """
+    from tenfold import api, tables
+
+    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written)
+    batch = changed.pop("batch", 5)
+    tables.show_inspection(str(chosen), api.inspect(chosen, batch=batch, classes=classes, **changed))
+
+
+def show(
+    what: Positional[Annotated[Literal["data"], arg(metavar="data")]],
+    data: Positional[Annotated[str, arg(metavar="NAME|PATH", help="cifar10, shapes, or a path.")]],
+    out: Path | None = None,
+    image_size: int | None = None,
+    split_seed: int = 0,
+    verify: bool = False,
+) -> None:
+    """Look at data before training: splits, class counts, fingerprint, and a picture of every class.
+
+    Examples:
+      tenfold show data shapes
+      tenfold show data photos/ --image-size 48 --out photos.png
+
+    Args:
+        out: The picture; unset: data-NAME.png here.
+        image_size: Side in pixels that images are resized to.
+        split_seed: Which images would be validation.
+        verify: Hash the files of an image folder again.
+    """
+    from tenfold import api, tables
+    from tenfold.console import Screen
+
+    with Screen().working() as progress:
+        seen = api.show(data, out=out, image_size=image_size, split_seed=split_seed, verify=verify, progress=progress)
+    tables.show_data(*seen)
+
+
+def list_(
+    what: Positional[Annotated[Literal["recipes", "models", "runs"], arg(metavar="recipes|models|runs")]],
+    out: Path = Path("runs"),
+) -> None:
+    """What there is: recipes, models, or the runs below a folder.
+
+    Args:
+        out: The folder that holds the runs.
+    """
+    from tenfold import api, tables
+
+    tables.show_list(what, api.list_(what, out=out))
+
+
+def report(
+    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN", help="One run folder, or several.")]],
+    out: Path | None = None,
+) -> None:
+    """Write a run's page again, or one page over several runs side by side.
+
+    Examples:
+      tenfold report runs/A
+      tenfold report runs/A runs/B --out both.html
+
+    Args:
+        out: The page; unset: report.html in the run folder, or comparison.html beside the first of several.
+    """
+    from tenfold import api
+
+    print(f"report: {api.report(runs, out=out)}")
+
+
+def info() -> None:
+    """Devices with name and memory, driver, versions, and the measured rate of a matrix product."""
+    from tenfold import api, tables
+
+    tables.show_info(api.info())
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "inspect": inspect,
+    "show": show,
+    "list": list_,
+    "report": report,
+    "info": info,
+}
+
+
+TAKES_OPTIONS = ("train", "inspect")
+
+
+def flags(arguments: Sequence[str]) -> frozenset[str]:
+    """The long options that were written, as option names: --optimizer.lr=1 → optimizer.lr."""
+    found = (re.match(r"--([\w.-]+)", argument) for argument in arguments)
+    return frozenset(match[1].replace("-", "_") for match in found if match)
+
+
+def given(options: Options, written: frozenset[str]) -> dict[str, Any]:
+    """The recipe options that the user wrote; the others stay what the recipe says."""
+    return {name: value for name, value in leaves(options.model_dump()) if name in written}
+
+
+def one_recipe(recipe: str | None, file: Path | None) -> str | Path:
+    """The recipe's name or file; both at once contradict each other."""
+    if recipe and file:
+        raise RecipeError(f"Two recipes were given: {recipe} and {file}.", "Give a name or --recipe FILE.")
+    return file or recipe or DEFAULT
+
+
+def recipe_options(arguments: Sequence[str]) -> Options:
+    """The values of the recipe that the command names, which --help shows as defaults."""
+    name = next((argument for argument in arguments if argument in RECIPES), DEFAULT)
+    return RecipeOptions.model_validate(named(name).model_dump(exclude={"name"}))
+
+
+def run_verb(verb: str, arguments: Sequence[str]) -> None:
+    """Parse the arguments of one verb and call it."""
+    function = lookup(VERBS, verb, "verb")
+    if verb in TAKES_OPTIONS:
+        function = partial(function, options=recipe_options(arguments), written=flags(arguments))
+    tyro.cli(function, prog=f"tenfold {verb}", description=function_help(verb), args=arguments)
+
+
+def function_help(verb: str) -> str:
+    """The docstring of a verb above its Args."""
+    return (getdoc(VERBS[verb]) or "").split("Args:")[0].strip()

@@ -1,0 +1,123 @@
+"""A training as its user meets it: introduced and checked before, tried out, concluded with pictures and a page."""
+
+import json
+from typing import Any
+
+from tenfold.checks.preflight import preflight
+from tenfold.console import Screen
+from tenfold.errors import RecipeError
+from tenfold.evidence import evaluation
+from tenfold.reports import page, pictures
+from tenfold.runs import Run, write_atomic
+from tenfold.training.environment import environment
+from tenfold.training.setup import Setup
+from tenfold.training.step import evaluate, train_step
+
+
+def introduce(setup: Setup, screen: Screen) -> str:
+    """Say what is about to be trained on what; stop on a finding that is an error. Returns the initial loss explained."""
+    recipe, data = setup.recipe, setup.dataset
+    parts = ", ".join(f"{len(rows):,} {part}" for part, rows in setup.splits.items())
+    parameters = sum(p.numel() for p in setup.state.model.parameters())
+    screen.say(
+        f"{recipe.name}: {recipe.model.name} with {parameters:,} parameters, {recipe.epochs} epochs, seed {recipe.seed}"
+    )
+    screen.say(f"{data.name}: {parts} images, {len(data.classes)} classes, {data.image_size}×{data.image_size} pixels")
+    screen.say(f"{device_line(setup)}")
+    for line in (*data.notes, *setup.notes):
+        screen.say(line)
+    if data.skipped:
+        screen.say(
+            f"{len(data.skipped)} unreadable files are left out; data.json in the run folder lists them.", "yellow"
+        )
+    findings = preflight(setup)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise RecipeError(f"{errors[0].what}.", f"{errors[0].evidence} {errors[0].remedy}")
+    for finding in findings:
+        screen.say(finding.text(), "yellow" if finding.severity == "warning" else None)
+    return findings[0].text()
+
+
+def device_line(setup: Setup) -> str:
+    """Where and how it computes."""
+    facts = environment(setup.backend.device)
+    size = f", {facts['device_memory'] / 2**30:.0f} GiB" if facts["device_memory"] else ""
+    driver = f", driver {facts['driver']}" if facts["driver"] else ""
+    threads = f", {setup.backend.threads} threads" if setup.backend.device.type == "cpu" else ""
+    return f"{facts['device']}: {facts['device_name']}{size}{driver}{threads}, {setup.backend.precision}, {setup.recipe.backend.layout}"
+
+
+def try_out(setup: Setup, screen: Screen) -> None:
+    """A dry run: two steps and one evaluation, nothing written."""
+    state = setup.state
+    state.model.train()
+    for step in range(min(2, setup.loader.steps)):
+        images, labels = setup.loader.batch(0, step)
+        pixels = setup.preprocessing.normalize(images, setup.backend.layout)
+        loss, _ = train_step(state.model, state.optimizer, pixels, labels, setup.backend)
+        screen.say(f"step {step + 1}: loss {loss:.4f}")
+    judged = setup.validation or setup.loader.images
+    loss, correct = evaluate(state.model, judged, setup.preprocessing, setup.backend, lambda: None)
+    screen.say(f"evaluation: loss {loss:.4f}, {correct:,}/{len(judged):,} right")
+    screen.say("Dry run: everything fits together; nothing was written.")
+
+
+def data_document(setup: Setup, initial_loss: str) -> dict[str, Any]:
+    """data.json: what the run learns from."""
+    data = setup.dataset
+    return {
+        "name": data.name,
+        "where": data.where,
+        "fingerprint": data.fingerprint,
+        "classes": data.classes,
+        "image_size": data.image_size,
+        "channels": data.channels,
+        "splits": {part: {"total": len(rows), "counts": data.counts(rows)} for part, rows in setup.splits.items()},
+        "mean": setup.preprocessing.mean,
+        "std": setup.preprocessing.std,
+        "skipped": [{"path": s.path, "reason": s.reason} for s in data.skipped],
+        "notes": [*data.notes, *setup.notes],
+        "stream": None,
+        "initial_loss": initial_loss,
+    }
+
+
+def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
+    """Judge the result on validation, draw the pictures, write the report, say where everything is."""
+    document = {**run.read("data.json"), "stream": setup.state.progress.stream}
+    write_atomic(run.path / "data.json", json.dumps(document, indent=2))
+    if setup.validation is not None:
+        result = evaluation.judge(run, "best", setup.dataset, setup.splits["val"], "val", setup.backend)
+        save_evaluation(run, result)
+    write_atomic(run.path / "curves.png", pictures.curves(run.epochs, run.recipe.name))
+    report_path = page.write_report(run)
+    best, last = run.best, run.epochs[-1]
+    if best is not None and best.val_accuracy is not None and last.val_accuracy is not None:
+        screen.say(
+            f"best validation accuracy {best.val_accuracy:.2%} at epoch {best.epoch}; last epoch {last.val_accuracy:.2%}"
+        )
+    else:
+        screen.say(
+            "Trained on train+val: the last weights are the result. Judge them once: tenfold evaluate RUN --split test"
+        )
+    screen.say(f"report: {report_path}")
+    screen.say(f"run: {run.path}")
+    return run
+
+
+def save_evaluation(run: Run, result: evaluation.Evaluation) -> None:
+    """The files of an evaluation in the run folder: predictions, metrics, confusion matrix, worst mistakes."""
+    result.save(run)
+    ending, classes = evaluation.suffix(result.split), result.dataset.classes
+    title = f"{run.recipe.name}, {result.split} split: {result.metrics.accuracy:.2%}"
+    write_atomic(
+        run.path / f"confusion_matrix{ending}.png", pictures.confusion_matrix(result.metrics.confusion, classes, title)
+    )
+    at = result.mistakes()
+    called = result.probabilities.argmax(1)
+    captions = [
+        f"{classes[called[i]]}, {result.probabilities[i, called[i]]:.0%}\nis {classes[result.labels[i]]}" for i in at
+    ]
+    grid = pictures.image_grid(result.dataset.images[result.rows[at]], captions, "The most confident mistakes")
+    write_atomic(run.path / f"mistakes{ending}.png", grid)

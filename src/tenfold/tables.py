@@ -1,0 +1,182 @@
+"""Results as tables in the terminal."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tenfold.datasets.dataset import Dataset
+from tenfold.deploy.predict import Predictions
+from tenfold.evidence.evaluation import Evaluation
+from tenfold.models.inspection import Inspection
+from tenfold.runs import Run
+
+MOST_CLASSES = 20
+"""A confusion matrix of more classes is left to the picture."""
+
+
+def console() -> Console:
+    """Where tables go; wider than a pipe's 80 columns, so that no cell is cut."""
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=200)
+
+
+def table(title: str, columns: list[str], rows: list[list[str]], words: int = 1) -> Table:
+    """A plain table; the first `words` columns are text, the rest numbers. Cells are text, not markup."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        made.add_column(escape(column), justify="left" if index < words else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*map(escape, row))
+    return made
+
+
+def percent(share: float | None) -> str:
+    """0.5 → '50.00 %'; a dash where there is nothing."""
+    return "–" if share is None else f"{100 * share:.2f} %"
+
+
+def size(count: int | None) -> str:
+    """Bytes in the unit that fits."""
+    if count is None:
+        return "–"
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} B"
+
+
+def show_evaluation(result: Evaluation) -> None:
+    """`tenfold evaluate`."""
+    screen, metrics, classes = console(), result.metrics, result.dataset.classes
+    for note in result.notes:
+        screen.print(note, markup=False)
+    screen.print(
+        f"{result.split} split of {result.dataset.name}, {result.weights} weights (epoch {result.epoch})", markup=False
+    )
+    screen.print(
+        f"accuracy {percent(metrics.accuracy)} ({metrics.correct:,}/{metrics.total:,})  loss {metrics.loss:.4f}",
+        markup=False,
+    )
+    screen.print(
+        f"calibration error {percent(metrics.calibration_error)} (mean distance of confidence from accuracy, 15 bins)\n"
+    )
+    support = [sum(row) for row in metrics.confusion]
+    rows = [
+        [name, f"{n:,}", percent(p), percent(r)]
+        for name, n, p, r in zip(classes, support, metrics.precision, metrics.recall)
+    ]
+    screen.print(table("", ["class", "images", "precision", "recall"], rows))
+    if len(classes) <= MOST_CLASSES:
+        rows = [[name, *map(str, row)] for name, row in zip(classes, metrics.confusion, strict=True)]
+        screen.print(table("\nis ↓  called →", ["", *(name[:10] for name in classes)], rows))
+    if result.opening:
+        times = "once" if result.opening == 1 else f"{result.opening} times"
+        screen.print(f"\nThe test set of this run has now been opened {times}; recorded in its test_openings.json.")
+
+
+def show_predictions(found: Predictions, out: Path | None) -> None:
+    """`tenfold predict`: what could not be read goes to standard error."""
+    for skipped in found.skipped:
+        print(f"not read: {skipped.path}: {skipped.reason}", file=sys.stderr)
+    if out is None:
+        sys.stdout.write(found.csv())
+        return
+    counts = {name: found.names.count(name) for name in found.classes}
+    screen = console()
+    screen.print(table("", ["class", "images"], [[name, f"{n:,}"] for name, n in counts.items() if n]))
+    screen.print(f"{len(found.paths):,} predictions in {out}", markup=False)
+    if found.skipped:
+        screen.print(f"{len(found.skipped)} files could not be read.")
+
+
+def show_inspection(name: str, seen: Inspection) -> None:
+    """`tenfold inspect`."""
+    screen = console()
+    rows = [
+        [
+            layer.name,
+            layer.kind,
+            str(list(layer.output)),
+            f"{layer.parameters:,}" if layer.parameters else "",
+            f"{layer.multiply_adds:,}" if layer.multiply_adds else "",
+            percent(layer.multiply_adds / seen.multiply_adds) if layer.multiply_adds else "",
+        ]
+        for layer in seen.layers
+    ]
+    columns = ["layer", "kind", "output", "parameters", "multiply-adds", "share"]
+    screen.print(table(f"{name}, input {list(seen.input)}", columns, rows, words=3))
+    screen.print(f"\noutput {list(seen.output)}", markup=False)
+    screen.print(
+        f"{seen.parameters:,} parameters, {seen.multiply_adds:,} multiply-adds an image (convolutions and linear layers)"
+    )
+    memory = seen.memory
+    screen.print(
+        f"memory of a training step with this batch, fp32: {size(memory.total)} (weights {size(memory.weights)}, gradients "
+        f"{size(memory.gradients)}, optimiser {size(memory.optimizer)}, activations {size(memory.activations)})"
+    )
+
+
+def show_data(dataset: Dataset, counts: dict[str, list[int]], picture: Path) -> None:
+    """`tenfold show data`."""
+    screen = console()
+    n, c, h, w = dataset.images.shape
+    screen.print(
+        f"{dataset.name}: {n:,} images of {h}×{w} pixels, {c} channels, {len(dataset.classes)} classes", markup=False
+    )
+    if dataset.where:
+        screen.print(f"found at {dataset.where}", markup=False)
+    for note in dataset.notes:
+        screen.print(note, markup=False)
+    rows = [[name, *(f"{column[i]:,}" for column in counts.values())] for i, name in enumerate(dataset.classes)]
+    rows.append(["all", *(f"{sum(column):,}" for column in counts.values())])
+    screen.print(table("", ["class", *counts], rows))
+    for skipped in dataset.skipped[:10]:
+        screen.print(f"unreadable: {skipped.path}: {skipped.reason}", markup=False)
+    if len(dataset.skipped) > 10:
+        screen.print(f"… {len(dataset.skipped)} unreadable files in all")
+    screen.print(f"fingerprint {dataset.fingerprint}\npicture: {picture}", markup=False)
+
+
+def show_list(what: str, found: dict[str, Any]) -> None:
+    """`tenfold list`."""
+    if what == "recipes":
+        made = table("", ["recipe", "what it is"], [[name, about] for name, about in found.items()], words=2)
+    elif what == "models":
+        options = [", ".join(f"{k}={v}" for k, v in entry["options"].items()) for entry in found.values()]
+        rows = [[name, entry["about"], text] for (name, entry), text in zip(found.items(), options)]
+        made = table("", ["model", "what it is", "options"], rows, words=3)
+    else:
+        columns = ["run", "data", "epochs", "best val", "last val", "seed", "state"]
+        made = table("", columns, [run_row(run) for run in found.values()], words=2)
+    console().print(made)
+    if not found:
+        console().print("No runs here; `tenfold train` makes one. --out FOLDER looks elsewhere.")
+
+
+def run_row(run: Run) -> list[str]:
+    """One run in the list; a damaged one is listed too."""
+    try:
+        recipe, epochs, best = run.recipe, run.epochs, run.best
+    except Exception as error:  # noqa: BLE001 (whatever is wrong with it, the other runs are listed)
+        return [run.name, "", "", "", "", "", f"damaged: {str(error).splitlines()[0]}"]
+    last = epochs[-1].val_accuracy if epochs else None
+    state = "finished" if run.finished else "unfinished"
+    best_accuracy = best.val_accuracy if best else None
+    done = f"{len(epochs)}/{recipe.epochs}"
+    return [run.name, Path(recipe.data).name, done, percent(best_accuracy), percent(last), str(recipe.seed), state]
+
+
+def show_info(facts: dict[str, Any]) -> None:
+    """`tenfold info`."""
+    screen = console()
+    screen.print(table("", ["", ""], [[key, str(value)] for key, value in facts.items() if key != "devices"], words=2))
+    rows = [
+        [name, d["name"], size(d["memory"]), d["driver"] or "–", *(f"{rate:,.0f}" for rate in d["rates"].values())]
+        for name, d in facts["devices"].items()
+    ]
+    screen.print(table("", ["device", "name", "memory", "driver", "fp32 GFLOP/s", "bf16 GFLOP/s"], rows, words=2))
+    screen.print("GFLOP/s: measured, a matrix product of 2048 × 2048")

@@ -1,0 +1,130 @@
+"""The built-in shapes: deterministic, balanced, upright, and different from each other."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from tenfold.datasets import shapes
+from tenfold.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def data():
+    return shapes.load()
+
+
+def test_what_a_dataset_promises(data):
+    assert data.name == "shapes"
+    assert data.images.shape == (12_000, 3, 32, 32)
+    assert data.images.dtype == np.uint8
+    assert data.images.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert data.labels.dtype == np.int64
+    assert data.classes == (
+        "disc", "ring", "square", "diamond", "triangle_up", "triangle_down", "plus", "cross", "star", "crescent",
+    )  # fmt: skip
+    assert (data.ids[0], data.ids[9_999], data.ids[10_000], data.ids[-1]) == (
+        "train/0", "train/9999", "test/0", "test/1999",
+    )  # fmt: skip
+    assert len(data.ids) == 12_000
+
+
+def test_balanced_and_shuffled(data):
+    assert data.counts(data.parts["train"]) == [1000] * 10
+    assert data.counts(data.parts["test"]) == [200] * 10
+    assert min(data.counts(np.arange(500))) > 20
+
+
+def test_the_same_bytes_everywhere(data):
+    """Another machine, numpy or number of threads draws the same pictures; a change of them needs a new name."""
+    assert data.fingerprint == PINNED
+
+
+def test_independent_of_threads_and_global_seeds(data):
+    results = []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    worker = threading.Thread(target=lambda: results.append(shapes.load()))
+    worker.start()
+    worker.join()
+    torch.set_num_threads(threads)
+    assert results[0].fingerprint == data.fingerprint
+
+
+def test_no_two_pictures_are_the_same(data):
+    assert len({image.tobytes() for image in data.images.transpose(0, 2, 3, 1)}) == 12_000
+
+
+def test_another_size_shows_the_same_pictures(data):
+    large = shapes.load(image_size=64)
+    assert large.images.shape == (12_000, 3, 64, 64)
+    assert np.array_equal(large.labels, data.labels)
+    shrunk = large.images[:500].reshape(500, 3, 32, 2, 32, 2).mean((3, 5))
+    assert np.corrcoef(shrunk.ravel(), data.images[:500].ravel())[0, 1] > 0.95
+
+
+def masks(size=96, degrees=0.0):
+    """Which pixels each shape covers, drawn with radius 0.9: bool [10, H, W]."""
+    grid = ((np.arange(size) + 0.5) * 2 / size - 1).astype(np.float32) / np.float32(0.9)
+    x, y = np.broadcast_arrays(grid[None, None, :], -grid[None, :, None])
+    c, s = np.float32(np.cos(np.radians(degrees))), np.float32(np.sin(np.radians(degrees)))
+    return np.concatenate([edge(x * c + y * s, y * c - x * s) < 0 for edge in shapes.SHAPES])
+
+
+def overlap(a, b):
+    return (a & b).sum() / (a | b).sum()
+
+
+def test_every_shape_is_there_and_inside_its_radius():
+    for name, mask in zip(shapes.CLASSES, masks()):
+        assert 0.05 < mask.mean() < 0.7, name
+        assert not mask[[0, -1]].any(), name
+        assert not mask[:, [0, -1]].any(), name
+
+
+def test_shapes_differ_from_each_other():
+    drawn = masks()
+    for i in range(10):
+        for j in range(i):
+            assert overlap(drawn[i], drawn[j]) < 0.85, (shapes.CLASSES[i], shapes.CLASSES[j])
+
+
+def test_a_horizontal_flip_keeps_labels_and_a_vertical_one_swaps_the_triangles():
+    drawn = dict(zip(shapes.CLASSES, masks()))
+    for name, mask in drawn.items():
+        if name != "crescent":  # Drawn open to the left as often as to the right.
+            assert overlap(mask, mask[:, ::-1]) > 0.97, name
+    assert overlap(drawn["triangle_up"][::-1], drawn["triangle_down"]) > 0.97
+    assert overlap(drawn["triangle_up"], drawn["triangle_down"]) < 0.7
+
+
+def test_triangles_point_where_their_names_say():
+    drawn = dict(zip(shapes.CLASSES, masks()))
+    widths = drawn["triangle_up"].sum(axis=1)
+    widths = widths[widths > 0]
+    assert widths[0] < widths[-1]
+
+
+def test_the_greatest_tilt_keeps_look_alikes_apart():
+    tilted = dict(zip(shapes.CLASSES, masks(degrees=18)))
+    for name, mask in zip(shapes.CLASSES, masks()):
+        best = max(shapes.CLASSES, key=lambda other: overlap(tilted[name], mask if other == name else MASKS[other]))
+        assert best == name
+
+
+MASKS = dict(zip(shapes.CLASSES, masks()))
+
+
+def test_progress_ends_at_the_total():
+    seen = []
+    shapes.load(progress=lambda what, done, total: seen.append((what, done, total)))
+    assert seen[-1] == ("drawing shapes", 12_000, 12_000)
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+
+
+def test_a_path_is_refused(tmp_path):
+    with pytest.raises(DataError, match="not read from"):
+        shapes.load(tmp_path)
