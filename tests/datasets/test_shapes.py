@@ -46,7 +46,7 @@ def test_independent_of_threads_and_global_seeds(data):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(5)
-    np.random.seed(5)  # noqa: NPY002
+    np.random.seed(5)
     worker = threading.Thread(target=lambda: results.append(shapes.load()))
     worker.start()
     worker.join()

@@ -63,7 +63,7 @@ def test_refuses_a_reduce_in_every_protocol(protocol):
 
 @pytest.mark.parametrize("code", [b"O", b"O8", b"V10", b"U3", b"u1,O", b"M8"])
 def test_refuses_object_and_other_dtypes(code):
-    with pytest.raises(DataError, match="dtype .* refused"):
+    with pytest.raises(DataError, match=r"dtype .* refused"):
         load_dict(dumps({b"data": array(np.zeros(8, np.uint8), dtype(code))}), "batch")
 
 
@@ -85,7 +85,9 @@ def test_a_pickle_cannot_change_the_reader():
     assert load_dict(dumps({b"data": np.zeros(1, np.uint8)}), "batch")[b"data"].tolist() == [0]
 
 
-@pytest.mark.parametrize("data", [b"", b"\x80\x02", b"not a pickle", dumps({b"a": 1})[:-3], b"\x80\x02r\xff\xff\xff\xff."])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x80\x02", b"not a pickle", dumps({b"a": 1})[:-3], b"\x80\x02r\xff\xff\xff\xff."]
+)
 def test_refuses_damaged_pickles(data):
     with pytest.raises(DataError, match="batch is not a readable pickle"):
         load_dict(data, "batch")

@@ -77,8 +77,13 @@ def judge(entries: Sequence[Entry], skipped: Sequence[tuple[Entry, str]], where:
     if gone := sorted({entry.part for entry in entries} - {entry.part for entry in readable}):
         raise DataError(f"{where}: no image of the {quoted(gone)} part can be read.", remedy)
     if len(skipped) > SKIP_LIMIT * len(entries):
-        share = f"{len(skipped)} of {len(entries)} images"
+        share = f"{len(skipped)} of {counted(len(entries), 'image')}"
         raise DataError(f"{where}: {share} cannot be read, more than {SKIP_LIMIT:.0%}.", remedy)
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: 1 file, 2 files."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from tenfold.datasets import images, ingest
-from tenfold.datasets.collection import Collection, Entry, natural, quoted
+from tenfold.datasets.collection import Collection, Entry, counted, natural, quoted
 from tenfold.datasets.dataset import Dataset, Progress, silent
 from tenfold.errors import DataError
 
@@ -33,11 +33,8 @@ class Listing:
     def notes(self) -> tuple[str, ...]:
         """What was ignored, for the user to know."""
         return tuple(
-            f"{count} {kind} ignored."
-            for count, kind in (
-                (self.hidden, "hidden files or folders"),
-                (self.others, "files that are not images by their ending"),
-            )
+            f"{counted(count, kind)} ignored."
+            for count, kind in ((self.hidden, "hidden file"), (self.others, "non-image file"))
             if count
         )
 
@@ -72,14 +69,24 @@ def walk(folder: Path, prefix: str, above: frozenset[Path], listing: Listing) ->
             if hidden(item.name):
                 listing.hidden += 1
             elif item.is_dir():
-                real = Path(item.path).resolve()
+                real = Path(check_text(item)).resolve()
                 if real not in above:
                     listing.folders.add(prefix + item.name)
                     walk(Path(item.path), f"{prefix}{item.name}/", above | {real}, listing)
-            elif is_image(item.name) and (size_and_time := regular(item)):
+            elif is_image(check_text(item)) and (size_and_time := regular(item)):
                 listing.images.append((prefix + item.name, *size_and_time))
             else:
                 listing.others += 1
+
+
+def check_text(item: os.DirEntry[str]) -> str:
+    """The path, if its name is text that can be printed and stored; DataError if not."""
+    try:
+        item.name.encode()
+    except UnicodeEncodeError:
+        shown = item.path.encode(errors="backslashreplace").decode()
+        raise DataError(f"The name of {shown} is not valid UTF-8.", "Rename it.") from None
+    return item.path
 
 
 def regular(item: os.DirEntry[str]) -> tuple[int, int] | None:
@@ -113,9 +120,9 @@ def arrange(listing: Listing, where: Path) -> tuple[list[Entry], tuple[str, ...]
             entries.append(Entry(path, names[level], PARTS[names[0].lower()] if level else "train", size, stamp))
     outside = len(listing.images) - len(entries)
     if not entries:
-        raise DataError(f"{where} has {outside} images, but no class folders.", LAYOUT.format(where))
+        raise DataError(f"{where} has {counted(outside, 'image')}, but no class folders.", LAYOUT.format(where))
     check_empty(listing, entries, level, where)
-    stray = (f"{outside} images outside of the class folders ignored.",) if outside else ()
+    stray = (f"{counted(outside, 'image')} outside of the class folders ignored.",) if outside else ()
     return entries, listing.notes() + stray
 
 

@@ -96,13 +96,12 @@ def load(folder: Path) -> tuple[Index, Images] | None:
 def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that becomes `folder` if the block succeeds, and vanishes if not.
 
-    Whatever was at `folder`, and older states of the same source, are removed. DataError: the cache cannot be written.
+    What was damaged at `folder`, and older states of the same source, are removed. DataError: the cache cannot be written.
     """
     temporary: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix="tmp-", dir=folder.parent))
-        shutil.rmtree(folder, ignore_errors=True)
         yield temporary
         publish(temporary, folder)
     except OSError as error:
@@ -116,12 +115,14 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def publish(temporary: Path, folder: Path) -> None:
-    """Rename the finished folder to its place; a process that was faster with the same files has done the same work."""
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if load(folder) is None:
-            raise
+    """Rename the finished folder to its place, unless another process was faster with the same files."""
+    if load(folder) is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if load(folder) is None:
+                raise
     for other in folder.parent.glob(f"{folder.name.split('-')[0]}-*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)

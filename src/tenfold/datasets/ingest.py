@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.datasets import image_cache
-from tenfold.datasets.collection import Collection, Entry, check_classes, judge, missing_classes, quoted
+from tenfold.datasets.collection import Collection, Entry, check_classes, counted, judge, missing_classes, quoted
 from tenfold.datasets.dataset import Dataset, Images, Progress
 from tenfold.datasets.image_cache import Index, sha256
 from tenfold.datasets.images import decode, shorter_side
@@ -179,8 +179,8 @@ def verify_contents(
         progress("verifying", done, len(kept))
     if changed:
         raise DataError(
-            f"{collection.where}: {len(changed)} files have other contents than when they were ingested, although "
-            f"size and time are the same: {quoted(changed[:5])}{' …' if len(changed) > 5 else ''}.",
+            f"{collection.where}: the contents of {counted(len(changed), 'file')} differ from what was ingested, "
+            f"although size and time are the same: {quoted(changed[:5])}{' …' if len(changed) > 5 else ''}.",
             f"Restore these files; or, to use them as they are now, delete {folder} and load again.",
         )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tenfold.datasets import images, ingest
-from tenfold.datasets.collection import Collection, Entry, quoted
+from tenfold.datasets.collection import Collection, Entry, counted, quoted
 from tenfold.datasets.dataset import Dataset, Progress, silent
 from tenfold.datasets.folder import PARTS
 from tenfold.errors import DataError
@@ -102,10 +102,11 @@ def check_rows(rows: list[Row], where: Path) -> None:
 
 
 def refuse(rows: list[Row], fault: str, remedy: str, where: Path) -> None:
-    """DataError naming the lines of these rows, if there are any."""
+    """DataError naming the first lines of these rows, if there are any."""
     if rows:
-        lines = ", ".join(str(row.line) for row in rows[:SHOWN]) + (" …" if len(rows) > SHOWN else "")
-        raise DataError(f"{where}: {len(rows)} lines have {fault}: line {lines}.", remedy)
+        lines = ", ".join(str(row.line) for row in rows[:SHOWN])
+        more = f" … ({len(rows)} in all)" if len(rows) > SHOWN else ""
+        raise DataError(f"{where} has {fault} in line {lines}{more}.", remedy)
 
 
 def entries_of(rows: list[Row], where: Path) -> list[Entry]:
@@ -120,7 +121,7 @@ def entries_of(rows: list[Row], where: Path) -> list[Entry]:
             entries.append(Entry(row.path, row.label, PARTS[row.split.lower()], *found))
     if missing:
         raise DataError(
-            f"{where} lists {len(missing)} files that do not exist: {quoted(missing[:SHOWN])}"
+            f"{where} lists {counted(len(missing), 'missing file')}: {quoted(missing[:SHOWN])}"
             f"{' …' if len(missing) > SHOWN else ''}.",
             f"Paths are relative to {where.parent}; correct them or remove the lines.",
         )

@@ -42,7 +42,7 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Zero each number with the probability and scale the others up; in eval mode, x itself."""
-        if not self.training or self.probability == 0:
+        if not self.training:
             return x
         if self.generator is None:
             raise RuntimeError("Dropout has no generator: call seed_dropout(model, generator) before a training step")
@@ -52,6 +52,11 @@ class Dropout(nn.Module):
     def extra_repr(self) -> str:
         """Shown by print(model)."""
         return f"p={self.probability}"
+
+
+def dropout(probability: float) -> nn.Module:
+    """A Dropout; nothing at all for probability 0."""
+    return Dropout(probability) if probability else nn.Identity()
 
 
 def seed_dropout(model: nn.Module, generator: torch.Generator) -> None:

@@ -32,7 +32,7 @@ class SimpleNN(nn.Module):
         self.norm2 = blocks.norm(norm, c2)
         self.pool = nn.MaxPool2d(2)
         self.activation = blocks.activation(activation)
-        self.dropout = blocks.Dropout(dropout)
+        self.dropout = blocks.dropout(dropout)
         side = feature_side(size)
         self.fit = nn.AdaptiveAvgPool2d(side) if adaptive_pool else nn.Identity()
         self.fc1 = nn.Linear(c2 * side**2, f1)

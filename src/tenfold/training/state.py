@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -58,12 +59,13 @@ class State:
     def restore(self, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
         """Take over what `tensors` and `Progress.to_dict` gave."""
         self.model.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model.")})
+        parameters = dict(self.model.named_parameters())
         buffers: dict[int, dict[str, Tensor]] = {}
         for index, name in enumerate(self.parameter_names()):
             prefix = f"optimizer.{name}."
             own = {full.removeprefix(prefix): t for full, t in tensors.items() if full.startswith(prefix)}
             if own:
-                buffers[index] = own
+                buffers[index] = {key: like(tensor, parameters[name]) for key, tensor in own.items()}
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": buffers})
         self.progress = Progress.from_dict(progress)
 
@@ -71,3 +73,14 @@ class State:
         """Names of the parameters in the optimiser's order."""
         name_of = {parameter: name for name, parameter in self.model.named_parameters()}
         return [name_of[p] for group in self.optimizer.param_groups for p in group["params"]]
+
+
+def like(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """A restored buffer in the memory layout of its parameter.
+
+    torch's fused CPU optimisers walk both in memory order: a channels-last weight with a contiguous momentum would be
+    updated with other weights' momentum, without an error.
+    """
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype, device="cpu").copy_(tensor)

@@ -1,0 +1,87 @@
+"""Pictures made of the data's own images, pixel by pixel: captioned grids, and some images of each class."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from tenfold.datasets.dataset import Dataset, Images
+from tenfold.reports.style import INK, WIDTH, drawing, figure, note, png, short
+
+MOST_CLASSES = 20
+"""A class grid shows so many classes."""
+SHARP = 128
+"""Images larger than this many pixels a side are thinned: nobody sees more in a cell."""
+
+
+@drawing()
+def image_grid(images: Images, captions: Sequence[str], title: str, columns: int = 5) -> bytes:
+    """Images uint8 [n, C, H, W], each above its caption."""
+    if not len(images):
+        return note("There is nothing to show here.", title)
+    rows = -(-len(images) // columns)
+    lines = max(caption.count("\n") + 1 for caption in captions)
+    made = figure(WIDTH, 0.5 + rows * (1.62 + 0.21 * lines), title)
+    cells = made.subplots(rows, columns, squeeze=False).ravel()
+    for cell, image, caption in zip(cells, images, captions):
+        show(cell, pixels(image))
+        caption = "\n".join(short(line, 26) for line in caption.split("\n"))
+        cell.set_xlabel(caption, color=INK, fontsize=9, labelpad=5, linespacing=1.35)
+    for cell in cells[len(images) :]:
+        cell.set_visible(False)
+    return png(made)
+
+
+@drawing()
+def class_grid(dataset: Dataset, per_class: int = 8) -> bytes:
+    """The first training images of each class, one row a class, at most 20 classes."""
+    shown = dataset.classes[:MOST_CLASSES]
+    title = f"{dataset.name}: the first {per_class} training images of each class"
+    if len(shown) < len(dataset.classes):
+        title = f"{dataset.name}: images of the first {len(shown)} of {len(dataset.classes)} classes"
+    rows = [first_images(dataset, index, per_class) for index in range(len(shown))]
+    if not rows:
+        return note("This data has no classes.", title)
+    cell = pixels(dataset.images[0]).shape[0] if len(dataset.images) else 1
+    mosaic = np.concatenate([strip(row, per_class, cell) for row in rows])
+    made = figure(WIDTH, 0.6 + 8.3 * mosaic.shape[0] / mosaic.shape[1], title)
+    axes = made.add_subplot()
+    show(axes, mosaic)
+    height = mosaic.shape[0] / len(rows)
+    axes.set_yticks([(index + 0.5) * height - 0.5 for index in range(len(rows))], [short(name) for name in shown])
+    axes.tick_params(length=0, labelcolor=INK, labelsize=10)
+    return png(made)
+
+
+def first_images(dataset: Dataset, index: int, most: int) -> list[NDArray[np.uint8]]:
+    """The first images of a class: training ones, so that the test set stays unseen."""
+    rows = dataset.parts.get("train", np.arange(len(dataset.labels)))
+    chosen = rows[dataset.labels[rows] == index][:most]
+    return [pixels(dataset.images[row]) for row in chosen]
+
+
+def strip(images: Sequence[NDArray[np.uint8]], cells: int, side: int) -> NDArray[np.uint8]:
+    """Images [H, W, 3] in a row with white gaps, and white where there are fewer than `cells`."""
+    gap = max(1, side // 10)
+    made = np.full((side + gap, cells * (side + gap), 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        left = index * (side + gap) + gap // 2
+        made[gap // 2 : gap // 2 + side, left : left + side] = image
+    return made
+
+
+def pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[C, H, W] as [H, W, 3], thinned if it is large; grey where there are not three channels."""
+    step = -(-max(image.shape[1:]) // SHARP)
+    thin = image[:, ::step, ::step]
+    colours = thin[:3] if len(thin) >= 3 else np.repeat(thin[:1], 3, axis=0)
+    return np.ascontiguousarray(colours.transpose(1, 2, 0))
+
+
+def show(axes: Axes, image: NDArray[np.uint8]) -> None:
+    """An image with crisp pixels and no axes around it."""
+    axes.imshow(image, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)

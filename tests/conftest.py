@@ -1,0 +1,63 @@
+"""What all tests share: an empty cache of their own, a small folder of pictures, the real CIFAR-10 where it is there."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tenfold import api
+from tenfold.datasets import shapes
+from tenfold.runs import Run
+
+CLASSES = ("disc", "ring", "square")
+EACH = 40
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Tests run side by side, one thread each."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory) -> Path:
+    """A folder of three class folders with 40 PNG files each."""
+    folder = tmp_path_factory.mktemp("data") / "photos"
+    images = shapes.draw(np.repeat(np.arange(3), EACH), 32, np.random.default_rng(0))
+    for index, image in enumerate(images):
+        path = folder / CLASSES[index // EACH] / f"{index % EACH:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(image)).save(path)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(photos) -> dict:
+    """Options of a training that takes a second."""
+    return {"data": str(photos), "epochs": 3, "batch": 16, "backend.threads": 1, "device": "cpu"}
+
+
+@pytest.fixture(scope="session")
+def trained(small, tmp_path_factory) -> Run:
+    """A finished run on the photos; not to be changed (copy it)."""
+    os.environ["TENFOLD_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+    return api.train(out=tmp_path_factory.mktemp("runs"), name="trained", quiet=True, **small)
+
+
+@pytest.fixture(scope="session")
+def cifar10() -> Path:
+    """The real CIFAR-10, from $TENFOLD_DATA/cifar10 or ../shared/data; skips loudly where it is missing."""
+    here = Path(__file__).parents[1]
+    for place in (Path(os.environ.get("TENFOLD_DATA", here / "no")) / "cifar10", here.parent / "shared/data/cifar10"):
+        if place.exists():
+            return place.resolve()
+    pytest.skip("the real CIFAR-10 is missing: set TENFOLD_DATA to the folder that holds cifar10/")

@@ -1,0 +1,176 @@
+"""Interrupted and resumed runs end as uninterrupted ones: weights, metrics, predictions, CSV but for its time columns."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tenfold import api
+from tenfold.errors import DataError, RunError
+from tenfold.runs import Run
+from tenfold.training.checkpoint import checkpoints
+from tenfold.training.tensorfile import read_tensors
+
+TIMES = {"seconds", "images_per_second"}
+FEATURES = {
+    "sgd": {},
+    "adam": {"optimizer": {"name": "adam", "lr": 0.001}},
+    "radam": {"optimizer": {"name": "radam", "lr": 0.001}},
+    "batch norm and dropout": {"model": {"norm": "batch", "dropout": 0.3}},
+    "step decay": {"schedule": {"name": "step", "every": 1, "factor": 0.5}},
+    "train+val": {"train_on": "train+val"},
+}
+
+
+def results(run: Run) -> list[dict]:
+    with (run.path / "results.csv").open(newline="") as file:
+        return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
+
+
+def assert_equal(one: Run, other: Run) -> None:
+    assert results(one) == results(other)
+    for which in ("best", "last"):
+        (a, meta_a), (b, meta_b) = read_tensors(one.weights(which)), read_tensors(other.weights(which))
+        assert meta_a == meta_b
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[name], b[name]) for name in a)
+    assert one.read("data.json")["stream"] == other.read("data.json")["stream"]
+    for file in ("predictions.csv", "recipe.json"):
+        if (one.path / file).exists() or (other.path / file).exists():
+            assert (one.path / file).read_bytes() == (other.path / file).read_bytes()
+
+
+class Crash(Exception):
+    """Stands for the process dying at one step."""
+
+
+def die_after(monkeypatch, steps: int) -> None:
+    from tenfold.training import loop
+
+    taken = 0
+    original = loop.take_step
+
+    def take_step(*arguments):
+        nonlocal taken
+        if taken == steps:
+            raise Crash
+        taken += 1
+        original(*arguments)
+
+    monkeypatch.setattr(loop, "take_step", take_step)
+
+
+def test_repeated_runs_are_equal(small, trained, tmp_path):
+    assert_equal(api.train(out=tmp_path, name="again", quiet=True, **small), trained)
+
+
+def test_another_seed_differs(small, trained, tmp_path):
+    other = api.train(out=tmp_path, name="other", quiet=True, seed=1, **small)
+    assert results(other) != results(trained)
+    assert other.read("data.json")["stream"] != trained.read("data.json")["stream"]
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+@pytest.mark.parametrize("dies_at", [4, 9])
+def test_resume_is_exact_for_each_feature(feature, dies_at, small, tmp_path, monkeypatch):
+    options = {**small, "epochs": 2, "checkpoint_every": 3, **FEATURES[feature]}
+    whole = api.train(out=tmp_path, name="whole", quiet=True, **options)
+    with monkeypatch.context() as patch:
+        die_after(patch, dies_at)
+        with pytest.raises(Crash):
+            api.train(out=tmp_path, name="cut", quiet=True, **options)
+    assert_equal(api.train(resume=tmp_path / "cut", quiet=True), whole)
+
+
+def test_damaged_newest_checkpoint_falls_back_and_ends_the_same(small, trained, tmp_path, capsys):
+    shutil.copytree(trained.path, tmp_path / "damaged")
+    newest = checkpoints(tmp_path / "damaged/checkpoints")[-1]
+    newest.write_bytes(newest.read_bytes()[:-3])
+    run = api.train(resume=tmp_path / "damaged")
+    said = capsys.readouterr().out
+    assert "is damaged" in said
+    assert "Falling back to" in said
+    assert_equal(run, trained)
+
+
+def test_resuming_a_finished_run_changes_nothing(trained, tmp_path):
+    shutil.copytree(trained.path, tmp_path / "copy")
+    assert_equal(api.train(resume=tmp_path / "copy", quiet=True), trained)
+
+
+def test_resume_without_a_checkpoint_starts_anew(small, trained, tmp_path):
+    shutil.copytree(trained.path, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy/checkpoints")
+    assert_equal(api.train(resume=tmp_path / "copy", quiet=True), trained)
+
+
+def test_resume_refuses_data_that_changed(photos, small, tmp_path):
+    shutil.copytree(photos, tmp_path / "photos")
+    options = {**small, "data": str(tmp_path / "photos"), "epochs": 1}
+    run = api.train(out=tmp_path, name="run", quiet=True, **options)
+    shutil.copy(photos / "disc/000.png", tmp_path / "photos/disc/new.png")
+    with pytest.raises(DataError, match="changed since this run began"):
+        api.train(resume=run, quiet=True)
+
+
+def test_resume_of_no_run(tmp_path):
+    with pytest.raises(RunError, match="no run folder"):
+        api.train(resume=tmp_path / "none")
+    with pytest.raises(RunError, match="not a run folder"):
+        api.train(resume=tmp_path)
+
+
+def start(small: dict, out: Path, name: str, extra: tuple[str, ...] = ()) -> subprocess.Popen:
+    options = [f"--{key}={value}" for key, value in small.items()]
+    command = [sys.executable, "-m", "tenfold", "train", "simplenn-augment", *options, f"--out={out}", f"--name={name}", *extra]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
+
+
+LONG = {"epochs": 40, "checkpoint_every": 2}
+
+
+@pytest.fixture(scope="module")
+def whole(small, tmp_path_factory) -> Run:
+    return api.train("simplenn-augment", out=tmp_path_factory.mktemp("whole"), name="run", quiet=True, **{**small, **LONG})
+
+
+@pytest.mark.parametrize("after", [0.0, 0.15])
+def test_kill_9_and_resume_equals_the_uninterrupted_run(after, small, whole, tmp_path):
+    """A real process, really killed; then resumed by the real command."""
+    process = start({**small, **LONG}, tmp_path, "run")
+    wait_for(lambda: len(list((tmp_path / "run/checkpoints").glob("step-*"))) == 2)
+    time.sleep(after)
+    process.kill()
+    process.communicate()
+    run = Run.open(tmp_path / "run")
+    assert len(run.epochs) < LONG["epochs"], "it was not killed in time"
+    done = subprocess.run([sys.executable, "-m", "tenfold", "train", "--resume", run.path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Resuming at epoch" in done.stdout
+    assert_equal(run, whole)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_saves_and_prints_the_resume_command(number, code, small, whole, tmp_path):
+    process = start({**small, **LONG}, tmp_path, "run")
+    wait_for(lambda: list((tmp_path / "run/checkpoints").glob("step-*")))
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert f"tenfold train --resume {tmp_path / 'run'}" in error
+    assert "Traceback" not in error
+    assert_equal(api.train(resume=tmp_path / "run", quiet=True), whole)
