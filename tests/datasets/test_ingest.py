@@ -301,13 +301,13 @@ def test_a_disk_that_fills_up_is_an_error_that_leaves_nothing(many, cache, pytho
 SLOW = """
 import sys, time
 from pathlib import Path
-from tenfold.datasets import folder, ingest
+from tenfold.datasets import folder, ingest, parallel
 decode = ingest.decode
 def slow(content, size):
-    time.sleep(0.05)
+    time.sleep(0.03)
     print("decoding", flush=True)
     return decode(content, size)
-ingest.decode, ingest.CHUNK_FILES = slow, 1
+ingest.decode, ingest.CHUNK_FILES, parallel.cores = slow, 1, lambda: 1
 print(folder.load(Path(sys.argv[1]), 8).fingerprint)
 """
 

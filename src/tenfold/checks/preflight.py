@@ -55,7 +55,7 @@ def cause(setup: Setup) -> str:
 
 def remedies(made: int, size: int, features: int, layer: str) -> str:
     """What to type instead, each a full way out."""
-    ways = [f"--model.adaptive-pool (pools any size to the map {layer} expects)"]
+    ways = [f"--model.adaptive-pool True (pools any size to the map {layer} expects)"]
     if made < size:
         ways.insert(
             0, f"--preprocess.center-crop {made} without the augmentation (all images cropped, in_features={features})"

@@ -96,7 +96,8 @@ def load(folder: Path) -> tuple[Index, Images] | None:
 def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that becomes `folder` if the block succeeds, and vanishes if not.
 
-    What was damaged at `folder`, and older states of the same source, are removed. DataError: the cache cannot be written.
+    What was damaged at `folder`, and older states of the same source, are removed.
+    DataError: the cache cannot be written.
     """
     temporary: Path | None = None
     try:

@@ -19,6 +19,10 @@ SMALLEST_DEVIATION = 1 / 255
 """A channel that never changes is divided by one grey level instead of zero."""
 
 
+MOST_LINES = 2**31 // 255**2
+"""So many squares of grey levels an int32 can sum."""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """Resize to image_size (on reading), cut the centre, scale to (x/255 − mean) / std per channel."""
@@ -79,19 +83,18 @@ def fit_preprocessing(options: PreprocessOptions, images: Images, rows: Rows) ->
     return Preprocessing(size, options.center_crop, mean, std)
 
 
-def channel_statistics(images: Images, rows: Rows, chunk: int = 4096) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of images[rows], in units of 0..1.
-
-    Exact integer sums, so that the result does not depend on the order or the chunk.
-    """
-    total = np.zeros(images.shape[1], np.int64)
-    squares = np.zeros(images.shape[1], np.int64)
-    for start in range(0, len(rows), chunk):
-        part = torch.from_numpy(np.ascontiguousarray(images[rows[start : start + chunk]].transpose(0, 2, 3, 1)))
-        pixels = part.view(-1, part.shape[-1]).to(torch.int32)
-        total += pixels.sum(0, dtype=torch.int64).numpy()
-        squares += (pixels * pixels).sum(0, dtype=torch.int64).numpy()
-    count = len(rows) * images.shape[2] * images.shape[3]
-    mean = total / count
-    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+def channel_statistics(images: Images, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of images[rows], in units of 0..1, from exact integer sums."""
+    n, c, h, w = images.shape
+    stored = torch.from_numpy(images).permute(0, 2, 3, 1)
+    total = np.zeros(w * c, np.int64)
+    squares = np.zeros(w * c, np.int64)
+    # Lines of w·c numbers keep the sums vectorised; so many of them that int32 cannot overflow.
+    for part in torch.from_numpy(rows).split(max(1, MOST_LINES // h)):
+        lines = stored[part].reshape(-1, w * c).to(torch.int32)
+        total += lines.sum(0, dtype=torch.int32).numpy()
+        squares += lines.mul_(lines).sum(0, dtype=torch.int32).numpy()
+    count = len(rows) * h * w
+    mean = total.reshape(w, c).sum(0) / count
+    std = np.sqrt(np.maximum(squares.reshape(w, c).sum(0) / count - mean**2, 0.0))
     return tuple((mean / 255).tolist()), tuple(np.maximum(std / 255, SMALLEST_DEVIATION).tolist())

@@ -140,7 +140,7 @@ def background(canvas: Canvas) -> Plane:
 
 def contrasting(canvas: Canvas, mean: Plane) -> Plane:
     """A colour [N, 3, 1] at a random distance from `mean`, often a small one."""
-    direction = canvas.uniform(-0.2, 1, 3)
+    direction = canvas.uniform(-0.3, 1, 3)
     direction /= np.sqrt((direction * direction).sum(axis=1, keepdims=True))
     return mean + direction * canvas.uniform(0.3, 0.9)
 

@@ -19,7 +19,7 @@ SHARP = 128
 def image_grid(images: Images, captions: Sequence[str], title: str, columns: int = 5) -> bytes:
     """Images uint8 [n, C, H, W], each above its caption."""
     if not len(images):
-        return note("There is nothing to show here.", title)
+        return note("There are none.", title)
     rows = -(-len(images) // columns)
     lines = max(caption.count("\n") + 1 for caption in captions)
     made = figure(WIDTH, 0.5 + rows * (1.62 + 0.21 * lines), title)
@@ -84,4 +84,5 @@ def show(axes: Axes, image: NDArray[np.uint8]) -> None:
     axes.imshow(image, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
+    axes.grid(visible=False)
     axes.spines[:].set_visible(False)

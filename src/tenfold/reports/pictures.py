@@ -28,6 +28,7 @@ from tenfold.reports.style import (
     png,
     short,
 )
+from tenfold.reports.words import titles
 from tenfold.runs import Epoch, Run, best_of
 
 __all__ = ["class_grid", "confusion_matrix", "curves", "image_grid", "side_by_side"]
@@ -49,8 +50,9 @@ def curves(epochs: Sequence[Epoch], title: str) -> bytes:
     plot_pair(loss, epochs, [row.train_loss for row in epochs], [row.val_loss for row in epochs])
     loss.set(title="Loss", ylabel="cross-entropy (nats)")
     plot_pair(accuracy, epochs, percents(epochs, "train_accuracy"), percents(epochs, "val_accuracy"))
-    accuracy.set(title="Accuracy", ylabel="right (%)")
+    accuracy.set(title="Accuracy", ylabel="accuracy (%)")
     mark_best(accuracy, epochs)
+    end_at_hundred(accuracy)
     plot_rate(rate, epochs)
     for axes in (loss, accuracy, rate):
         epoch_axis(axes, epochs[-1].epoch)
@@ -70,7 +72,7 @@ def plot_pair(axes: Axes, epochs: Sequence[Epoch], train: Sequence[float | None]
     plot(axes, epochs, train, color=ORANGE, label="training")
     if any(value is not None for value in val):
         plot(axes, epochs, val, color=BLUE, label="validation")
-    axes.legend(loc="best", labelcolor=MUTED, handlelength=1.4)
+    axes.legend(loc="best", labelcolor=MUTED, handlelength=1.4, frameon=True, framealpha=0.9, edgecolor="none")
 
 
 def plot(axes: Axes, epochs: Sequence[Epoch], values: Sequence[float | None], **look: str) -> Line2D:
@@ -93,7 +95,16 @@ def mark_best(axes: Axes, epochs: Sequence[Epoch]) -> None:
     share = (best.epoch - 0.5) / epochs[-1].epoch
     side = "right" if share > 0.75 else "left" if share < 0.25 else "center"
     text = f"best {100 * best.val_accuracy:.2f} %, epoch {best.epoch}"
-    axes.annotate(text, at, (0, 9), textcoords="offset points", ha=side, color=BLUE, fontweight="bold")
+    behind = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1}
+    look = {"ha": side, "color": BLUE, "fontweight": "bold", "bbox": behind}
+    axes.annotate(text, at, (0, 9), textcoords="offset points", **look)
+
+
+def end_at_hundred(axes: Axes) -> None:
+    """No tick above 100 %: the room there is for the mark of the best epoch."""
+    limits = axes.get_ylim()
+    axes.set_yticks([tick for tick in axes.get_yticks() if tick <= 100 and limits[0] <= tick <= limits[1]])
+    axes.set_ylim(limits)
 
 
 def plot_rate(axes: Axes, epochs: Sequence[Epoch]) -> None:
@@ -101,14 +112,16 @@ def plot_rate(axes: Axes, epochs: Sequence[Epoch]) -> None:
     rates = [row.lr for row in epochs]
     stepped = bool(drops(epochs))
     plot(axes, epochs, rates, color=GREEN, drawstyle="steps-mid" if stepped else "default")
-    axes.set(title="Learning rate", ylabel="per step")
-    if min(rates) > 0 and max(rates) / min(rates) >= 9:
+    axes.set(title="Learning rate", ylabel="rate")
+    if stepped and min(rates) > 0 and max(rates) / min(rates) >= 9:
         axes.set_yscale("log")
         axes.margins(y=0.25)
         axes.minorticks_off()
+        axes.yaxis.set_major_formatter("{x:g}")
     else:
         axes.set_ylim(0, 1.35 * max(rates) or 1)
-    for row in (epochs[0], *drops(epochs)):
+    level = stepped or max(rates) == min(rates)
+    for row in (epochs[0], *drops(epochs)) if level else ():
         axes.annotate(f"{row.lr:.3g}", (row.epoch, row.lr), (3, 5), textcoords="offset points", color=INK, fontsize=9)
 
 
@@ -139,8 +152,8 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str],
     if len(classes) <= NUMBERED:
         write_counts(axes, counts, np.asarray(norm(shares)))
     label_classes(axes, classes)
-    bar = made.colorbar(picture, ax=axes, shrink=0.6, aspect=24, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1])
-    bar.ax.set_yticklabels(["0", "1", "5", "20", "50", "100"])
+    bar = made.colorbar(picture, ax=axes, shrink=0.7, aspect=24, ticks=[0, 0.05, 0.2, 0.5, 1])
+    bar.ax.set_yticklabels(["0", "5", "20", "50", "100"])
     bar.set_label("share of the true class (%)")
     bar.outline.set_visible(False)  # type: ignore[operator]
     return png(made)
@@ -161,7 +174,7 @@ def label_classes(axes: Axes, classes: Sequence[str]) -> None:
     names = [short(classes[index]) for index in at]
     axes.set_xticks(at, names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(at, names)
-    axes.set(xlabel="called", ylabel="is")
+    axes.set(xlabel="called (prediction)", ylabel="is (truth)")
     axes.grid(visible=False)
     axes.tick_params(length=0, labelcolor=INK)
     axes.spines[:].set_visible(False)
@@ -176,11 +189,12 @@ def side_by_side(runs: Sequence[Run]) -> bytes:
     made = figure(WIDTH, 4.1 + 0.24 * len(runs), "")
     accuracy, loss = made.subplots(1, 2)
     lines = [plot_run(accuracy, loss, index, epochs) for index, (_, epochs) in enumerate(shown)]
-    accuracy.set(title="Validation accuracy", ylabel="right (%)")
+    accuracy.set(title="Validation accuracy", ylabel="accuracy (%)")
+    end_at_hundred(accuracy)
     loss.set(title="Validation loss", ylabel="cross-entropy (nats)")
     for axes in (accuracy, loss):
         epoch_axis(axes, max(epochs[-1].epoch for _, epochs in shown if epochs))
-    name_lines(made, lines, [run.name for run in runs])
+    name_lines(made, lines, titles(runs))
     return png(made)
 
 
