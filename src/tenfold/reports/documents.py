@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,7 +15,6 @@ from tenfold.runs import Epoch, Run, best_of
 
 Value = TypeVar("Value")
 Count = Annotated[int, Field(ge=0)]
-Fact = str | int | float | None
 
 
 class Document(BaseModel):
@@ -74,11 +74,13 @@ class Judgement(Document):
 
     @model_validator(mode="after")
     def square(self) -> "Judgement":
-        """The confusion matrix is square, and precision and recall are given for each class."""
-        size = len(self.metrics.confusion)
-        rows = (self.metrics.precision, self.metrics.recall, *self.metrics.confusion)
-        if any(len(row) != size for row in rows):
+        """The confusion matrix is square, its numbers add up, and precision and recall are given for each class."""
+        metrics, size = self.metrics, len(self.metrics.confusion)
+        if any(len(row) != size for row in (metrics.precision, metrics.recall, *metrics.confusion)):
             raise ValueError("the confusion matrix is not square")
+        right = sum(row[index] for index, row in enumerate(metrics.confusion))
+        if not metrics.total or (metrics.correct, metrics.total) != (right, sum(map(sum, metrics.confusion))):
+            raise ValueError("the confusion matrix does not add up")
         return self
 
 
@@ -110,7 +112,7 @@ class Documents:
     epochs: list[Epoch]
     best: Epoch | None
     data: Data | None
-    environment: dict[str, Fact] | None
+    environment: dict[str, Any] | None
     validation: Judgement | None
     test: Judgement | None
     openings: list[Opening]
@@ -124,15 +126,16 @@ class Documents:
 
 def gather(run: Run) -> Documents:
     """Read a run folder."""
-    epochs = check(run.path / "results.csv", [asdict(row) for row in run.epochs], list[Epoch])
+    plan, epochs = run.plan, rows(run)
+    check(run.path / "recipe.json", plan.origin, dict[str, str])
     data = document(run, "data.json", Data)
     found = Documents(
         run=run,
-        plan=run.plan,
+        plan=plan,
         epochs=epochs,
         best=best_of(epochs),
         data=data,
-        environment=document(run, "environment.json", dict[str, Fact]),
+        environment=document(run, "environment.json", dict[str, Any]),
         validation=document(run, "evaluation_val.json", Judgement),
         test=document(run, "evaluation_test.json", Judgement),
         openings=document(run, "test_openings.json", list[Opening]) or [],
@@ -141,6 +144,18 @@ def gather(run: Run) -> Documents:
     for judged in (found.validation, found.test):
         if data and judged and len(judged.metrics.confusion) != len(data.classes):
             raise damaged(run.path / f"evaluation_{judged.split}.json", "it has other classes than data.json")
+    return found
+
+
+def rows(run: Run) -> list[Epoch]:
+    """The rows of results.csv."""
+    path = run.path / "results.csv"
+    found = check(path, [asdict(row) for row in run.epochs], list[Epoch])
+    for row in found:
+        numbers = (row.lr, row.train_accuracy, row.val_accuracy or 0, row.seconds, row.images_per_second)
+        right = 0 <= (row.val_correct or 0) <= (row.val_total or 0)
+        if not (row.epoch > 0 and right and all(map(isfinite, numbers))):
+            raise damaged(path, f"the row of epoch {row.epoch} has impossible numbers")
     return found
 
 

@@ -84,24 +84,17 @@ def plot(axes: Axes, epochs: Sequence[Epoch], values: Sequence[float | None], **
 
 
 def mark_best(axes: Axes, epochs: Sequence[Epoch]) -> None:
-    """A ring around the best validated epoch, and its value above."""
+    """A ring around the best validated epoch; its value stands above the panel, where it covers no line."""
     best = best_of(epochs)
     if best is None or best.val_accuracy is None:
         return
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.17 * (high - low))
     at = (best.epoch, 100 * best.val_accuracy)
     axes.plot(*at, marker="o", markersize=8, markerfacecolor="white", markeredgecolor=BLUE, markeredgewidth=2)
-    share = (best.epoch - 0.5) / epochs[-1].epoch
-    side = "right" if share > 0.75 else "left" if share < 0.25 else "center"
-    text = f"best {100 * best.val_accuracy:.2f} %, epoch {best.epoch}"
-    behind = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1}
-    look = {"ha": side, "color": BLUE, "fontweight": "bold", "bbox": behind}
-    axes.annotate(text, at, (0, 9), textcoords="offset points", **look)
+    axes.set_title(f"best {100 * best.val_accuracy:.2f} %, epoch {best.epoch}", loc="right", color=BLUE)
 
 
 def end_at_hundred(axes: Axes) -> None:
-    """No tick above 100 %: the room there is for the mark of the best epoch."""
+    """No tick above 100 %."""
     limits = axes.get_ylim()
     axes.set_yticks([tick for tick in axes.get_yticks() if tick <= 100 and limits[0] <= tick <= limits[1]])
     axes.set_ylim(limits)
@@ -115,7 +108,7 @@ def plot_rate(axes: Axes, epochs: Sequence[Epoch]) -> None:
     axes.set(title="Learning rate", ylabel="rate")
     if stepped and min(rates) > 0 and max(rates) / min(rates) >= 9:
         axes.set_yscale("log")
-        axes.margins(y=0.25)
+        axes.margins(y=0.35)
         axes.minorticks_off()
         axes.yaxis.set_major_formatter("{x:g}")
     else:
@@ -155,7 +148,7 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str],
     bar = made.colorbar(picture, ax=axes, shrink=0.7, aspect=24, ticks=[0, 0.05, 0.2, 0.5, 1])
     bar.ax.set_yticklabels(["0", "5", "20", "50", "100"])
     bar.set_label("share of the true class (%)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return png(made)
 
 

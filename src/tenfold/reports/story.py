@@ -68,8 +68,8 @@ def headline(found: Documents) -> Figure:
         metrics = found.test.metrics
         return Figure(percent(metrics.accuracy), "test accuracy", evidence(metrics.correct, metrics.total, "test"))
     if best is None:
-        return Figure("–", "no result yet", "No epoch has ended.")
-    return Figure("–", "no accuracy yet", "Nothing but the test set can judge this run.")
+        return Figure("No result yet", "", "No epoch has ended.")
+    return Figure("No accuracy yet", "", "Nothing but the test set can judge this run.")
 
 
 def evidence(correct: int | None, total: int | None, part: str) -> str:
@@ -90,7 +90,8 @@ def figures(found: Documents) -> list[Figure]:
         on_train = last.val_accuracy is None
         accuracy = last.train_accuracy if on_train else last.val_accuracy
         what = "training accuracy" if on_train else "validation accuracy"
-        shown.append(Figure(percent(accuracy), f"{what} of the last epoch", f"epoch {last.epoch}"))
+        on = ", of images it learned from" if on_train else ""
+        shown.append(Figure(percent(accuracy), f"{what} of the last epoch", f"epoch {last.epoch}{on}"))
     shown.append(test_figure(found))
     if found.epochs:
         spent = f"{len(found.epochs)} epochs, validation included" if last and last.val_total else "all epochs together"
@@ -104,8 +105,8 @@ def test_figure(found: Documents) -> Figure:
     opened = f"opened {times(len(found.openings))}" if found.openings else "how often it was opened is not recorded"
     if found.test:
         metrics = found.test.metrics
-        near = f"95 % interval {interval(metrics.correct, metrics.total)}, n = {count(metrics.total)}; "
-        return Figure(percent(metrics.accuracy), "test accuracy", f"{near if metrics.total else ''}{opened}")
+        near = f"95 % interval {interval(metrics.correct, metrics.total)}, n = {count(metrics.total)}"
+        return Figure(percent(metrics.accuracy), "test accuracy", f"{near}; {opened}")
     if found.openings:
         newest = found.openings[-1]
         return Figure(percent(newest.accuracy), "test accuracy", f"{opened}; the newest on {newest.data}")

@@ -7,6 +7,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ SERIES = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#8C6D1F", "#000000", "#E69
 """After Okabe and Ito; the yellow made darker, to be seen on white."""
 INK, MUTED, FAINT = "#1f2328", "#59636e", "#e4e7eb"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a class may be called "$5"
     "text.usetex": False,
     "text.color": INK,

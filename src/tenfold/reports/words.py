@@ -21,9 +21,9 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 
 def interval(correct: int, total: int) -> str:
-    """'86.2 – 88.0 %'."""
+    """'86.21 to 88.04 %', which does not break over two lines."""
     low, high = wilson(correct, total)
-    return f"{100 * low:.2f}\u00a0–\u00a0{100 * high:.2f}\u00a0%"
+    return f"{100 * low:.2f}\u00a0to\u00a0{100 * high:.2f}\u00a0%"
 
 
 def count(number: float) -> str:

@@ -1,0 +1,110 @@
+"""The docs: every command and every Python block of README and docs/ runs as printed.
+
+In the fast suite a training of the README is a dry run; `make test-all` runs it whole. Commands that need the real
+CIFAR-10 skip loudly where it is missing.
+"""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tenfold.cli import main
+from tenfold.runs import Run
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Each `$ tenfold …` of the pages, and what is printed below it."""
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "console"):
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, _, output = part.partition("\n")
+                found.append((command.split("  #")[0].strip(), output.strip()))
+    return found
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, trained, photos):
+    """A folder as a reader of the README has it: photos/ and two finished runs."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos, tmp_path / "photos")
+    for name in ("first", "photos"):
+        shutil.copytree(trained.path, tmp_path / "runs" / name)
+    return tmp_path
+
+
+def run(command: str, *more: str) -> int:
+    try:
+        return main([*shlex.split(command)[1:], *more])
+    except SystemExit as stopped:
+        return stopped.code
+
+
+def test_the_pages_hold_commands():
+    assert len(commands()) >= 15
+    assert all(command.startswith("tenfold ") for command, _ in commands())
+
+
+@pytest.mark.parametrize(("command", "printed"), commands(), ids=[c for c, _ in commands()])
+def test_command_runs_as_printed(command, printed, place, request, monkeypatch, capsys):
+    if "cifar10" in command:
+        monkeypatch.setenv("TENFOLD_DATA", str(request.getfixturevalue("cifar10").parent))
+    if printed.startswith("error:"):
+        assert run(command) == 2
+        assert printed in capsys.readouterr().err
+        return
+    training = " train " in f" {command} " and "--resume" not in command and "--dry-run" not in command
+    named = re.search(r"--name (\S+)", command)
+    if training and named:
+        shutil.rmtree(place / "runs" / named[1], ignore_errors=True)
+    assert run(command, *(["--dry-run"] if training else [])) == 0, capsys.readouterr().err
+    if command.startswith("tenfold inspect"):
+        shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        assert all(" ".join(line.split()) in shown for line in printed.splitlines() if line.strip())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c, _ in commands() if c.startswith("tenfold train") and "--dry" not in c])
+def test_training_runs_whole(command, place, request, monkeypatch, capsys):
+    if "cifar10" in command:
+        monkeypatch.setenv("TENFOLD_DATA", str(request.getfixturevalue("cifar10").parent))
+    if "momentum" in command:
+        pytest.skip("printed as an example of an error")
+    for name in re.findall(r"--name (\S+)", command):
+        shutil.rmtree(place / "runs" / name)
+    before = set((place / "runs").iterdir())
+    assert run(command) == 0, capsys.readouterr().err
+    made = set((place / "runs").iterdir()) - before
+    assert "--resume" in command or all(Run(path).finished for path in made)
+
+
+@pytest.mark.parametrize("code", [code for page in PAGES for code in blocks(page, "python")])
+def test_python_block_runs(code, place, capsys):
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102
+    assert "report.html" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "toml")])
+def test_toml_block_is_a_recipe(text, tmp_path):
+    from tenfold.recipe import load
+    from tenfold.training.resolve import check_options
+
+    (tmp_path / "my.toml").write_text(text)
+    assert check_options(load(tmp_path / "my.toml"), []).recipe.model.activation == "swish"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_exist(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
