@@ -71,7 +71,9 @@ def table() -> str:
         runs = groups[name]
         seeds = ", ".join(str(r["seed"]) for r in runs)
         cells = [spread([100 * r[key] for r in runs]) for key in ("best_val_accuracy", "last_val_accuracy")]
-        lines.append(f"| `{name}` | {seeds} | {cells[0]} | {cells[1]} | {statistics.median(r['seconds'] for r in runs):.0f} |")
+        lines.append(
+            f"| `{name}` | {seeds} | {cells[0]} | {cells[1]} | {statistics.median(r['seconds'] for r in runs):.0f} |"
+        )
     return "\n".join(lines)
 
 

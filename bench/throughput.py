@@ -3,8 +3,8 @@
     python bench/throughput.py --data ../shared/data/cifar10 [--rounds 5] [--out bench/results/throughput.json]
 
 The plain script is what the lab wrote: a Dataset of Pillow images, crop (pad 4), flip and normalise for each image, a
-DataLoader with 2 workers, eager fp32. Both train one epoch of 45,000 images a round, in turn; medians of the rounds after
-the first (warm-up). Peak memory is that of a fresh `tenfold train` process. Nothing else should run meanwhile.
+DataLoader with 2 workers, eager fp32. Both train one epoch of 45,000 images a round, in turn; medians of the rounds
+after the first (warm-up). Peak memory is that of a fresh `tenfold train` process. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -119,8 +119,11 @@ def measure(epochs: dict[str, Callable[[], int]], rounds: int) -> dict[str, list
 
 def peak_memory(data: str) -> tuple[int, int]:
     """Peak resident bytes of a fresh one-epoch `tenfold train`, and the bytes of the uint8 images."""
-    program = "import resource, sys, tenfold; tenfold.train('simplenn-augment', data=sys.argv[1], epochs=1, out=sys.argv[2], quiet=True); "
-    program += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    program = """
+import resource, sys, tenfold
+tenfold.train("simplenn-augment", data=sys.argv[1], epochs=1, out=sys.argv[2], quiet=True)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([sys.executable, "-c", program, data, folder], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1]), 60_000 * 3 * 32 * 32

@@ -1,4 +1,4 @@
-"""What all tests share: an empty cache of their own, a small folder of pictures, the real CIFAR-10 where it is there."""
+"""What all tests share: an empty cache, a small folder of pictures, the real CIFAR-10 where it is there."""
 
 import os
 from pathlib import Path

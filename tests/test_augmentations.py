@@ -1,4 +1,4 @@
-"""Every augmentation: shape, type, repeatable from its generator, nothing at strength 0; each against a plain reference."""
+"""Every augmentation: shape, type, repeatable from its generator, off at strength 0; each against a reference."""
 
 import numpy as np
 import pytest

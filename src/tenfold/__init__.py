@@ -31,7 +31,7 @@ EXPORTS = {
 }
 """Name to module: the whole public surface."""
 
-__all__ = [*EXPORTS]  # noqa: PLE0604
+__all__ = [*EXPORTS]
 
 
 def __getattr__(name: str) -> Any:

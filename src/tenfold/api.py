@@ -25,8 +25,8 @@ from tenfold.recipe import Plan, Recipe, leaves
 from tenfold.recipes import RECIPES, named
 from tenfold.registry import defaults
 from tenfold.reports import page, pictures
-from tenfold.session import conclude, data_document, introduce, save_evaluation, try_out
 from tenfold.runs import Run, find_runs, write_atomic
+from tenfold.session import conclude, data_document, introduce, save_evaluation, try_out
 from tenfold.training.backend import choose_device
 from tenfold.training.environment import environment, matrix_rate
 from tenfold.training.loop import fit
@@ -38,7 +38,10 @@ DEFAULT_RECIPE = "simplenn-augment"
 
 
 def plan(recipe: str | Path | Recipe = DEFAULT_RECIPE, **options: Any) -> Plan:
-    """A named recipe, a recipe file (.json, .toml) or a Recipe, with options set: plan("simplenn", optimizer={"lr": 0.1})."""
+    """A named recipe, a recipe file (.json, .toml) or a Recipe, with options set.
+
+    plan("simplenn", optimizer={"lr": 0.1})
+    """
     if isinstance(recipe, Recipe):
         base = Plan.of(recipe)
     elif Path(recipe).suffix in (".json", ".toml"):
@@ -88,7 +91,7 @@ def continue_run(run: Run, screen: Screen) -> Run:
         setup = prepare(run.plan, progress=progress, recorded=True)
     if setup.dataset.fingerprint != run.read("data.json")["fingerprint"]:
         raise DataError(
-            f"The data at {setup.dataset.where or setup.dataset.name} changed since this run began: its fingerprint differs.",
+            f"The data {run.recipe.data} changed since this run began: its fingerprint differs.",
             "Restore the data, or train anew under another --name.",
         )
     screen.attach(run)

@@ -36,7 +36,7 @@ def crop(images: Tensor, generator: torch.Generator, pixels: int, padding: str =
     padded = padded_rows(images, pixels, padding)
     by, bx = torch.randint(2 * pixels + 1, (2, n), generator=generator).to(images.device)
     s = padded.stride()
-    # Every window as a view; indexing then copies whole rows of w·c bytes, several times faster than a gather of pixels.
+    # Every window as a view: indexing then copies rows of w·c bytes, several times faster than a gather of pixels.
     windows = padded.as_strided((n, 2 * pixels + 1, 2 * pixels + 1, h, w * c), (s[0], s[1], s[2], s[1], 1))
     cut = windows[torch.arange(n, device=images.device), by, bx]
     return cut.view(n, h, w, c).permute(0, 3, 1, 2)

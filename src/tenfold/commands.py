@@ -28,7 +28,8 @@ RecipeName = Annotated[str | None, arg(metavar="RECIPE", help=f"{', '.join(RECIP
 RecipeFile = Annotated[
     Path | None, arg(name="recipe", metavar="FILE", help="A recipe as .json or .toml; a run's recipe.json repeats it.")
 ]
-Settings = Annotated[RecipeOptions, arg(name="")]  # type: ignore[valid-type]
+Settings = Annotated[RecipeOptions, arg(name="")]
+NOTHING_SET = RecipeOptions()
 Written = Suppress[frozenset[str]]
 """Which options the command line really holds; filled in by run_verb."""
 RunPath = Annotated[Path, arg(metavar="RUN", help="A run folder.")]
@@ -43,7 +44,7 @@ def train(
     resume: Path | None = None,
     dry_run: bool = False,
     verify: bool = False,
-    options: Settings = RecipeOptions(),
+    options: Settings = NOTHING_SET,
     written: Written = frozenset(),
 ) -> None:
     """Train a net: check, fit, judge on validation, write curves and a report into a new run folder.
@@ -136,7 +137,7 @@ def inspect(
     recipe_name: Positional[RecipeName] = None,
     recipe_file: RecipeFile = None,
     classes: int = 10,
-    options: Settings = RecipeOptions(),
+    options: Settings = NOTHING_SET,
     written: Written = frozenset(),
 ) -> None:
     """A recipe's net layer by layer: output shape, parameters, multiply-adds, share; totals; memory of a batch.

@@ -165,7 +165,7 @@ class Run:
 
     @property
     def best(self) -> Epoch | None:
-        """The epoch whose weights are the run's result: best validation accuracy, or the last where nothing was validated."""
+        """The epoch whose weights are the result: best validation accuracy, or the last where nothing was validated."""
         return best_of(self.epochs)
 
     @property

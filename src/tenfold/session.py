@@ -15,7 +15,7 @@ from tenfold.training.step import evaluate, train_step
 
 
 def introduce(setup: Setup, screen: Screen) -> str:
-    """Say what is about to be trained on what; stop on a finding that is an error. Returns the initial loss explained."""
+    """Say what is about to be trained on what; stop at an error. Returns the initial loss explained."""
     recipe, data = setup.recipe, setup.dataset
     parts = ", ".join(f"{len(rows):,} {part}" for part, rows in setup.splits.items())
     parameters = sum(p.numel() for p in setup.state.model.parameters())
@@ -45,7 +45,8 @@ def device_line(setup: Setup) -> str:
     size = f", {facts['device_memory'] / 2**30:.0f} GiB" if facts["device_memory"] else ""
     driver = f", driver {facts['driver']}" if facts["driver"] else ""
     threads = f", {setup.backend.threads} threads" if setup.backend.device.type == "cpu" else ""
-    return f"{facts['device']}: {facts['device_name']}{size}{driver}{threads}, {setup.backend.precision}, {setup.recipe.backend.layout}"
+    how = f"{threads}, {setup.backend.precision}, {setup.recipe.backend.layout}"
+    return f"{facts['device']}: {facts['device_name']}{size}{driver}{how}"
 
 
 def try_out(setup: Setup, screen: Screen) -> None:
@@ -95,12 +96,11 @@ def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
     best, last = run.best, run.epochs[-1]
     if best is not None and best.val_accuracy is not None and last.val_accuracy is not None:
         screen.say(
-            f"best validation accuracy {best.val_accuracy:.2%} at epoch {best.epoch}; last epoch {last.val_accuracy:.2%}"
+            f"best validation accuracy {best.val_accuracy:.2%} (epoch {best.epoch}), last {last.val_accuracy:.2%}"
         )
     else:
-        screen.say(
-            "Trained on train+val: the last weights are the result. Judge them once: tenfold evaluate RUN --split test"
-        )
+        screen.say("Trained on train+val: the last weights are the result. Judge them once, on the test images:")
+        screen.say(f"tenfold evaluate {run.path} --split test")
     screen.say(f"report: {report_path}")
     screen.say(f"run: {run.path}")
     return run

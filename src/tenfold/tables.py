@@ -1,6 +1,7 @@
 """Results as tables in the terminal."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +111,9 @@ def show_inspection(name: str, seen: Inspection) -> None:
     columns = ["layer", "kind", "output", "parameters", "multiply-adds", "share"]
     screen.print(table(f"{name}, input {list(seen.input)}", columns, rows, words=3))
     screen.print(f"\noutput {list(seen.output)}", markup=False)
-    screen.print(
-        f"{seen.parameters:,} parameters, {seen.multiply_adds:,} multiply-adds an image (convolutions and linear layers)"
-    )
-    memory = seen.memory
-    screen.print(
-        f"memory of a training step with this batch, fp32: {size(memory.total)} (weights {size(memory.weights)}, gradients "
-        f"{size(memory.gradients)}, optimiser {size(memory.optimizer)}, activations {size(memory.activations)})"
-    )
+    screen.print(f"{seen.parameters:,} parameters; {seen.multiply_adds:,} multiply-adds an image")
+    parts = ", ".join(f"{name} {size(count)}" for name, count in asdict(seen.memory).items())
+    screen.print(f"{size(seen.memory.total)} for a training step with this batch in fp32: {parts}")
 
 
 def show_data(dataset: Dataset, counts: dict[str, list[int]], picture: Path) -> None:
@@ -161,7 +157,7 @@ def run_row(run: Run) -> list[str]:
     """One run in the list; a damaged one is listed too."""
     try:
         recipe, epochs, best = run.recipe, run.epochs, run.best
-    except Exception as error:  # noqa: BLE001 (whatever is wrong with it, the other runs are listed)
+    except Exception as error:
         return [run.name, "", "", "", "", "", f"damaged: {str(error).splitlines()[0]}"]
     last = epochs[-1].val_accuracy if epochs else None
     state = "finished" if run.finished else "unfinished"

@@ -12,7 +12,12 @@ from tenfold.evidence.metrics import calibration_error, measure
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(2, 5).flatmap(lambda c: hnp.arrays(np.float64, st.tuples(st.integers(1, 30), st.just(c)), elements=st.floats(0.01, 1))), st.randoms())
+@given(
+    st.integers(2, 5).flatmap(
+        lambda c: hnp.arrays(np.float64, st.tuples(st.integers(1, 30), st.just(c)), elements=st.floats(0.01, 1))
+    ),
+    st.randoms(),
+)
 def test_metrics_are_their_definitions(raw, random):
     probabilities = raw / raw.sum(1, keepdims=True)
     classes = probabilities.shape[1]

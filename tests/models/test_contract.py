@@ -1,4 +1,4 @@
-"""Every model: parameter count, shape, all gradients, samples kept apart, save and load, the same from the same seed."""
+"""Every model: parameter count, shape, all gradients, samples kept apart, save and load, repeatable from its seed."""
 
 import pytest
 import torch

@@ -4,6 +4,7 @@ import io
 import json
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -59,6 +60,26 @@ def probabilities(total, seed=0):
     return shares, labels
 
 
+def rates(epoch):
+    return 0.01 * 0.1 ** ((epoch - 1) // 10)
+
+
+@cache
+def pictured_curves(count, validated):
+    """Drawn once: pictures take longer than all else here."""
+    return pictures.curves(rows(count, rates, validated), "simplenn-decay")
+
+
+@cache
+def pictured_evaluation(total):
+    images = np.random.default_rng(1).integers(0, 256, (25, 3, 32, 32), np.uint8)
+    confusion = measure(*probabilities(total)).confusion
+    return {
+        "mistakes": pictures.image_grid(images, ["dog, 99 %\nis cat"] * 25, "The most confident mistakes"),
+        "confusion_matrix": pictures.confusion_matrix(confusion, CLASSES, "simplenn-decay"),
+    }
+
+
 @dataclass
 class Maker:
     """Makes run folders below `out`."""
@@ -70,11 +91,11 @@ class Maker:
         plan = Plan.of(named("simplenn-decay")).override({"seed": 3, **options})
         run = Run.create(self.out, name, plan, {"environment.json": ENVIRONMENT, "data.json": self.data()})
         validated = plan.recipe.train_on == "train"
-        done = rows(epochs, lambda epoch: 0.01 * 0.1 ** ((epoch - 1) // 10), validated)
+        done = rows(epochs, rates, validated)
         if done:
             write_epochs(run.path / "results.csv", done)
         if done and pictured:
-            (run.path / "curves.png").write_bytes(pictures.curves(done, plan.recipe.name))
+            (run.path / "curves.png").write_bytes(pictured_curves(len(done), validated))
         if epochs == plan.recipe.epochs and validated:
             self.judge(run, "val", 500, pictured)
         return run
@@ -92,13 +113,10 @@ class Maker:
             "splits": each,
             "mean": [0.49, 0.48, 0.45],
             "std": [0.25, 0.24, 0.26],
-            "skipped": [
-                {"path": "cat/<b>broken</b>.png", "reason": "truncated"},
-                {"path": "cat/\udcff.png", "reason": "x"},
-            ],
+            "skipped": [{"path": path, "reason": "truncated"} for path in ("cat/<b>broken</b>.png", "cat/\udcff.png")],
             "notes": ["Two images are smaller than 32 pixels."],
             "stream": "5a" * 32,
-            "initial_loss": "initial loss 1.612. ln(5) = 1.609 is what guessing 5 classes with equal probability costs.",
+            "initial_loss": "initial loss 1.612. ln(5) = 1.609 is what guessing 5 classes costs: a healthy start.",
         }
 
     def judge(self, run, split, total, pictured=True):
@@ -122,19 +140,15 @@ class Maker:
         header = ["id", "label", "prediction", "probability", "loss"]
         (run.path / f"predictions{ending}.csv").write_text(csv_text(header, lines))
         if pictured:
-            images = np.random.default_rng(1).integers(0, 256, (25, 3, 32, 32), np.uint8)
-            grid = pictures.image_grid(images, ["dog, 99 %\nis cat"] * 25, "The most confident mistakes")
-            matrix = pictures.confusion_matrix(metrics.confusion, CLASSES, "simplenn-decay")
-            (run.path / f"mistakes{ending}.png").write_bytes(grid)
-            (run.path / f"confusion_matrix{ending}.png").write_bytes(matrix)
+            for name, content in pictured_evaluation(total).items():
+                (run.path / f"{name}{ending}.png").write_bytes(content)
 
-    def open_test(self, run, accuracies=(0.81,)):
+    def open_test(self, run, accuracies=(0.81,), pictured=False):
         """The test set was opened; its files are there."""
-        entries = [
-            {"time": "2025-01-02 10:00:00", "weights": "best", "data": "photos", "accuracy": a} for a in accuracies
-        ]
+        entry = {"time": "2025-01-02 10:00:00", "weights": "best", "data": "photos"}
+        entries = [{**entry, "accuracy": accuracy} for accuracy in accuracies]
         (run.path / "test_openings.json").write_text(json.dumps(entries))
-        self.judge(run, "test", 1000, pictured=False)
+        self.judge(run, "test", 1000, pictured)
 
 
 @pytest.fixture
@@ -160,8 +174,3 @@ def look():
         return pixels
 
     return decode
-
-
-@pytest.fixture(scope="session")
-def whole_maker():
-    return Maker

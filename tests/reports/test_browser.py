@@ -7,17 +7,10 @@ import pytest
 
 from tenfold.reports import page
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-]
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 PROBE = """<script>addEventListener("load", () => {
   document.body.dataset.widths = [...document.images].map(image => image.naturalWidth).join();
@@ -44,7 +37,7 @@ def chromium(tmp_path):
 @pytest.fixture
 def report(maker):
     run = maker.run()
-    maker.open_test(run)
+    maker.open_test(run, pictured=True)
     return page.write_report(run)
 
 
@@ -66,6 +59,6 @@ def test_the_headline_is_there_every_image_is_decoded_and_a_narrow_page_does_not
     document = chromium(probed, "--dump-dom", "--window-size=500,900")
     assert "best validation accuracy, epoch 15 of 30" in document
     widths = document.split('data-widths="')[1].split('"')[0].split(",")
-    assert len(widths) == 4
+    assert len(widths) == 5
     assert all(int(width) > 400 for width in widths)
     assert 'data-overflow="0"' in document

@@ -2,14 +2,12 @@
 
 import base64
 import json
-import shutil
 from html.parser import HTMLParser
 
 import pytest
 
 from tenfold.errors import RunError
 from tenfold.reports import page
-from tenfold.runs import Run
 
 VOID = {"meta", "img", "br", "hr", "link"}
 
@@ -28,6 +26,7 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += attrs
+        self.text += " " if tag in ("td", "th", "p", "tr") else ""
         if tag not in VOID:
             self.stack.append(tag)
 
@@ -51,7 +50,7 @@ def reported(run) -> Reader:
 
 def test_a_whole_report(maker, look):
     run = maker.run()
-    maker.open_test(run, (0.81, 0.82))
+    maker.open_test(run, (0.81, 0.82), pictured=True)
     read = reported(run)
     for image in read.images():
         look(image)
@@ -82,9 +81,7 @@ def test_nothing_comes_from_elsewhere_and_nothing_runs(maker):
     assert all(value.startswith(("data:image/png;base64,", "#")) for value in links)
     assert not {"script", "link", "iframe", "object", "form"} & set(read.tags)
     assert not [name for name, _ in read.attributes if name.startswith("on")]
-    assert "default-src 'none'" in dict(read.attributes).get("content", "") or any(
-        "default-src 'none'" in (value or "") for _, value in read.attributes
-    )
+    assert any("default-src 'none'" in (value or "") for _, value in read.attributes)
     for told in ("<script>alert(1)</script>", "cat/<b>broken</b>.png", "<img src=x onerror=alert(1)>"):
         assert told in read.text
     assert "b" not in read.tags
@@ -96,30 +93,22 @@ def test_every_link_in_the_page_has_its_target(maker):
     assert {value[1:] for name, value in read.attributes if name == "href"} <= names
 
 
-OPTIONAL = ("environment.json", "data.json", "results.csv", "evaluation_val.json", "predictions.csv") + (
-    "curves.png",
-    "confusion_matrix.png",
-    "mistakes.png",
+OPTIONAL = (
+    *("environment.json", "data.json", "results.csv", "evaluation_val.json", "predictions.csv"),
+    *("curves.png", "confusion_matrix.png", "mistakes.png"),
 )
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, request):
-    """A finished run, made once and copied by the tests that spoil it."""
-    maker = request.getfixturevalue("whole_maker")
-    run = maker(tmp_path_factory.mktemp("whole")).run()
-    return run.path
-
-
 @pytest.fixture
-def copy(whole, tmp_path):
-    return Run(shutil.copytree(whole, tmp_path / "copy"))
+def spoilt(maker):
+    """A finished run, to be spoilt."""
+    return maker.run()
 
 
 @pytest.mark.parametrize("file", OPTIONAL)
-def test_a_missing_file_is_told_or_made_good(file, copy):
-    (copy.path / file).unlink()
-    read = reported(copy)
+def test_a_missing_file_is_told_or_made_good(file, spoilt):
+    (spoilt.path / file).unlink()
+    read = reported(spoilt)
     told = {
         "environment.json": "environment.json is missing",
         "data.json": "data.json is missing",
@@ -132,11 +121,11 @@ def test_a_missing_file_is_told_or_made_good(file, copy):
         assert len(read.images()) == 3
 
 
-def test_a_bare_run_still_has_a_report(copy):
-    for file in copy.path.iterdir():
+def test_a_bare_run_still_has_a_report(spoilt):
+    for file in spoilt.path.iterdir():
         if file.name != "recipe.json":
             file.unlink()
-    assert "0 of 30 epochs are done" in reported(copy).text
+    assert "0 of 30 epochs are done" in reported(spoilt).text
 
 
 WRONG = {
@@ -152,59 +141,57 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("file", "content"), [(file, text) for file, texts in WRONG.items() for text in texts])
-def test_a_damaged_file_is_named(file, content, copy):
-    (copy.path / file).write_text(content)
+def test_a_damaged_file_is_named(file, content, spoilt):
+    (spoilt.path / file).write_text(content)
     with pytest.raises(RunError, match=file.replace(".", r"\.")):
-        page.write_report(copy)
+        page.write_report(spoilt)
 
 
-def test_a_half_written_picture_is_named(copy):
-    path = copy.path / "mistakes.png"
+def test_a_half_written_picture_is_named(spoilt):
+    path = spoilt.path / "mistakes.png"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(RunError, match=r"mistakes\.png"):
-        page.write_report(copy)
+        page.write_report(spoilt)
 
 
 def change(run, file, **values):
     (run.path / file).write_text(json.dumps({**run.read(file), **values}))
 
 
-def test_files_that_contradict_themselves_or_each_other_are_named(copy):
-    data, judged = copy.read("data.json"), copy.read("evaluation_val.json")
+def test_files_that_contradict_themselves_or_each_other_are_named(spoilt):
+    data, judged = spoilt.read("data.json"), spoilt.read("evaluation_val.json")
     spoiled = {
         "data.json": {"splits": {"train": {"total": 1, "counts": [1]}}},
         "evaluation_val.json": {"metrics": {**judged["metrics"], "correct": 501}},
     }
     for file, values in spoiled.items():
-        change(copy, file, **values)
+        change(spoilt, file, **values)
         with pytest.raises(RunError, match=file):
-            page.write_report(copy)
-        change(copy, file, **(data if file == "data.json" else judged))
-    change(copy, "data.json", classes=["a", "b"], splits={})
+            page.write_report(spoilt)
+        change(spoilt, file, **(data if file == "data.json" else judged))
+    change(spoilt, "data.json", classes=["a", "b"], splits={})
     with pytest.raises(RunError, match=r"evaluation_val\.json is damaged: it has other classes"):
-        page.write_report(copy)
-    change(copy, "data.json", **data)
-    change(copy, "recipe.json", origin=[1])
+        page.write_report(spoilt)
+    change(spoilt, "data.json", **data)
+    change(spoilt, "recipe.json", origin=[1])
     with pytest.raises(RunError, match=r"recipe\.json"):
-        page.write_report(copy)
+        page.write_report(spoilt)
 
 
 @pytest.mark.parametrize("number", ["nan", "inf"])
-def test_impossible_rows_are_named(number, copy):
-    path = copy.path / "results.csv"
+def test_impossible_rows_are_named(number, spoilt):
+    path = spoilt.path / "results.csv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], lines[1].replace(",2.5,", f",{number},")]))
     with pytest.raises(RunError, match=r"results\.csv is damaged"):
-        page.write_report(copy)
+        page.write_report(spoilt)
 
 
 def test_an_unfinished_run_says_how_to_go_on(maker):
     run = maker.run("a run", epochs=7, pictured=False)
     read = reported(run)
-    assert (
-        f"Unfinished: 7 of 30 epochs are done. This page shows the run so far. To continue it: tenfold train --resume '{run.path}'"
-        in read.text
-    )
+    assert "Unfinished: 7 of 30 epochs are done." in read.text
+    assert f"To continue it: tenfold train --resume '{run.path}'" in read.text
     assert len(read.images()) == 1
 
 
@@ -220,13 +207,13 @@ def test_a_final_recipe_has_no_validation(maker):
     assert f"tenfold evaluate {run.path}" not in read.text
 
 
-def test_writing_again_gives_the_same_page(copy):
-    first = page.write_report(copy).read_bytes()
-    assert page.write_report(copy).read_bytes() == first
+def test_writing_again_gives_the_same_page(spoilt):
+    first = page.write_report(spoilt).read_bytes()
+    assert page.write_report(spoilt).read_bytes() == first
 
 
 def test_a_comparison(maker, tmp_path, look):
-    runs = [maker.run("one"), maker.run("<b>two</b>", batch=64), maker.run("three", epochs=2, pictured=False)]
+    runs = [maker.run("one"), maker.run("<b>two", batch=64), maker.run("three", epochs=2, pictured=False)]
     path = tmp_path / "pages" / "comparison.html"
     assert page.write_comparison(runs, path) == path
     read = Reader(path)
@@ -234,14 +221,12 @@ def test_a_comparison(maker, tmp_path, look):
         look(image)
     assert len(read.images()) == 1 + 2 + 2 + 1
     assert "3 runs side by side" in read.text
-    assert "batch 128 64 128 Every other option is the same." in read.text.replace("\n", " ").replace("  ", " ") or (
-        "batch12864128" in read.text.replace(" ", "")
-    )
+    assert "batch 128 64 128 Every other option is the same." in read.text
     assert "Not judged on the same validation images" not in read.text
     assert "b" not in read.tags
 
 
 def test_a_comparison_of_other_splits_is_warned_of(maker, tmp_path):
-    runs = [maker.run(f"{seed}", epochs=1, pictured=False, split_seed=seed) for seed in (0, 1)]
+    runs = [maker.run(f"{seed}", epochs=1, split_seed=seed) for seed in (0, 1)]
     read = Reader(page.write_comparison(runs, tmp_path / "comparison.html"))
     assert "Not judged on the same validation images" in read.text

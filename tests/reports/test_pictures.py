@@ -9,7 +9,6 @@ import pytest
 from tenfold.datasets.dataset import Dataset
 from tenfold.reports import pictures
 from tenfold.reports.style import short
-from tenfold.runs import write_epochs
 
 HOSTILE = ("<script>alert(1)</script>", "$x_{$", "_hidden", "two\nlines", "half \udcff", "猫", "n" * 300)
 
@@ -25,7 +24,7 @@ def test_curves_show_training_and_validation(make_rows, look):
     assert colours_of(pixels, (213, 94, 0)) > 500
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 500])
+@pytest.mark.parametrize("count", [0, 1, 500])
 def test_curves_of_any_length(count, make_rows, look):
     look(pictures.curves(make_rows(count), "simplenn"))
 
@@ -59,7 +58,7 @@ def test_only_drops_from_a_level_stretch_are_marked(rate, expected, make_rows):
     assert [row.epoch for row in pictures.drops(make_rows(12, rate))] == expected
 
 
-@pytest.mark.parametrize("classes", [1, 2, 10, 20, 21, 200])
+@pytest.mark.parametrize("classes", [1, 2, 12, 200])
 def test_confusion_matrix_of_any_size(classes, look):
     counts = np.random.default_rng(0).poisson(3, (classes, classes)) + 90 * np.eye(classes, dtype=int)
     look(pictures.confusion_matrix(counts.tolist(), [f"class {i}" for i in range(classes)], "simplenn, val split"))
@@ -70,8 +69,7 @@ def test_confusion_matrix_of_hostile_names_and_an_empty_class(look):
     look(pictures.confusion_matrix(counts.tolist(), HOSTILE, "$title_{ of \udcff"))
 
 
-@pytest.mark.parametrize("count", [0, 1, 7, 25])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("count", "channels"), [(0, 3), (1, 1), (7, 3)])
 def test_image_grid_of_any_number(count, channels, look):
     images = np.random.default_rng(0).integers(0, 256, (count, channels, 8, 8), np.uint8)
     captions = [f"{HOSTILE[i % 7]}, 99 %\nis {HOSTILE[-1]}" for i in range(count)]
@@ -90,35 +88,33 @@ def dataset(classes, size=16, channels=3):
     """Three images a class; image i is of brightness i; the first of each class is a test image."""
     labels = np.repeat(np.arange(classes), 3)
     values = np.linspace(0, 255, len(labels)).astype(np.uint8)
-    images = np.broadcast_to(values[:, None, None, None], (len(labels), channels, size, size))
+    images = np.tile(values[:, None, None, None], (1, channels, size, size))
     rows = np.arange(len(labels))
     parts = {"train": rows[rows % 3 > 0], "test": rows[rows % 3 == 0]}
     names = tuple(f"class {i}" for i in range(classes))
     return Dataset("photos", images, labels, names, [str(row) for row in rows], parts, "f" * 64)
 
 
-@pytest.mark.parametrize(("classes", "size", "channels"), [(1, 16, 3), (5, 1, 1), (20, 16, 3), (60, 300, 3)])
+@pytest.mark.parametrize(("classes", "size", "channels"), [(1, 16, 3), (5, 1, 1), (25, 300, 3)])
 def test_class_grid_of_any_data(classes, size, channels, look):
-    data = dataset(classes, size, channels)
-    picture = pictures.class_grid(data)
-    look(picture)
-    assert picture == pictures.class_grid(data)
+    look(pictures.class_grid(dataset(classes, size, channels)))
 
 
-def test_class_grid_leaves_the_test_set_unseen(look):
+def test_class_grid_leaves_the_test_set_unseen_and_the_title_free(look):
     data = dataset(2)
-    data.images.flags.writeable or object.__setattr__(data, "images", data.images.copy())
     data.images[data.parts["test"]] = np.array([255, 0, 255], np.uint8)[:, None, None]
-    assert colours_of(look(pictures.class_grid(data)), (255, 0, 255)) == 0
+    data.images[data.parts["train"]] = np.array([0, 255, 0], np.uint8)[:, None, None]
+    pixels = look(pictures.class_grid(data))
+    assert colours_of(pixels, (255, 0, 255)) == 0
+    assert colours_of(pixels, (0, 255, 0)) > 50_000
+    assert colours_of(pixels[:45], (0, 255, 0)) == 0
 
 
-def test_side_by_side(maker, make_rows, look):
+def test_side_by_side(maker, look):
     runs = [maker.run(f"_run $ {index}", epochs=3, pictured=False) for index in range(9)]
     runs.append(maker.run("final", epochs=2, pictured=False, train_on="train+val"))
     runs.append(maker.run("not begun", epochs=0))
     look(pictures.side_by_side(runs))
-    look(pictures.side_by_side(runs[-1:]))
-    write_epochs(runs[-1].path / "results.csv", make_rows(1))
     look(pictures.side_by_side(runs[-1:]))
 
 

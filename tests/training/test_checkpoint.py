@@ -34,8 +34,8 @@ def test_any_changed_byte_is_found(tmp_path_factory, data):
     path.write_bytes(content)
     try:
         tensors, metadata = read_tensors(path)
-    except RunError as error:
-        assert str(path) in str(error)
+    except RunError:
+        return
     else:  # the header's padding and JSON spelling may change without a change of content
         assert metadata == {"note": "n"}
         assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)

@@ -20,8 +20,8 @@ from tenfold.training.weights import load_weights
 
 
 def test_run_folder_is_complete(trained):
-    expected = """recipe.json environment.json data.json results.csv curves.png confusion_matrix.png mistakes.png report.html
-        predictions.csv evaluation_val.json weights checkpoints log.txt"""
+    expected = """recipe.json environment.json data.json results.csv curves.png confusion_matrix.png mistakes.png
+        report.html predictions.csv evaluation_val.json weights checkpoints log.txt"""
     assert {p.name for p in trained.path.iterdir()} == set(expected.split())
     assert {p.name for p in (trained.path / "weights").iterdir()} == {"best.safetensors", "last.safetensors"}
     assert not list(trained.path.rglob("*.tmp"))
@@ -67,8 +67,14 @@ def test_training_learns(photos, tmp_path):
 
 def test_loss_equals_a_plain_pytorch_loop(photos, tmp_path):
     """The reference: the same batches through torch's own modules, normalisation, loss and optimiser."""
-    setup = prepare(api.plan("simplenn", data=str(photos), epochs=2, batch=16, **{"backend.threads": 1, "backend.precision": "fp32"}))
-    batches = [[tuple(t.clone() for t in setup.loader.batch(e, s)) for s in range(setup.loader.steps)] for e in range(2)]
+    setup = prepare(
+        api.plan(
+            "simplenn", data=str(photos), epochs=2, batch=16, **{"backend.threads": 1, "backend.precision": "fp32"}
+        )
+    )
+    batches = [
+        [tuple(t.clone() for t in setup.loader.batch(e, s)) for s in range(setup.loader.steps)] for e in range(2)
+    ]
     net = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 5, bias=False), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
         torch.nn.Conv2d(8, 16, 3, bias=False), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(),
@@ -87,7 +93,15 @@ def test_loss_equals_a_plain_pytorch_loop(photos, tmp_path):
             optimizer.step()
             total += loss.item() * len(labels)
         expected.append(total / sum(len(labels) for _, labels in epoch))
-    run = api.train("simplenn", data=str(photos), epochs=2, batch=16, out=tmp_path, quiet=True, **{"backend.threads": 1, "backend.precision": "fp32"})
+    run = api.train(
+        "simplenn",
+        data=str(photos),
+        epochs=2,
+        batch=16,
+        out=tmp_path,
+        quiet=True,
+        **{"backend.threads": 1, "backend.precision": "fp32"},
+    )
     assert [row.train_loss for row in run.epochs] == pytest.approx(expected, rel=1e-4)
 
 
@@ -104,6 +118,18 @@ def test_nan_stops_before_the_step_and_names_layer_and_batch(lr, small, tmp_path
     with pytest.raises(TrainingError) as again:
         api.train(resume=tmp_path / "nan", quiet=True)
     assert str(again.value) == told
+
+
+@pytest.mark.parametrize("told", ["CUDA out of memory. Tried", "DefaultCPUAllocator: can't allocate memory: you tried"])
+def test_memory_that_runs_out_suggests_a_smaller_batch(told, small, tmp_path, monkeypatch):
+    def allocate(*_):
+        raise RuntimeError(told)
+
+    monkeypatch.setattr("tenfold.training.loop.train_step", allocate)
+    with pytest.raises(TrainingError, match="--batch 8 or a smaller --image-size"):
+        api.train(out=tmp_path, name="big", quiet=True, **small)
+    monkeypatch.undo()
+    assert api.train(resume=tmp_path / "big", quiet=True).finished
 
 
 def test_train_on_both_ends_with_its_last_weights(small, tmp_path, capsys):
@@ -193,7 +219,10 @@ class Broken:
 
     def __enter__(self):
         self.original = torch.nn.functional.conv2d
-        torch.nn.Conv2d._conv_forward, self.method = (lambda m, x, w, b: self.method(m, x, w * 2, b)), torch.nn.Conv2d._conv_forward
+        torch.nn.Conv2d._conv_forward, self.method = (
+            (lambda m, x, w, b: self.method(m, x, w * 2, b)),
+            torch.nn.Conv2d._conv_forward,
+        )
 
     def __exit__(self, *_):
         torch.nn.Conv2d._conv_forward = self.method

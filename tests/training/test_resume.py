@@ -1,4 +1,4 @@
-"""Interrupted and resumed runs end as uninterrupted ones: weights, metrics, predictions, CSV but for its time columns."""
+"""Interrupted and resumed runs end as uninterrupted ones: weights, metrics, predictions, CSV but for its times."""
 
 import csv
 import os
@@ -129,7 +129,17 @@ def test_resume_of_no_run(tmp_path):
 
 def start(small: dict, out: Path, name: str, extra: tuple[str, ...] = ()) -> subprocess.Popen:
     options = [f"--{key}={value}" for key, value in small.items()]
-    command = [sys.executable, "-m", "tenfold", "train", "simplenn-augment", *options, f"--out={out}", f"--name={name}", *extra]
+    command = [
+        sys.executable,
+        "-m",
+        "tenfold",
+        "train",
+        "simplenn-augment",
+        *options,
+        f"--out={out}",
+        f"--name={name}",
+        *extra,
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
 
 
@@ -145,7 +155,9 @@ LONG = {"epochs": 40, "checkpoint_every": 2}
 
 @pytest.fixture(scope="module")
 def whole(small, tmp_path_factory) -> Run:
-    return api.train("simplenn-augment", out=tmp_path_factory.mktemp("whole"), name="run", quiet=True, **{**small, **LONG})
+    return api.train(
+        "simplenn-augment", out=tmp_path_factory.mktemp("whole"), name="run", quiet=True, **{**small, **LONG}
+    )
 
 
 @pytest.mark.parametrize("after", [0.0, 0.15])
@@ -158,7 +170,9 @@ def test_kill_9_and_resume_equals_the_uninterrupted_run(after, small, whole, tmp
     process.communicate()
     run = Run.open(tmp_path / "run")
     assert len(run.epochs) < LONG["epochs"], "it was not killed in time"
-    done = subprocess.run([sys.executable, "-m", "tenfold", "train", "--resume", run.path], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tenfold", "train", "--resume", run.path], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert "Resuming at epoch" in done.stdout
     assert_equal(run, whole)

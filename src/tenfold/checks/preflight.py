@@ -65,19 +65,19 @@ def remedies(made: int, size: int, features: int, layer: str) -> str:
     return "Remedies: " + "; ".join(ways) + "."
 
 
-def trace_failure(model: nn.Module, pixels: Tensor) -> tuple[str, int, tuple[int, int, int]] | None:
-    """If the net fails on these pixels in a linear layer: its name, its in_features, and the last map [C, H, W] before it."""
+def trace_failure(model: nn.Module, pixels: Tensor) -> tuple[str, int, torch.Size] | None:
+    """If the net fails in a linear layer: its name, its in_features, and the last map [C, H, W] before it."""
     entered: list[tuple[str, nn.Module]] = []
-    maps: list[tuple[int, int, int]] = [tuple(pixels.shape[1:])]  # type: ignore[list-item]
+    maps = [pixels.shape[1:]]
 
     def before(name: str) -> object:
         return lambda module, _inputs: entered.append((name, module))
 
     def after(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if output.dim() == 4:
-            maps.append(tuple(output.shape[1:]))
+            maps.append(output.shape[1:])
 
-    hooks = [m.register_forward_pre_hook(before(name)) for name, m in model.named_modules() if name]  # type: ignore[arg-type]
+    hooks = [m.register_forward_pre_hook(before(name)) for name, m in model.named_modules() if name]
     hooks += [m.register_forward_hook(after) for m in model.modules()]
     training = model.training
     try:

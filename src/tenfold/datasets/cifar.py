@@ -59,7 +59,7 @@ def load(
         digest, notes = fingerprint_of(content), ()
     images = content.images
     if image_size is not None and image_size != 32:
-        images = resized(content, image_size, progress)
+        images = resized(content.pixels, image_size, progress)
         digest = fingerprint(images, content.labels, content.classes)
     return Dataset(
         name="cifar10",
@@ -161,11 +161,11 @@ def fingerprint_of(content: Content) -> str:
     return fingerprint(content.images, content.labels, content.classes)
 
 
-def resized(content: Content, size: int, progress: Progress) -> Images:
-    """All images at size × size pixels, bilinear: uint8 [60000, 3, size, size], a channels-last view."""
-    images = np.empty((COUNT, size, size, 3), np.uint8)
-    for i, pixels in enumerate(content.pixels):
-        images[i] = np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
+def resized(pixels: Images, size: int, progress: Progress) -> Images:
+    """Images [N, H, W, 3] at size × size pixels, bilinear: uint8 [N, 3, size, size], a channels-last view."""
+    images = np.empty((len(pixels), size, size, 3), np.uint8)
+    for i, image in enumerate(pixels):
+        images[i] = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
         if i % 1000 == 999:
-            progress("resizing CIFAR-10", i + 1, COUNT)
+            progress("resizing CIFAR-10", i + 1, len(pixels))
     return images.transpose(0, 3, 1, 2)

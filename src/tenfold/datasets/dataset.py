@@ -59,4 +59,4 @@ class Dataset:
 
     def counts(self, rows: Rows) -> list[int]:
         """How many of these rows belong to each class."""
-        return np.bincount(self.labels[rows], minlength=len(self.classes)).tolist()
+        return [int(n) for n in np.bincount(self.labels[rows], minlength=len(self.classes))]

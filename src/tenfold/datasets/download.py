@@ -23,6 +23,7 @@ from tenfold.errors import DataError
 TIMEOUT = 4.0
 """Seconds that a connection, or the next bytes of it, may take."""
 BLOCK = 1 << 18
+HTTPS = "https://"
 
 
 class HttpsOnly(HTTPRedirectHandler):
@@ -32,13 +33,15 @@ class HttpsOnly(HTTPRedirectHandler):
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
         """The redirected request; DataError if it leaves https."""
+        if not newurl.startswith(HTTPS):
+            fp.close()
         check_https(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def check_https(url: str) -> None:
     """DataError unless it is an https address."""
-    if not url.startswith("https://"):
+    if not url.startswith(HTTPS):
         raise DataError(f"{url} is refused: downloads are https only.")
 
 
@@ -92,10 +95,12 @@ def answer(url: str, part: Path, done: int) -> HTTPResponse:
     try:
         response: HTTPResponse = opener().open(Request(url, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
+        error.close()
         if error.code == 416:  # "Range not satisfiable": the partial file belongs to something else.
             part.unlink()
         raise
     if response.status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
+        response.close()
         raise OSError("the server sent another range than asked for")
     return response
 

@@ -8,19 +8,18 @@ from typing import overload
 
 import numpy as np
 
-from tenfold.datasets.dataset import Images, Labels, Progress, silent
+from tenfold.datasets.dataset import Images, Labels
 
 CHUNK = 4096
 """Images hashed at a time (12 MB of 32×32 colour)."""
 
 
-def fingerprint(images: Images, labels: Labels, classes: Sequence[str], progress: Progress = silent) -> str:
+def fingerprint(images: Images, labels: Labels, classes: Sequence[str]) -> str:
     """SHA-256 over shape, pixels (channels-last), labels and classes; images: uint8 [N, C, H, W], labels: [N]."""
     digest = hashlib.sha256(json.dumps([list(images.shape), list(classes)]).encode())
     channels_last = images.transpose(0, 2, 3, 1)
     for start in range(0, len(images), CHUNK):
         digest.update(np.ascontiguousarray(channels_last[start : start + CHUNK]).data)
-        progress("fingerprint", min(start + CHUNK, len(images)), len(images))
     digest.update(labels.astype("<i8").tobytes())
     return digest.hexdigest()
 

@@ -85,7 +85,7 @@ def fit_preprocessing(options: PreprocessOptions, images: Images, rows: Rows) ->
 
 def channel_statistics(images: Images, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of images[rows], in units of 0..1, from exact integer sums."""
-    n, c, h, w = images.shape
+    _, c, h, w = images.shape
     stored = torch.from_numpy(images).permute(0, 2, 3, 1)
     total = np.zeros(w * c, np.int64)
     squares = np.zeros(w * c, np.int64)

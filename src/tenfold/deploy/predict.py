@@ -69,7 +69,7 @@ def predict(
 
 
 def image_files(paths: Sequence[str | Path]) -> list[Path]:
-    """The files themselves, and below each folder those with an image's ending, sorted; DataError for what is not there."""
+    """The files themselves, and below each folder those with an image's ending, sorted; DataError for missing ones."""
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():

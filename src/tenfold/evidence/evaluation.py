@@ -128,7 +128,7 @@ def rows_to_judge(
         return dataset, split_rows(dataset, recipe.split_seed, recipe.validation, recipe.test)[split], ()
     if data is None:
         raise DataError(
-            f"The data at {dataset.where or dataset.name} changed since this run was trained: its fingerprint differs, so its split would too.",
+            f"The data {recipe.data} changed since this run was trained: its fingerprint differs.",
             f"Give it as other data: tenfold evaluate {run.path} --data {recipe.data}",
         )
     if split in dataset.parts:

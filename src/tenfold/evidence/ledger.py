@@ -1,4 +1,4 @@
-"""The ledger of test openings: test_openings.json in the run folder, one entry for each time the test set was looked at."""
+"""The ledger of test openings: test_openings.json in the run folder, an entry for each look at the test set."""
 
 import json
 import time

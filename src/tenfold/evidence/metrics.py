@@ -28,7 +28,7 @@ class Metrics:
 
 
 def measure(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Metrics:
-    """Metrics of probabilities [N, classes] for labels [N]. Precision and recall are None where nothing was called or there."""
+    """Metrics of probabilities [N, classes] for labels [N]; precision and recall are None where they would be 0/0."""
     classes = probabilities.shape[1]
     called = probabilities.argmax(1)
     confusion = np.zeros((classes, classes), np.int64)

@@ -64,7 +64,7 @@ def inspect_model(model: nn.Module, channels: int, size: int, batch: int = 5, bu
 
         return hook
 
-    hooks = [m.register_forward_hook(watch(name)) for name, m in model.named_modules() if is_layer(m)]  # type: ignore[arg-type]
+    hooks = [m.register_forward_hook(watch(name)) for name, m in model.named_modules() if is_layer(m)]
     training = model.training
     model.eval()
     try:
@@ -108,7 +108,7 @@ def forward_memory(model: nn.Module, images: Tensor) -> tuple[Tensor, int]:
 
 
 def multiply_adds(module: nn.Module, images: Tensor, output: Tensor) -> int:
-    """Multiplications with additions for one image: k·k·in/groups for each output of a convolution, in·out for linear."""
+    """Multiply-adds for one image: k·k·in/groups for each output of a convolution, in·out for linear."""
     if isinstance(module, nn.Conv2d):
         each = module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
         return each * output[0].numel()

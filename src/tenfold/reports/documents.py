@@ -170,9 +170,12 @@ def predictions(path: Path) -> list[Prediction]:
         return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), reader.fieldnames or ()
     except (OSError, ValueError, csv.Error) as error:
         raise damaged(path, str(error)) from None
+    if not set(Prediction.model_fields) <= set(columns):
+        raise damaged(path, f"its columns are not {', '.join(Prediction.model_fields)}")
     return check(path, rows, list[Prediction])
 
 

@@ -11,6 +11,8 @@ from tenfold.reports.style import INK, WIDTH, drawing, figure, note, png, short
 
 MOST_CLASSES = 20
 """A class grid shows so many classes."""
+SHARE = 0.84
+"""The part of a cell's width that its image takes."""
 SHARP = 128
 """Images larger than this many pixels a side are thinned: nobody sees more in a cell."""
 
@@ -20,16 +22,20 @@ def image_grid(images: Images, captions: Sequence[str], title: str, columns: int
     """Images uint8 [n, C, H, W], each above its caption."""
     if not len(images):
         return note("There are none.", title)
-    rows = -(-len(images) // columns)
+    rows, cell, top = -(-len(images) // columns), WIDTH / columns, 0.5
     lines = max(caption.count("\n") + 1 for caption in captions)
-    made = figure(WIDTH, 0.5 + rows * (1.62 + 0.21 * lines), title)
-    cells = made.subplots(rows, columns, squeeze=False).ravel()
-    for cell, image, caption in zip(cells, images, captions):
-        show(cell, pixels(image))
+    pitch = SHARE + (0.35 + 0.2 * lines) / cell
+    made = figure(WIDTH, top + rows * pitch * cell, title, arranged=False)
+    # one panel for all, in units of a cell's width: 25 panels would take as many seconds
+    axes = made.add_axes((0, 0, 1, rows * pitch * cell / (top + rows * pitch * cell)))
+    for index, (image, caption) in enumerate(zip(images, captions)):
+        row, column = divmod(index, columns)
+        left, upper = column + (1 - SHARE) / 2, row * pitch + 0.02
+        show(axes, pixels(image), (left, left + SHARE, upper + SHARE, upper))
         caption = "\n".join(short(line, 26) for line in caption.split("\n"))
-        cell.set_xlabel(caption, color=INK, fontsize=9, labelpad=5, linespacing=1.35)
-    for cell in cells[len(images) :]:
-        cell.set_visible(False)
+        under = upper + SHARE + 0.1 / cell
+        axes.text(column + 0.5, under, caption, ha="center", va="top", fontsize=9, linespacing=1.35)
+    axes.set(xlim=(0, columns), ylim=(rows * pitch, 0))
     return png(made)
 
 
@@ -79,9 +85,9 @@ def pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(colours.transpose(1, 2, 0))
 
 
-def show(axes: Axes, image: NDArray[np.uint8]) -> None:
-    """An image with crisp pixels and no axes around it."""
-    axes.imshow(image, interpolation="nearest")
+def show(axes: Axes, image: NDArray[np.uint8], extent: tuple[float, float, float, float] | None = None) -> None:
+    """An image with crisp pixels and no axes around it; `extent`: left, right, lower and upper edge."""
+    axes.imshow(image, interpolation="nearest", extent=extent, aspect="auto" if extent else "equal")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(visible=False)

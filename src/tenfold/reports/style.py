@@ -68,12 +68,13 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def figure(width: float, height: float, title: str) -> Figure:
-    """An empty figure with its title, in inches."""
-    made = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+def figure(width: float, height: float, title: str, arranged: bool = True) -> Figure:
+    """An empty figure with its title, in inches; its panels are arranged, or placed by hand."""
+    made = Figure(figsize=(width, height), dpi=DPI, layout="constrained" if arranged else None)
     FigureCanvasAgg(made)
     if title:
-        made.suptitle(short(title, 90), x=0.012, ha="left")
+        by_hand = {} if arranged else {"y": 1 - 0.09 / height, "va": "top"}  # a placed title is not made room for
+        made.suptitle(short(title, 90), x=0.012, ha="left", **by_hand)
     return made
 
 

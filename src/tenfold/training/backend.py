@@ -103,7 +103,6 @@ def open_backend(device: str, options: BackendOptions) -> Backend:
         choose_device(device), options.precision, LAYOUTS[options.layout], options.threads or usable_cores()
     )
     torch.set_num_threads(chosen.threads)
-    torch.set_flush_denormal(True)
     if chosen.device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False

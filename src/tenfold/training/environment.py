@@ -65,7 +65,7 @@ def driver() -> str | None:
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.5) -> float:
-    """Measured rate of a matrix product in GFLOP/s: 2048³, or smaller where that would outlast `seconds`; best of several."""
+    """Measured rate of a matrix product in GFLOP/s, best of several: 2048³, or smaller where that takes too long."""
     best = 0.0
     for size in (128, 512, 2048):
         a = torch.randn(size, size, device=device).to(dtype)

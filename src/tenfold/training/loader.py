@@ -20,7 +20,7 @@ EVALUATION_BATCH = 500
 
 
 class Images:
-    """Some rows of a dataset, on the device as uint8; memory-mapped data stays on the disk and is read batch by batch."""
+    """Some rows of a dataset, on the device as uint8; memory-mapped data stays on disk and is read batch by batch."""
 
     def __init__(self, dataset: Dataset, rows: Rows, device: torch.device) -> None:
         self.dataset, self.rows, self.device = dataset, rows, device

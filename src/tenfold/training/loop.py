@@ -2,11 +2,13 @@
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from torch import Tensor
 
-from tenfold.errors import Interrupted
+from tenfold.errors import Interrupted, TrainingError
 from tenfold.models.blocks import seed_dropout
 from tenfold.randomness import generator
 from tenfold.runs import Epoch, Run, best_of, write_epochs
@@ -42,19 +44,36 @@ def resume(setup: Setup, run: Run) -> list[str]:
 
 
 def fit(setup: Setup, run: Run, observer: Observer) -> None:
-    """Train to the recipe's last epoch from wherever `setup.state` is; Ctrl-C and SIGTERM save and raise Interrupted."""
-    with stopping() as stop:
+    """Train to the last epoch from wherever `setup.state` is; Ctrl-C and SIGTERM save and raise Interrupted."""
+    with stopping() as stop, memory_explained(setup, run):
         try:
             while setup.state.progress.epoch < setup.recipe.epochs:
                 train_epoch(setup, run, observer, stop)
                 finish_epoch(setup, run, observer, stop)
         except StopRequested:
             save(setup, run)
+            at = setup.state.progress
             raise Interrupted(
-                f"Stopped at epoch {setup.state.progress.epoch + 1}, step {setup.state.progress.step}; the state is saved.",
+                f"Stopped in epoch {at.epoch + 1} after step {at.step}; the state is saved.",
                 f"To continue: {resume_command(run)}",
                 stop.signal_number,
             ) from None
+
+
+@contextmanager
+def memory_explained(setup: Setup, run: Run) -> Iterator[None]:
+    """Turn running out of memory into a TrainingError that suggests a smaller batch."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError on a GPU, a plain RuntimeError on the CPU
+        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
+        batch = max(1, setup.recipe.batch // 2)
+        raise TrainingError(
+            f"Memory ran out with a batch of {setup.recipe.batch} images of {setup.preprocessing.size} pixels.",
+            f"Train anew with --batch {batch} or a smaller --image-size, or free memory and continue: "
+            f"{resume_command(run)}",
+        ) from None
 
 
 def train_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None:

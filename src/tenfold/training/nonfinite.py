@@ -25,7 +25,7 @@ def first_bad_layer(model: nn.Module, pixels: Tensor, backend: Backend) -> str:
         return hook
 
     leaves = [(name, m) for name, m in model.named_modules() if name and not list(m.children())]
-    hooks = [module.register_forward_hook(watch(name)) for name, module in leaves]  # type: ignore[arg-type]
+    hooks = [module.register_forward_hook(watch(name)) for name, module in leaves]
     try:
         with torch.no_grad(), backend.autocast():
             model(pixels)
@@ -39,6 +39,8 @@ def explain(loss: str, layer: str, epoch: int, step: int, ids: list[str], lr: fl
     """The error that stops the run."""
     shown = ", ".join(ids[:4]) + (f", … {len(ids)} in all" if len(ids) > 4 else "")
     return TrainingError(
-        f"The loss is {loss} at epoch {epoch + 1}, step {step + 1}; no optimiser step was taken. First bad layer: {layer}. Batch: {shown}.",
-        f"Most often the learning rate ({lr:g}) is too high: try --optimizer.lr {lr / 10:g}. The state before the step is saved; to replay it: {resume}",
+        f"The loss is {loss} at epoch {epoch + 1}, step {step + 1}; no optimiser step was taken. "
+        f"First bad layer: {layer}. Batch: {shown}.",
+        f"Most often the learning rate ({lr:g}) is too high: try --optimizer.lr {lr / 10:g}. "
+        f"The state before the step is saved; to replay it: {resume}",
     )

@@ -32,7 +32,7 @@ class Stop:
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Inside this block the signals only set the Stop. Handlers belong to the main thread; elsewhere nothing is caught."""
+    """Inside this block the signals only set the Stop; outside the main thread nothing can be caught."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -68,7 +68,7 @@ def load_weights(run: Run, which: str = "best") -> Weights:
 
 
 def start_from(model: nn.Module, weights: Weights, classes: tuple[str, ...]) -> str:
-    """Fine-tuning: copy every tensor that fits, a new head where the classes differ; returns what was done, in words."""
+    """Fine-tuning: copy every tensor that fits, a new head where the classes differ; says what was done."""
     own = model.state_dict()
     fits = {name: t for name, t in weights.tensors.items() if name in own and own[name].shape == t.shape}
     head = {name for name in own if name.split(".")[0] == list(own)[-1].split(".")[0]}
