@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+# Before torch is imported: tests run side by side, and threads that wait for work must not keep others from theirs.
+os.environ.update(OMP_WAIT_POLICY="PASSIVE", OMP_NUM_THREADS="1")
+
 import numpy as np
 import pytest
 import torch

@@ -24,7 +24,6 @@ from tenfold.models.inspection import Inspection, inspect_model
 from tenfold.recipe import Plan, Recipe, leaves
 from tenfold.recipes import RECIPES, named
 from tenfold.registry import defaults
-from tenfold.reports import page, pictures
 from tenfold.runs import Run, find_runs, write_atomic
 from tenfold.session import conclude, data_document, introduce, save_evaluation, try_out
 from tenfold.training.backend import choose_device
@@ -116,6 +115,8 @@ def evaluate(
     Each opening of the test set is counted and recorded in the run folder; its files are written there, and the report
     renewed. Results on other data (`data`) are only returned.
     """
+    from tenfold.reports import page
+
     run = as_run(run)
     result = evaluation.evaluate(run, split, str(data) if data else None, weights, device, progress)
     if data is None:
@@ -163,6 +164,8 @@ def show(
     progress: Progress = silent,
 ) -> tuple[Dataset, dict[str, Any], Path]:
     """Look at data: the dataset, its class counts per split, and a picture of some images of each class as PNG."""
+    from tenfold.reports import pictures
+
     dataset = load(str(data), image_size, verify, progress)
     splits = split_rows(dataset, split_seed)
     picture = Path(out) if out else Path(f"data-{dataset.name}.png")
@@ -186,6 +189,8 @@ def list_(what: Literal["recipes", "models", "runs"] = "recipes", *, out: str | 
 
 def report(runs: str | Path | Run | Sequence[str | Path | Run], *, out: str | Path | None = None) -> Path:
     """Write the page of a run anew, or one page over several runs side by side; returns its path."""
+    from tenfold.reports import page, pictures
+
     several = [runs] if isinstance(runs, str | Path | Run) else list(runs)
     opened = [as_run(run) for run in several]
     if not opened:

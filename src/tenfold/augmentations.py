@@ -35,11 +35,12 @@ def crop(images: Tensor, generator: torch.Generator, pixels: int, padding: str =
     n, c, h, w = images.shape
     padded = padded_rows(images, pixels, padding)
     by, bx = torch.randint(2 * pixels + 1, (2, n), generator=generator).to(images.device)
-    s = padded.stride()
-    # Every window as a view: indexing then copies rows of w·c bytes, several times faster than a gather of pixels.
-    windows = padded.as_strided((n, 2 * pixels + 1, 2 * pixels + 1, h, w * c), (s[0], s[1], s[2], s[1], 1))
-    cut = windows[torch.arange(n, device=images.device), by, bx]
-    return cut.view(n, h, w, c).permute(0, 3, 1, 2)
+    high, wide = padded.shape[1:3]
+    # Every line of w pixels as a (overlapping) row; picking whole rows is several times faster than a gather of pixels.
+    lines = padded.as_strided((n * high * wide - w + 1, w * c), (c, 1))
+    top = torch.arange(n, device=images.device) * high + by
+    line = (top[:, None] + torch.arange(h, device=images.device)) * wide + bx[:, None]
+    return lines.index_select(0, line.view(-1)).view(n, h, w, c).permute(0, 3, 1, 2)
 
 
 def padded_rows(images: Tensor, pixels: int, padding: str) -> Tensor:
@@ -76,7 +77,12 @@ def vertical_flip(images: Tensor, generator: torch.Generator, probability: float
 def flip(images: Tensor, generator: torch.Generator, probability: float, axis: int) -> Tensor:
     """Mirror along one axis, each image with this probability."""
     chosen = torch.rand(len(images), generator=generator).to(images.device) < probability
-    return torch.where(chosen[:, None, None, None], images.flip(axis), images)
+    rows = images.permute(0, 2, 3, 1)
+    mirrored = rows.flip({-1: 2, -2: 1}[axis])
+    # Both versions of every image, and one whole copy of each: twice as fast as a choice pixel by pixel.
+    both = torch.cat((rows, mirrored))
+    each = torch.arange(len(images), device=images.device) + len(images) * chosen
+    return both.index_select(0, each).permute(0, 3, 1, 2)
 
 
 AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {

@@ -7,7 +7,6 @@ from tenfold.checks.preflight import preflight
 from tenfold.console import Screen
 from tenfold.errors import RecipeError
 from tenfold.evidence import evaluation
-from tenfold.reports import page, pictures
 from tenfold.runs import Run, write_atomic
 from tenfold.training.environment import environment
 from tenfold.training.setup import Setup
@@ -86,6 +85,8 @@ def data_document(setup: Setup, initial_loss: str) -> dict[str, Any]:
 
 def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
     """Judge the result on validation, draw the pictures, write the report, say where everything is."""
+    from tenfold.reports import page, pictures  # drawing is imported when there is something to draw
+
     document = {**run.read("data.json"), "stream": setup.state.progress.stream}
     write_atomic(run.path / "data.json", json.dumps(document, indent=2))
     if setup.validation is not None:
@@ -108,6 +109,8 @@ def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
 
 def save_evaluation(run: Run, result: evaluation.Evaluation) -> None:
     """The files of an evaluation in the run folder: predictions, metrics, confusion matrix, worst mistakes."""
+    from tenfold.reports import pictures  # drawing is imported when there is something to draw
+
     result.save(run)
     ending, classes = evaluation.suffix(result.split), result.dataset.classes
     title = f"{run.recipe.name}, {result.split} split: {result.metrics.accuracy:.2%}"

@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from tenfold.datasets.preprocessing import Preprocessing
 from tenfold.errors import RecipeError
-from tenfold.models import MODELS, build
+from tenfold.models import MODELS, blocks, build
 from tenfold.models.blocks import ACTIVATIONS, NORMS, Dropout, seed_dropout
 from tenfold.randomness import generator
 from tenfold.recipe import ModelOptions
@@ -101,6 +101,17 @@ def test_simplenn_width_and_adaptive_pool():
     plain, pooled = model("simplenn"), model("simplenn", adaptive_pool=True)
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(pooled(images), plain(images))
+
+
+@pytest.mark.parametrize("activation", blocks.MONOTONE)
+def test_pooling_before_a_monotone_activation_changes_no_bit(activation):
+    quick, plain = model("simplenn", activation=activation), model("simplenn", activation=activation)
+    plain.monotone = False
+    images = torch.randn(16, 3, 32, 32)
+    for net in (quick, plain):
+        cross_entropy(net(images), torch.arange(16) % 10).backward()
+    assert torch.equal(quick(images), plain(images))
+    assert all(torch.equal(a.grad, b.grad) for a, b in zip(quick.parameters(), plain.parameters()))
 
 
 def test_unknown_activation_lists_near_ones():

@@ -56,7 +56,7 @@ def load(
         content, digest, notes = from_archive(found, verify, progress)
     else:
         content = assemble(found.layout, files_in(found), str(found.path), progress)
-        digest, notes = fingerprint_of(content), ()
+        digest, notes = fingerprint_of(content), (f"using verified files in {found.path}",)
     images = content.images
     if image_size is not None and image_size != 32:
         images = resized(content.pixels, image_size, progress)

@@ -16,6 +16,9 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "mish": lambda: nn.Mish(inplace=True),
 }
 
+MONOTONE = ("relu", "leaky_relu")
+"""Activations that never decrease: max pooling before or after them gives the same numbers and gradients."""
+
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),
     "batch": nn.BatchNorm2d,

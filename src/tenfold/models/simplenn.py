@@ -32,6 +32,7 @@ class SimpleNN(nn.Module):
         self.norm2 = blocks.norm(norm, c2)
         self.pool = nn.MaxPool2d(2)
         self.activation = blocks.activation(activation)
+        self.monotone = activation in blocks.MONOTONE
         self.dropout = blocks.dropout(dropout)
         side = feature_side(size)
         self.fit = nn.AdaptiveAvgPool2d(side) if adaptive_pool else nn.Identity()
@@ -41,11 +42,15 @@ class SimpleNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [N, C, H, W] to logits [N, classes]."""
-        x = self.pool(self.activation(self.norm1(self.conv1(x))))
-        x = self.pool(self.activation(self.norm2(self.conv2(x))))
+        x = self.activate_and_pool(self.norm1(self.conv1(x)))
+        x = self.activate_and_pool(self.norm2(self.conv2(x)))
         x = self.dropout(self.activation(self.fc1(self.fit(x).flatten(1))))
         x = self.dropout(self.activation(self.fc2(x)))
         return self.fc3(x)  # type: ignore[no-any-return]
+
+    def activate_and_pool(self, x: Tensor) -> Tensor:
+        """Activation, then max pooling; a monotone activation commutes with the maximum, so it may see a quarter."""
+        return self.activation(self.pool(x)) if self.monotone else self.pool(self.activation(x))  # type: ignore[no-any-return]
 
 
 def feature_side(size: int) -> int:

@@ -38,7 +38,8 @@ class Images:
     def take(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Images uint8 [n, C, H, W], channels-last, and labels int64 [n] at these positions."""
         positions = positions.to(self.index.device)
-        images = self.pixels[self.index[positions]].permute(0, 3, 1, 2).to(self.device)
+        # index_select copies whole images; indexing with [] is five times slower here.
+        images = self.pixels.index_select(0, self.index[positions]).permute(0, 3, 1, 2).to(self.device)
         return images, self.labels[positions.to(self.device)]
 
     def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
