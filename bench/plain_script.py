@@ -1,7 +1,7 @@
 """SimpleNN on CIFAR-10 as a lab or a tutorial writes it: the yardstick of bench/throughput.py.
 
-A Dataset of Pillow images; random crop (pad 4), flip, to tensor, normalise, image by image; a DataLoader with 2 workers;
-eager fp32. Trains one epoch for each line on standard input and answers with its images/s.
+A Dataset of Pillow images; random crop (pad 4), flip, to tensor, normalise, image by image; a DataLoader with
+2 workers; eager fp32. Trains one epoch for each line on standard input and answers with its images/s.
 
     python bench/plain_script.py CIFAR-10-FOLDER      (the extracted binary layout)
 """

@@ -2,9 +2,9 @@
 
     python bench/throughput.py --data ../shared/data/cifar10 [--rounds 5] [--out bench/results/throughput.json]
 
-plain_script.py is what a lab writes: Pillow image by image, a DataLoader with 2 workers, eager fp32. It runs in a process
-of its own. Both train epochs of 45,000 images in turn; medians of the rounds after the first (warm-up). Peak memory is
-that of a fresh `tenfold train` process. Nothing else should run meanwhile.
+plain_script.py is what a lab writes: Pillow image by image, a DataLoader with 2 workers, eager fp32. It runs in a
+process of its own. Both train epochs of 45,000 images in turn; medians of the rounds after the first (warm-up). Peak
+memory is that of a fresh `tenfold train` process. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -34,7 +34,8 @@ def plain_epoch(folder: str) -> Callable[[], float]:
     """One epoch of the plain script, in its own process: its images/s."""
     command = [sys.executable, str(Path(__file__).with_name("plain_script.py")), folder]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     asked, answers = process.stdin, process.stdout
 
     def epoch() -> float:

@@ -23,6 +23,12 @@ def test_round_trip(tmp_path):
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
 
 
+def test_equal_contents_are_equal_bytes(tmp_path):
+    for number in range(8):
+        write_tensors(tmp_path / str(number), TENSORS, {key: key for key in "abcdefgh"})
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_changed_byte_is_found(tmp_path_factory, data):

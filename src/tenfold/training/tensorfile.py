@@ -4,6 +4,7 @@ No pickle: reading such a file cannot run code.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from torch import Tensor
 
 from tenfold.errors import RunError
 from tenfold.runs import write_atomic
+
+ENTRY = "tenfold"
+"""The metadata entry that holds everything, as JSON."""
 
 
 def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
@@ -28,7 +32,9 @@ def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write contiguous CPU copies of the tensors, with the metadata and the checksum."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomic(path, save(tensors, {**metadata, "sha256": digest(tensors, metadata)}))
+    # One entry, because safetensors writes several in random order, and equal contents should be equal bytes.
+    entry = json.dumps({**metadata, "sha256": digest(tensors, metadata)})
+    write_atomic(path, save(tensors, {ENTRY: entry}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -36,8 +42,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            metadata = dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
+            metadata: dict[str, str] = json.loads((file.metadata() or {})[ENTRY])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}.") from None
     if metadata.pop("sha256", None) != digest(tensors, metadata):
         raise RunError(f"{path} is damaged: its checksum differs.")
