@@ -66,14 +66,12 @@ def table() -> str:
     for file in sorted(RESULTS.glob("*.json")):
         groups.setdefault(file.stem.rsplit("-seed", 1)[0], []).append(json.loads(file.read_text()))
     known = {name: index for index, name in enumerate(RECIPES)}
-    lines = ["| recipe | seeds | best validation | last epoch | seconds a run |", "|---|---|---|---|---|"]
+    lines = ["| recipe | seeds | best validation | last epoch |", "|---|---|---|---|"]
     for name in sorted(groups, key=lambda n: (known.get(n, len(known)), n)):
         runs = groups[name]
         seeds = ", ".join(str(r["seed"]) for r in runs)
         cells = [spread([100 * r[key] for r in runs]) for key in ("best_val_accuracy", "last_val_accuracy")]
-        lines.append(
-            f"| `{name}` | {seeds} | {cells[0]} | {cells[1]} | {statistics.median(r['seconds'] for r in runs):.0f} |"
-        )
+        lines.append(f"| `{name}` | {seeds} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)
 
 
