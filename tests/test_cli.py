@@ -75,6 +75,15 @@ def test_dry_run_leaves_nothing(photos, tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+def test_dry_run_draws_dropout_and_explains_nan(photos, tmp_path, capsys):
+    train = ["train", "--data", photos, "--out", tmp_path, "--dry-run", *QUICK]
+    assert run(capsys, *train, "--model.dropout", "0.5")[0] == 0
+    code, _, err = run(capsys, *train, "--optimizer.lr", "1e30")
+    assert code == 1
+    assert "step 2 of the dry run" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_evaluate_prints_metrics_and_counts_openings(trained, tmp_path, capsys):
     shutil.copytree(trained.path, tmp_path / "run")
     code, out, _ = run(capsys, "evaluate", tmp_path / "run")

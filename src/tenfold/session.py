@@ -5,12 +5,14 @@ from typing import Any
 
 from tenfold.checks.preflight import preflight
 from tenfold.console import Screen
-from tenfold.errors import RecipeError
+from tenfold.errors import RecipeError, TrainingError
 from tenfold.evidence import evaluation
+from tenfold.models.blocks import seed_dropout
+from tenfold.randomness import generator
 from tenfold.runs import Run, write_atomic
 from tenfold.training.environment import environment
 from tenfold.training.setup import Setup
-from tenfold.training.step import evaluate, train_step
+from tenfold.training.step import NotFinite, evaluate, train_step
 
 
 def introduce(setup: Setup, screen: Screen) -> str:
@@ -55,7 +57,12 @@ def try_out(setup: Setup, screen: Screen) -> None:
     for step in range(min(2, setup.loader.steps)):
         images, labels = setup.loader.batch(0, step)
         pixels = setup.preprocessing.normalize(images, setup.backend.layout)
-        loss, _ = train_step(state.model, state.optimizer, pixels, labels, setup.backend)
+        seed_dropout(state.model, generator(setup.recipe.seed, "dropout", 0, step, device=str(setup.backend.device)))
+        try:
+            loss, _ = train_step(state.model, state.optimizer, pixels, labels, setup.backend)
+        except NotFinite as error:
+            lower = f"Most often the learning rate is too high: try --optimizer.lr {setup.recipe.optimizer.lr / 10:g}."
+            raise TrainingError(f"The loss is {error} at step {step + 1} of the dry run.", lower) from None
         screen.say(f"step {step + 1}: loss {loss:.4f}")
     judged = setup.validation or setup.loader.images
     loss, correct = evaluate(state.model, judged, setup.preprocessing, setup.backend, lambda: None)

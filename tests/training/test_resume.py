@@ -95,9 +95,10 @@ def test_damaged_newest_checkpoint_falls_back_and_ends_the_same(small, trained, 
     assert_equal(run, trained)
 
 
-def test_resuming_a_finished_run_changes_nothing(trained, tmp_path):
+def test_resuming_a_finished_run_changes_nothing(trained, tmp_path, capsys):
     shutil.copytree(trained.path, tmp_path / "copy")
-    assert_equal(api.train(resume=tmp_path / "copy", quiet=True), trained)
+    assert_equal(api.train(resume=tmp_path / "copy"), trained)
+    assert "All 3 epochs are trained already" in capsys.readouterr().out
 
 
 def test_resume_without_a_checkpoint_starts_anew(small, trained, tmp_path):

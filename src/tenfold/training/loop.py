@@ -40,6 +40,8 @@ def resume(setup: Setup, run: Run) -> list[str]:
     setup.state.restore(tensors, progress)
     write_epochs(run.path / "results.csv", setup.state.progress.rows)
     at = setup.state.progress
+    if at.epoch == setup.recipe.epochs:
+        return [*problems, f"All {at.epoch} epochs are trained already; only pictures and report are made anew."]
     return [*problems, f"Resuming at epoch {at.epoch + 1}, step {at.step + 1} of {setup.loader.steps}."]
 
 
