@@ -47,8 +47,9 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def small(photos) -> dict:
-    """Options of a training that takes a second."""
-    return {"data": str(photos), "epochs": 3, "batch": 16, "backend.threads": 1, "device": "cpu"}
+    """Options of a training that takes a second, with the same numbers on every processor."""
+    backend = {"backend.threads": 1, "backend.precision": "fp32"}
+    return {"data": str(photos), "epochs": 3, "batch": 16, "device": "cpu", **backend}
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def predict(
     Args:
         out: The CSV file; unset: standard output.
         weights: The best epoch's weights or the last's.
-        device: auto, cpu, cuda or cuda:N.
+        device: auto (the device that trained the run), cpu, cuda or cuda:N.
     """
     from tenfold import api, tables
     from tenfold.console import Screen

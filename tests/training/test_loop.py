@@ -204,6 +204,7 @@ def test_bf16_trains_close_to_fp32(small, tmp_path):
 
 
 def test_bf16_that_disagrees_is_not_kept(small, monkeypatch):
+    small = {**small, "backend.precision": "auto"}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     agreed = prepare(api.plan(**small))
     assert agreed.recipe.backend.precision == "bf16"

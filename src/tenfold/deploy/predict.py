@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tenfold.datasets.dataset import Progress, Skipped, silent
 from tenfold.datasets.images import ENDINGS, decode
 from tenfold.errors import DataError
+from tenfold.evidence.evaluation import backend_of
 from tenfold.runs import Run, csv_text
-from tenfold.training.backend import open_backend
 from tenfold.training.weights import load_weights
 
 BATCH = 256
@@ -45,7 +45,7 @@ def predict(
     """Classes of image files, and of all images below folders; DataError where not a single one can be read."""
     weights = load_weights(run, which)
     files = image_files(paths)
-    backend = open_backend(device, run.recipe.backend.model_copy(update={"precision": "fp32", "threads": None}))
+    backend, _ = backend_of(run.recipe, None if device == "auto" else device)
     model = backend.place(weights.build())
     read: list[str] = []
     skipped: list[Skipped] = []
@@ -54,9 +54,9 @@ def predict(
         batch = list(decoded(files[start : start + BATCH], weights.preprocessing.image_size, skipped))
         if batch:
             pixels = torch.from_numpy(np.stack([image for _, image in batch])).permute(0, 3, 1, 2).to(backend.device)
-            with torch.inference_mode():
+            with torch.inference_mode(), backend.autocast():
                 logits = model(weights.preprocessing.normalize(weights.preprocessing.crop(pixels), backend.layout))
-            found.append(logits.double().softmax(1).cpu().numpy())
+            found.append(logits.float().double().softmax(1).cpu().numpy())
             read += [str(path) for path, _ in batch]
         progress("predicting", min(start + BATCH, len(files)), len(files))
     if not read:
