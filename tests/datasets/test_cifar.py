@@ -366,7 +366,11 @@ def test_an_archive_with_a_file_twice(tmp_path):
         list(tarball.members(path, {"data": range(100, 101)}))
 
 
-@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"not tar" * 1000), gzip.compress(bytes(99))[:-9]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not gzip", gzip.compress(b"not tar" * 1000), gzip.compress(bytes(99))[:-9]],
+    ids=["empty", "not gzip", "not tar", "cut off"],  # gzip holds the time: without ids, workers would disagree
+)
 def test_damaged_archives(content, tmp_path, monkeypatch):
     path = tmp_path / BINARY.archive
     path.write_bytes(content)
