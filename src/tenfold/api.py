@@ -22,7 +22,7 @@ from tenfold.evidence import evaluation
 from tenfold.models import MODELS, build
 from tenfold.models.inspection import Inspection, inspect_model
 from tenfold.recipe import Plan, Recipe, leaves
-from tenfold.recipes import RECIPES, named
+from tenfold.recipes import DEFAULT, RECIPES, named
 from tenfold.registry import defaults
 from tenfold.runs import Run, find_runs, write_atomic
 from tenfold.session import conclude, data_document, introduce, save_evaluation, try_out
@@ -33,10 +33,8 @@ from tenfold.training.loop import resume as restore
 from tenfold.training.resolve import check_options
 from tenfold.training.setup import prepare, start_from_weights
 
-DEFAULT_RECIPE = "simplenn-augment"
 
-
-def plan(recipe: str | Path | Recipe = DEFAULT_RECIPE, **options: Any) -> Plan:
+def plan(recipe: str | Path | Recipe = DEFAULT, **options: Any) -> Plan:
     """A named recipe, a recipe file (.json, .toml) or a Recipe, with options set.
 
     plan("simplenn", optimizer={"lr": 0.1})
@@ -51,7 +49,7 @@ def plan(recipe: str | Path | Recipe = DEFAULT_RECIPE, **options: Any) -> Plan:
 
 
 def train(
-    recipe: str | Path | Recipe = DEFAULT_RECIPE,
+    recipe: str | Path | Recipe = DEFAULT,
     *,
     resume: str | Path | Run | None = None,
     out: str | Path = "runs",
@@ -139,9 +137,7 @@ def predict(
     return prediction.predict(as_run(run), several, weights, device, progress)
 
 
-def inspect(
-    recipe: str | Path | Recipe = DEFAULT_RECIPE, *, batch: int = 5, classes: int = 10, **options: Any
-) -> Inspection:
+def inspect(recipe: str | Path | Recipe = DEFAULT, *, batch: int = 5, classes: int = 10, **options: Any) -> Inspection:
     """The recipe's net layer by layer: output shapes, parameters, multiply-adds, memory. Needs no data."""
     if batch < 1 or classes < 1:
         raise RecipeError(

@@ -17,9 +17,7 @@ from tyro.conf import Positional, Suppress, arg
 
 from tenfold.errors import RecipeError, lookup
 from tenfold.recipe import Options, Recipe, leaves
-from tenfold.recipes import RECIPES, named
-
-DEFAULT = "simplenn-augment"
+from tenfold.recipes import DEFAULT, RECIPES, named
 
 # A recipe's own name is what it is called by, not an option: --name is the run folder's.
 OPTION_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in Recipe.model_fields.items() if n != "name"}

@@ -44,6 +44,9 @@ def simplenn_augment() -> Recipe:
     return simplenn("simplenn-augment", AugmentOptions(crop=4, horizontal_flip=0.5))
 
 
+DEFAULT = "simplenn-augment"
+"""What is trained when no recipe is named."""
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "simplenn-plain": simplenn_plain,
     "simplenn": simplenn_flip,

@@ -7,12 +7,11 @@ from tenfold.checks.preflight import preflight
 from tenfold.console import Screen
 from tenfold.errors import RecipeError, TrainingError
 from tenfold.evidence import evaluation
-from tenfold.models.blocks import seed_dropout
-from tenfold.randomness import generator
 from tenfold.runs import Run, write_atomic
 from tenfold.training.environment import environment
+from tenfold.training.loop import descend
 from tenfold.training.setup import Setup
-from tenfold.training.step import NotFinite, evaluate, train_step
+from tenfold.training.step import NotFinite, evaluate
 
 
 def introduce(setup: Setup, screen: Screen) -> str:
@@ -52,20 +51,16 @@ def device_line(setup: Setup) -> str:
 
 def try_out(setup: Setup, screen: Screen) -> None:
     """A dry run: two steps and one evaluation, nothing written."""
-    state = setup.state
-    state.model.train()
     for step in range(min(2, setup.loader.steps)):
         images, labels = setup.loader.batch(0, step)
-        pixels = setup.preprocessing.normalize(images, setup.backend.layout)
-        seed_dropout(state.model, generator(setup.recipe.seed, "dropout", 0, step, device=str(setup.backend.device)))
         try:
-            loss, _ = train_step(state.model, state.optimizer, pixels, labels, setup.backend)
+            loss, _ = descend(setup, 0, step, images, labels)
         except NotFinite as error:
             lower = f"Most often the learning rate is too high: try --optimizer.lr {setup.recipe.optimizer.lr / 10:g}."
             raise TrainingError(f"The loss is {error} at step {step + 1} of the dry run.", lower) from None
         screen.say(f"step {step + 1}: loss {loss:.4f}")
     judged = setup.validation or setup.loader.images
-    loss, correct = evaluate(state.model, judged, setup.preprocessing, setup.backend, lambda: None)
+    loss, correct = evaluate(setup.state.model, judged, setup.preprocessing, setup.backend, lambda: None)
     screen.say(f"evaluation: loss {loss:.4f}, {correct:,}/{len(judged):,} right")
     screen.say("Dry run: everything fits together; nothing was written.")
 

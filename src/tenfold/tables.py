@@ -81,6 +81,8 @@ def show_evaluation(result: Evaluation) -> None:
 
 def show_predictions(found: Predictions, out: Path | None) -> None:
     """`tenfold predict`: what could not be read goes to standard error."""
+    for note in found.notes:
+        print(note, file=sys.stderr)
     for skipped in found.skipped:
         print(f"not read: {skipped.path}: {skipped.reason}", file=sys.stderr)
     if out is None:

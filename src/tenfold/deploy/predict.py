@@ -13,6 +13,7 @@ from tenfold.datasets.images import ENDINGS, decode
 from tenfold.errors import DataError
 from tenfold.evidence.evaluation import backend_of
 from tenfold.runs import Run, csv_text
+from tenfold.training.step import judge_batch
 from tenfold.training.weights import load_weights
 
 BATCH = 256
@@ -26,6 +27,7 @@ class Predictions:
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]
     skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -45,7 +47,7 @@ def predict(
     """Classes of image files, and of all images below folders; DataError where not a single one can be read."""
     weights = load_weights(run, which)
     files = image_files(paths)
-    backend, _ = backend_of(run.recipe, None if device == "auto" else device)
+    backend, notes = backend_of(run.recipe, None if device == "auto" else device)
     model = backend.place(weights.build())
     read: list[str] = []
     skipped: list[Skipped] = []
@@ -54,9 +56,8 @@ def predict(
         batch = list(decoded(files[start : start + BATCH], weights.preprocessing.image_size, skipped))
         if batch:
             pixels = torch.from_numpy(np.stack([image for _, image in batch])).permute(0, 3, 1, 2).to(backend.device)
-            with torch.inference_mode(), backend.autocast():
-                logits = model(weights.preprocessing.normalize(weights.preprocessing.crop(pixels), backend.layout))
-            found.append(logits.float().double().softmax(1).cpu().numpy())
+            logits = judge_batch(model, pixels, weights.preprocessing, backend)
+            found.append(logits.double().softmax(1).numpy())
             read += [str(path) for path, _ in batch]
         progress("predicting", min(start + BATCH, len(files)), len(files))
     if not read:
@@ -65,7 +66,7 @@ def predict(
             f"None of the {len(files)} files can be read as an image. {listed}",
             "Give JPEG, PNG, WebP, BMP, GIF or TIFF files.",
         )
-    return Predictions(tuple(read), np.concatenate(found), weights.classes, tuple(skipped))
+    return Predictions(tuple(read), np.concatenate(found), weights.classes, tuple(skipped), notes)
 
 
 def image_files(paths: Sequence[str | Path]) -> list[Path]:

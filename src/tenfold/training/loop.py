@@ -100,15 +100,11 @@ def train_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None:
 def take_step(setup: Setup, run: Run, images: Tensor, labels: Tensor) -> None:
     """Descend on one batch and add it to the epoch's sums; a loss that is not finite stops the run before the step."""
     state, at = setup.state, setup.state.progress
-    pixels = setup.preprocessing.normalize(images, setup.backend.layout)
-    state.model.train()
-    seed_dropout(
-        state.model, generator(setup.recipe.seed, "dropout", at.epoch, at.step, device=str(setup.backend.device))
-    )
     try:
-        loss, correct = train_step(state.model, state.optimizer, pixels, labels, setup.backend)
+        loss, correct = descend(setup, at.epoch, at.step, images, labels)
     except NotFinite as error:
         save(setup, run)
+        pixels = setup.preprocessing.normalize(images, setup.backend.layout)
         layer = first_bad_layer(state.model, pixels, setup.backend)
         rows = setup.loader.images.rows[setup.loader.positions(at.epoch, at.step).numpy()]
         ids = [setup.dataset.ids[row] for row in rows]
@@ -118,6 +114,14 @@ def take_step(setup: Setup, run: Run, images: Tensor, labels: Tensor) -> None:
     at.correct += correct
     at.seen += len(labels)
     at.step += 1
+
+
+def descend(setup: Setup, epoch: int, step: int, images: Tensor, labels: Tensor) -> tuple[float, int]:
+    """One optimiser step on a batch: its loss and how many were right. NotFinite: no step was taken."""
+    model, device = setup.state.model.train(), str(setup.backend.device)
+    seed_dropout(model, generator(setup.recipe.seed, "dropout", epoch, step, device=device))
+    pixels = setup.preprocessing.normalize(images, setup.backend.layout)
+    return train_step(model, setup.state.optimizer, pixels, labels, setup.backend)
 
 
 def finish_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None:

@@ -37,9 +37,14 @@ def logits_of(
     """Logits float32 [n, classes] and labels [n] of each batch, in eval mode, on the CPU."""
     model.eval()
     for batch, labels in images.batches():
-        with torch.inference_mode(), backend.autocast():
-            logits = model(preprocessing.normalize(preprocessing.crop(batch), backend.layout))
-        yield logits.float().cpu(), labels.cpu()
+        yield judge_batch(model, batch, preprocessing, backend), labels.cpu()
+
+
+def judge_batch(model: nn.Module, batch: Tensor, preprocessing: Preprocessing, backend: Backend) -> Tensor:
+    """Logits float32 [n, classes], on the CPU, of uint8 images [n, C, S, S]: the one way in which images are judged."""
+    with torch.inference_mode(), backend.autocast():
+        logits = model(preprocessing.normalize(preprocessing.crop(batch), backend.layout))
+    return logits.float().cpu()  # type: ignore[no-any-return]
 
 
 def evaluate(
