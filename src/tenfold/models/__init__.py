@@ -5,12 +5,22 @@ from collections.abc import Callable
 from torch import nn
 
 from tenfold.errors import lookup
+from tenfold.models.resnet import ResNet20, ResNet32, ResNet44, ResNet56, ResNet110
 from tenfold.models.simplenn import SimpleNN
+from tenfold.models.sprint import Sprint
 from tenfold.randomness import seeded_init
 from tenfold.recipe import ModelOptions
 from tenfold.registry import chosen
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"simplenn": SimpleNN}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "simplenn": SimpleNN,
+    "resnet20": ResNet20,
+    "resnet32": ResNet32,
+    "resnet44": ResNet44,
+    "resnet56": ResNet56,
+    "resnet110": ResNet110,
+    "sprint": Sprint,
+}
 
 
 def build(options: ModelOptions, channels: int, size: int, classes: int, seed: int) -> nn.Module:

@@ -1,9 +1,12 @@
 """Parts that nets share: activations and normalisations by name, and dropout with its generator as an argument."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.errors import lookup
 
@@ -25,6 +28,18 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "relu": functional.relu,
+    "leaky_relu": functional.leaky_relu,
+    "swish": functional.silu,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "mish": functional.mish,
+}
+"""The same activations as functions, and none."""
+
+
 def activation(name: str) -> nn.Module:
     """A new activation module of that name."""
     return lookup(ACTIVATIONS, name, "activation")()
@@ -33,6 +48,42 @@ def activation(name: str) -> nn.Module:
 def norm(name: str, channels: int) -> nn.Module:
     """A new normalisation over that many channels."""
     return lookup(NORMS, name, "norm")(channels)
+
+
+class ActivatedBatchNorm(nn.BatchNorm2d):
+    """activation(norm(x) + other), in one module so that one kernel can compute it; parameters as nn.BatchNorm2d's."""
+
+    def __init__(self, channels: int, activation: str = "none", eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(channels, eps=eps, momentum=momentum)
+        lookup(FUNCTIONS, activation, "activation")
+        self.activation = activation
+
+    def forward(self, input: Tensor, other: Tensor | None = None) -> Tensor:
+        """[N, C, H, W] and the same to [N, C, H, W]."""
+        x = super().forward(input)
+        return FUNCTIONS[self.activation](x if other is None else x + other)
+
+    def extra_repr(self) -> str:
+        """Shown by print(model)."""
+        return f"{super().extra_repr()}, activation={self.activation}"
+
+
+class Activated(nn.Module):
+    """activation(x + other): ActivatedBatchNorm without the norm."""
+
+    def __init__(self, activation: str) -> None:
+        super().__init__()
+        lookup(FUNCTIONS, activation, "activation")
+        self.activation = activation
+
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        """[N, C, H, W] and the same to [N, C, H, W]."""
+        return FUNCTIONS[self.activation](x if other is None else x + other)
+
+
+def activated(norm: bool, channels: int, activation: str) -> nn.Module:
+    """activation(x + other), batch norm before it if `norm`."""
+    return ActivatedBatchNorm(channels, activation) if norm else Activated(activation)
 
 
 class Dropout(nn.Module):
@@ -67,3 +118,20 @@ def seed_dropout(model: nn.Module, generator: torch.Generator) -> None:
     for module in model.modules():
         if isinstance(module, Dropout):
             module.generator = generator
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Inside this block batch norms use each batch's own mean and deviation, as in training; nothing is kept of it."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    modes = [module.training for module in norms]
+    kept = [(buffer, buffer.clone()) for module in norms for buffer in module.buffers(recurse=False)]
+    for module in norms:
+        module.train()
+    try:
+        yield
+    finally:
+        for module, training in zip(norms, modes, strict=True):
+            module.train(training)
+        for buffer, before in kept:
+            buffer.copy_(before)
