@@ -1,0 +1,106 @@
+"""Native kernels: C++ compiled once on the user's machine, for its processor, and kept in the user's cache.
+
+They are an offer: without a C++ compiler (or with one that lacks OpenMP) everything runs on torch alone, and
+`unavailable()` says why. Nothing is linked: the OpenMP functions are those of the runtime that torch has loaded, so
+that there is one pool of threads.
+"""
+
+import ctypes
+import hashlib
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from tenfold.cache import cache_folder
+
+SOURCES = ("winograd.cpp", "norm.cpp", "pool.cpp")
+HEADER = "vectors.h"
+HERE = Path(__file__).parent
+COMPILERS = ("g++", "c++")
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-fPIC")
+PATIENCE = 300
+"""Seconds that the compiler may take; it takes about 6 (once)."""
+
+
+class Unavailable(Exception):
+    """The kernels cannot be built or loaded here; the message says why."""
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The compiled kernels, built at the first call on a machine; Unavailable where that is not possible."""
+    compiler = next((path for path in map(shutil.which, COMPILERS) if path), None)
+    if compiler is None:
+        raise Unavailable("there is no C++ compiler (g++)")
+    built = cached(compiler)
+    try:
+        return ctypes.CDLL(str(built))
+    except OSError as error:
+        raise Unavailable(f"the compiled kernels do not load: {error}") from None
+
+
+def unavailable() -> str | None:
+    """Why there are no native kernels; None where there are."""
+    try:
+        library()
+    except Unavailable as error:
+        return str(error)
+    return None
+
+
+def identity() -> str:
+    """Changes whenever the compiled code does."""
+    return Path(library()._name).stem
+
+
+def cached(compiler: str) -> Path:
+    """The compiled library's file, compiled now if this source, compiler and processor are new."""
+    folder = cache_folder("kernels")
+    built = folder / f"{fingerprint(compiler)}.so"
+    if not built.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as work:
+                made = Path(work) / "kernels.so"
+                build(compiler, made)
+                made.replace(built)
+        except OSError as error:
+            raise Unavailable(f"the cache {folder} cannot be written: {error.strerror}") from None
+    return built
+
+
+def build(compiler: str, made: Path) -> None:
+    """Compile the sources to `made`; Unavailable with the compiler's first complaint."""
+    objects = [str(made.with_name(f"{name}.o")) for name in SOURCES]
+    steps = [
+        [compiler, *FLAGS, "-c", str(HERE / name), "-o", part] for name, part in zip(SOURCES, objects, strict=True)
+    ]
+    for command in (*steps, [compiler, "-shared", *objects, "-o", str(made)]):  # not -fopenmp: torch has it loaded
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        except subprocess.TimeoutExpired:
+            raise Unavailable(f"{compiler} took more than {PATIENCE} s") from None
+        if done.returncode:
+            complaint = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
+            raise Unavailable(f"{compiler} failed: {complaint}")
+
+
+@cache
+def fingerprint(compiler: str) -> str:
+    """What the compiled code depends on: sources, flags, compiler and processor."""
+    parts = [(HERE / name).read_text(encoding="utf-8") for name in (HEADER, *SOURCES)]
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+    return hashlib.sha256("\0".join([*parts, *FLAGS, version, processor()]).encode()).hexdigest()[:32]
+
+
+def processor() -> str:
+    """The processor's model and instruction sets, which -march=native follows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    wanted = ("model name", "flags", "Features")
+    return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))

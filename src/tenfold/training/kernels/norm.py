@@ -1,0 +1,134 @@
+"""Batch norm, an addition and an activation in one pass, for the `ActivatedBatchNorm` modules of a net."""
+
+from ctypes import c_int, c_int64, c_void_p
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from tenfold.models.blocks import ActivatedBatchNorm
+from tenfold.training.kernels import library
+
+CHANNELS = 8
+"""Channels must be a multiple of it."""
+
+ACTIVATIONS = {"none": 0, "relu": 1, "leaky_relu": 2, "swish": 3, "silu": 3, "gelu": 4}
+"""As norm.cpp numbers them."""
+
+BENDS = ("swish", "silu", "gelu")
+"""Their slope cannot be told from the output."""
+
+
+@cache
+def functions() -> Any:
+    """The C functions, their argument types declared."""
+    lib = library()
+    lib.norm_statistics.argtypes = [c_void_p] * 3 + [c_int64] * 2 + [c_int]
+    lib.norm_apply.argtypes = [c_void_p] * 5 + [c_int] + [c_int64] * 2 + [c_int]
+    lib.norm_backward.argtypes = [c_void_p] * 12 + [c_int] * 2 + [c_int64] * 2 + [c_int]
+    return lib
+
+
+def place(tensor: Tensor | None) -> int | None:
+    """The address of a tensor's numbers, for C."""
+    return None if tensor is None else tensor.data_ptr()
+
+
+def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and (biased) variance of each channel of channels-last float32 [N, C, H, W]."""
+    mean, variance = torch.empty(2, x.shape[1])
+    rows = x.numel() // x.shape[1]
+    functions().norm_statistics(place(x), place(mean), place(variance), rows, x.shape[1], torch.get_num_threads())
+    return mean, variance
+
+
+class Activated(torch.autograd.Function):
+    """activation((x − mean) / √(variance + eps) · weight + bias + other)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        other: Tensor | None,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        eps: float,
+        activation: str,
+        batch: bool,
+    ) -> Tensor:
+        """`x` and `other` channels-last; `batch`: mean and variance are x's own, gradients flow through them."""
+        inverse = (variance + eps).rsqrt()
+        scale = weight * inverse
+        shift = bias - mean * scale
+        y, channels = torch.empty_like(x), x.shape[1]
+        functions().norm_apply(
+            *map(place, (x, other, scale, shift, y)),
+            ACTIVATIONS[activation],
+            x.numel() // channels,
+            channels,
+            torch.get_num_threads(),
+        )
+        bends = activation in BENDS
+        ctx.save_for_backward(x, other if bends else None, None if bends else y, scale, shift, mean, inverse)
+        ctx.activation, ctx.batch, ctx.added = activation, batch, other is not None
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        """Gradients of x, other, weight and bias."""
+        (gradient,) = gradients
+        x, other, y, scale, shift, mean, inverse = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)  # held here: C sees only its address
+        of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        of_other = torch.empty_like(x) if ctx.added else None
+        of_weight, of_bias = torch.empty_like(mean), torch.empty_like(mean)
+        functions().norm_backward(
+            *map(place, (gradient, x, other, y, scale, shift, mean, inverse, of_x, of_other, of_weight, of_bias)),
+            int(ctx.batch),
+            ACTIVATIONS[ctx.activation],
+            x.numel() // len(mean),
+            len(mean),
+            torch.get_num_threads(),
+        )
+        return of_x, of_other, of_weight, of_bias, None, None, None, None, None
+
+
+class NativeActivatedBatchNorm(ActivatedBatchNorm):
+    """ActivatedBatchNorm, computed by `Activated` for float32 on the CPU and as ever otherwise."""
+
+    def forward(self, input: Tensor, other: Tensor | None = None) -> Tensor:
+        """[N, C, H, W] and the same to [N, C, H, W]."""
+        if input.dtype != torch.float32 or input.device.type != "cpu":
+            return super().forward(input, other)
+        x = input.contiguous(memory_format=torch.channels_last)
+        if other is not None:
+            other = other.contiguous(memory_format=torch.channels_last)
+        mean, variance = self.running_mean, self.running_var
+        if self.training:
+            mean, variance = statistics(x.detach())
+            self.follow(mean, variance, x.numel() // x.shape[1])
+        return Activated.apply(  # type: ignore[no-any-return]
+            x, other, self.weight, self.bias, mean, variance, self.eps, self.activation, self.training
+        )
+
+    @torch.no_grad()
+    def follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Move the running statistics towards a batch's, as nn.BatchNorm2d does (the variance unbiased)."""
+        buffers: Any = self  # nn.BatchNorm2d declares that there may be none; ActivatedBatchNorm always has them
+        buffers.num_batches_tracked.add_(1)
+        buffers.running_mean.lerp_(mean, buffers.momentum)
+        buffers.running_var.lerp_(variance * (count / max(1, count - 1)), buffers.momentum)
+
+
+def suits(module: nn.Module) -> bool:
+    """Whether the kernels compute this module."""
+    return (
+        isinstance(module, ActivatedBatchNorm)
+        and module.num_features % CHANNELS == 0
+        and module.activation in ACTIVATIONS
+    )

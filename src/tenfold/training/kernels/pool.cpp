@@ -1,0 +1,70 @@
+// Max pooling of 2×2 pixels without overlap, NHWC float32; which of the four won is kept in a byte.
+
+#include "vectors.h"
+
+namespace {
+
+using std::int64_t;
+
+template <int L>
+void forward(const float* x, float* y, std::uint8_t* winner, int64_t n, int64_t h, int64_t w, int64_t channels, int threads) {
+    int64_t down = h / 2, across = w / 2;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t line = 0; line < n * down; line++)
+        for (int64_t j = 0; j < across; j++) {
+            const float* from = x + ((line / down * h + line % down * 2) * w + j * 2) * channels;
+            int64_t to = (line * across + j) * channels;
+            for (int64_t c = 0; c < channels; c += L) {
+                Vec<L> best = load<L>(from + c);
+                Mask<L> which{};
+                for (int k = 1; k < 4; k++) {
+                    Vec<L> next = load<L>(from + (k / 2 * w + k % 2) * channels + c);
+                    Mask<L> wins = next > best || next != next;  // the first of equals; NaN is not lost
+                    best = wins ? next : best;
+                    which = wins ? Mask<L>{} + k : which;
+                }
+                store<L>(y + to + c, best);
+                for (int l = 0; l < L; l++) winner[to + c + l] = static_cast<std::uint8_t>(which[l]);
+            }
+        }
+}
+
+template <int L>
+void backward(const float* dy, const std::uint8_t* winner, float* dx, int64_t n, int64_t h, int64_t w, int64_t channels,
+              int threads) {
+    int64_t down = h / 2, across = w / 2, lines = (h + 1) / 2;  // an odd last row or column was not looked at
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t line = 0; line < n * lines; line++)
+        for (int64_t i = line % lines, j = 0; j < (w + 1) / 2; j++) {
+            bool inside = i < down && j < across;
+            int64_t from = ((line / lines * down + i) * across + j) * channels;
+            float* to = dx + ((line / lines * h + i * 2) * w + j * 2) * channels;
+            for (int64_t c = 0; c < channels; c += L) {
+                Mask<L> which{};
+                if (inside)
+                    for (int l = 0; l < L; l++) which[l] = winner[from + c + l];
+                Vec<L> g = inside ? load<L>(dy + from + c) : Vec<L>{};
+                for (int k = 0; k < 4; k++)
+                    if (i * 2 + k / 2 < h && j * 2 + k % 2 < w)
+                        store<L>(to + (k / 2 * w + k % 2) * channels + c, which == k ? g : Vec<L>{});
+            }
+        }
+}
+
+}  // namespace
+
+extern "C" {
+
+void pool_forward(const float* x, float* y, std::uint8_t* winner, int64_t n, int64_t h, int64_t w, int64_t channels,
+                  int threads) {
+    if (lanes(channels) == WIDEST) forward<WIDEST>(x, y, winner, n, h, w, channels, threads);
+    else forward<8>(x, y, winner, n, h, w, channels, threads);
+}
+
+void pool_backward(const float* dy, const std::uint8_t* winner, float* dx, int64_t n, int64_t h, int64_t w,
+                   int64_t channels, int threads) {
+    if (lanes(channels) == WIDEST) backward<WIDEST>(dy, winner, dx, n, h, w, channels, threads);
+    else backward<8>(dy, winner, dx, n, h, w, channels, threads);
+}
+
+}

@@ -1,0 +1,73 @@
+"""Max pooling of 2×2 pixels that keeps one byte an output instead of eight, and writes its gradient once."""
+
+from ctypes import c_int, c_int64, c_void_p
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from tenfold.training.kernels import library
+
+CHANNELS = 8
+"""Channels must be a multiple of it."""
+
+
+@cache
+def functions() -> Any:
+    """The C functions, their argument types declared."""
+    lib = library()
+    lib.pool_forward.argtypes = [c_void_p] * 3 + [c_int64] * 4 + [c_int]
+    lib.pool_backward.argtypes = [c_void_p] * 3 + [c_int64] * 4 + [c_int]
+    return lib
+
+
+class Pool(torch.autograd.Function):
+    """float32 [N, C, H, W], channels-last, to [N, C, H // 2, W // 2]."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """The largest of each four."""
+        n, c, h, w = ctx.shape = x.shape
+        y = torch.empty((n, c, h // 2, w // 2), memory_format=torch.channels_last)
+        winner = torch.empty(y.numel(), dtype=torch.uint8)
+        functions().pool_forward(x.data_ptr(), y.data_ptr(), winner.data_ptr(), n, h, w, c, torch.get_num_threads())
+        ctx.save_for_backward(winner)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> Tensor:
+        """The gradient goes to the pixel that won."""
+        (winner,), (n, c, h, w) = ctx.saved_tensors, ctx.shape
+        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+        x = torch.empty((n, c, h, w), memory_format=torch.channels_last)
+        functions().pool_backward(
+            gradient.data_ptr(), winner.data_ptr(), x.data_ptr(), n, h, w, c, torch.get_num_threads()
+        )
+        return x
+
+
+class NativeMaxPool2d(nn.MaxPool2d):
+    """nn.MaxPool2d(2), computed by `Pool` for float32 on the CPU and as ever otherwise."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, C, H // 2, W // 2]."""
+        if input.dtype != torch.float32 or input.device.type != "cpu" or input.shape[1] % CHANNELS:
+            return super().forward(input)  # type: ignore[no-any-return]
+        x = input.contiguous(memory_format=torch.channels_last)
+        return Pool.apply(x)  # type: ignore[no-any-return]
+
+
+def suits(module: nn.Module) -> bool:
+    """Whether this is a plain 2×2 max pooling."""
+    return (
+        isinstance(module, nn.MaxPool2d)
+        and type(module) in (nn.MaxPool2d, NativeMaxPool2d)
+        and module.kernel_size == module.stride == 2
+        and module.padding == 0
+        and module.dilation == 1
+        and not module.ceil_mode
+        and not module.return_indices
+    )

@@ -1,0 +1,369 @@
+// 3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3) (Lavin & Gray 2016, arXiv 1509.09308, section 4.3), float32, NHWC.
+//
+// A 4×4 tile of outputs needs 36 products for each pair of channels instead of 144. Three functions, each the exact
+// adjoint of the others: the outputs, the gradient of the images (the same function with turned weights) and the
+// gradient of the weights. Lengths of vectors follow the processor that it is compiled for; no shape is special.
+//
+//   V = Bᵀ d B     the 6×6 patch of images under a tile, transformed           [36][channels / lanes][tile][lanes]
+//   U = G g Gᵀ     the weights, transformed                                    [36][panel][in][panel width]
+//   M = V · U      36 matrix products, tiles × in channels × out channels
+//   y = Aᵀ M A     the 4×4 outputs
+//
+// Channels must be multiples of 8. Sums run in an order that does not depend on the number of threads.
+
+#include <algorithm>
+#include <cstdlib>
+#include <type_traits>
+
+#include "vectors.h"
+
+namespace {
+
+using std::int64_t;
+
+constexpr int F = 36;                        // products of a tile
+constexpr int ROWS = WIDEST == 16 ? 12 : 6;  // rows that a product keeps in registers
+constexpr int CHUNK = 64;                    // output channels whose products stay in the cache until they are transformed
+constexpr int64_t CACHE = 1 << 19;           // bytes that a thread's tiles may fill: half of a small second-level cache
+constexpr int AHEAD = 32;                    // rows of a panel that are fetched before they are needed
+
+struct Shape {
+    int64_t n, h, w, cin, cout, pad;
+    int64_t out_h() const { return h + 2 * pad - 2; }
+    int64_t out_w() const { return w + 2 * pad - 2; }
+    int64_t down() const { return (out_h() + 3) / 4; }
+    int64_t across() const { return (out_w() + 3) / 4; }
+    int64_t tiles() const { return n * down() * across(); }
+};
+
+struct Place { int64_t image, y, x; };  // a tile's first output
+
+inline Place place(const Shape& s, int64_t tile) {
+    int64_t each = s.down() * s.across(), rest = tile % each;
+    return {tile / each, rest / s.across() * 4, rest % s.across() * 4};
+}
+
+// Registers side by side in a panel of output channels.
+inline int registers(int64_t channels) {
+    int64_t all = channels / lanes(channels);
+    return all % 2 == 0 ? 2 : all % 3 == 0 ? 3 : 1;
+}
+
+// Scratch that a thread keeps between calls.
+float* scratch(int which, int64_t floats) {
+    static thread_local float* kept[3] = {};
+    static thread_local int64_t size[3] = {};
+    if (size[which] < floats) {
+        std::free(kept[which]);
+        kept[which] = static_cast<float*>(std::aligned_alloc(64, (floats * 4 + 63) / 64 * 64));
+        size[which] = floats;
+    }
+    return kept[which];
+}
+
+template <class T> inline void input_line(const T d[6], T out[6]) {
+    T even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1], far = d[4] - d[2], near = 2.0f * (d[3] - d[1]);
+    out[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
+    out[1] = even + odd;
+    out[2] = even - odd;
+    out[3] = far + near;
+    out[4] = far - near;
+    out[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
+}
+
+template <class T> inline void output_line(const T m[6], T out[4]) {
+    T a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
+    out[0] = m[0] + a + c;
+    out[1] = b + 2.0f * d;
+    out[2] = a + 4.0f * c;
+    out[3] = b + 8.0f * d + m[5];
+}
+
+template <class T> inline void output_line_adjoint(const T y[4], T out[6]) {
+    T even = y[0] + y[2], odd = y[1] + y[3], far = y[0] + 4.0f * y[2], wide = 2.0f * y[1] + 8.0f * y[3];
+    out[0] = y[0];
+    out[1] = even + odd;
+    out[2] = even - odd;
+    out[3] = far + wide;
+    out[4] = far - wide;
+    out[5] = y[3];
+}
+
+template <class T> inline void weight_line(const T g[3], T out[6]) {
+    T sum = (g[0] + g[2]) * (-1.0f / 6), wide = g[0] * (1.0f / 24) + g[2] * (1.0f / 6), mid = g[1] * (1.0f / 12);
+    out[0] = g[0] * 0.25f;
+    out[1] = sum - g[1] * (1.0f / 6);
+    out[2] = sum + g[1] * (1.0f / 6);
+    out[3] = wide + mid;
+    out[4] = wide - mid;
+    out[5] = g[2];
+}
+
+template <class T> inline void weight_line_adjoint(const T u[6], T out[3]) {
+    T near = (u[1] + u[2]) * (-1.0f / 6), far = u[3] + u[4];
+    out[0] = 0.25f * u[0] + near + far * (1.0f / 24);
+    out[1] = (u[2] - u[1]) * (1.0f / 6) + (u[3] - u[4]) * (1.0f / 12);
+    out[2] = near + far * (1.0f / 6) + u[5];
+}
+
+// V of `count` tiles from `first` on, of a block that has room for `room`.
+template <int L> void transform_input(const Shape& s, const float* x, int64_t first, int64_t count, int64_t room,
+                                      int64_t at, int64_t stride, float* v) {
+    for (int64_t t = 0; t < count; t++) {
+        Place p = place(s, first + t);
+        int64_t y0 = p.y - s.pad, x0 = p.x - s.pad;
+        const float* image = x + p.image * s.h * s.w * s.cin;
+        for (int64_t c = 0; c < s.cin; c += L) {
+            Vec<L> rows[6][6], line[6], done[6];
+            for (int i = 0; i < 6; i++) {
+                bool inside = y0 + i >= 0 && y0 + i < s.h;
+                const float* row = image + ((y0 + i) * s.w + x0) * s.cin + c;
+                for (int j = 0; j < 6; j++)
+                    line[j] = inside && x0 + j >= 0 && x0 + j < s.w ? load<L>(row + j * s.cin) : Vec<L>{};
+                input_line(line, rows[i]);
+            }
+            float* out = v + (c / L * room + at + t) * L;
+            for (int j = 0; j < 6; j++) {
+                for (int i = 0; i < 6; i++) line[i] = rows[i][j];
+                input_line(line, done);
+                for (int i = 0; i < 6; i++) store<L>(out + (i * 6 + j) * stride, done[i]);
+            }
+        }
+    }
+}
+
+// The outputs of `count` tiles and `width` channels from products m [36][room][width].
+template <int L> void transform_output(const Shape& s, const float* m, int64_t first, int64_t count, int64_t stride,
+                                       int64_t channel, int64_t width, float* y) {
+    int64_t oh = s.out_h(), ow = s.out_w();
+    for (int64_t t = 0; t < count; t++) {
+        Place p = place(s, first + t);
+        for (int64_t c = 0; c < width; c += L) {
+            Vec<L> rows[6][4], line[6], done[4];
+            for (int i = 0; i < 6; i++) {
+                for (int j = 0; j < 6; j++) line[j] = load<L>(m + (i * 6 + j) * stride + t * width + c);
+                output_line(line, rows[i]);
+            }
+            float* out = y + ((p.image * oh + p.y) * ow + p.x) * s.cout + channel + c;
+            for (int j = 0; j < 4 && p.x + j < ow; j++) {
+                for (int i = 0; i < 6; i++) line[i] = rows[i][j];
+                output_line(line, done);
+                for (int i = 0; i < 4 && p.y + i < oh; i++) store<L>(out + (i * ow + j) * s.cout, done[i]);
+            }
+        }
+    }
+}
+
+// The adjoint of transform_output: gradients of outputs to [36][panel][room][panel width].
+template <int L> void transform_gradient(const Shape& s, const float* dy, int64_t first, int64_t count, int64_t room,
+                                         int64_t at, int64_t stride, int panel, float* d) {
+    int64_t oh = s.out_h(), ow = s.out_w();
+    for (int64_t t = 0; t < count; t++) {
+        Place p = place(s, first + t);
+        const float* tile = dy + ((p.image * oh + p.y) * ow + p.x) * s.cout;
+        for (int64_t c = 0; c < s.cout; c += L) {
+            Vec<L> rows[4][6], line[4], done[6];
+            for (int i = 0; i < 4; i++) {
+                for (int j = 0; j < 4; j++)
+                    line[j] = p.y + i < oh && p.x + j < ow ? load<L>(tile + (i * ow + j) * s.cout + c) : Vec<L>{};
+                output_line_adjoint(line, rows[i]);
+            }
+            float* out = d + (c / panel * room + at + t) * panel + c % panel;
+            for (int j = 0; j < 6; j++) {
+                for (int i = 0; i < 4; i++) line[i] = rows[i][j];
+                output_line_adjoint(line, done);
+                for (int i = 0; i < 6; i++) store<L>(out + (i * 6 + j) * stride, done[i]);
+            }
+        }
+    }
+}
+
+// M of R tiles and one panel: sum over the in channels, `blocks` of LV.
+template <int L, int NV, int R, int LV>
+void multiply(const float* v, int64_t block, int64_t blocks, const float* u, float* m, int64_t width) {
+    Vec<L> sum[R][NV];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; i++)
+#pragma GCC unroll 16
+        for (int j = 0; j < NV; j++) sum[i][j] = Vec<L>{};
+    for (int64_t b = 0; b < blocks; b++, v += block)
+        for (int k = 0; k < LV; k++, u += NV * L) {
+            Vec<L> right[NV];
+#pragma GCC unroll 16
+            for (int j = 0; j < NV; j++) __builtin_prefetch(u + (AHEAD * NV + j) * L);
+#pragma GCC unroll 16
+            for (int j = 0; j < NV; j++) right[j] = load<L>(u + j * L);
+#pragma GCC unroll 16
+            for (int i = 0; i < R; i++)
+#pragma GCC unroll 16
+                for (int j = 0; j < NV; j++) sum[i][j] += v[i * LV + k] * right[j];
+        }
+#pragma GCC unroll 16
+    for (int i = 0; i < R; i++)
+#pragma GCC unroll 16
+        for (int j = 0; j < NV; j++) store<L>(m + i * width + j * L, sum[i][j]);
+}
+
+// dU of R in channels and one panel += the sum over `count` tiles.
+template <int L, int NV, int R, int LV>
+void accumulate(const float* v, const float* d, int64_t count, float* du, int64_t cout) {
+    Vec<L> sum[R][NV];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; i++)
+#pragma GCC unroll 16
+        for (int j = 0; j < NV; j++) sum[i][j] = load<L>(du + i * cout + j * L);
+    for (int64_t t = 0; t < count; t++, v += LV, d += NV * L) {
+        Vec<L> right[NV];
+#pragma GCC unroll 16
+        for (int j = 0; j < NV; j++) right[j] = load<L>(d + j * L);
+#pragma GCC unroll 16
+        for (int i = 0; i < R; i++)
+#pragma GCC unroll 16
+            for (int j = 0; j < NV; j++) sum[i][j] += v[i] * right[j];
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < R; i++)
+#pragma GCC unroll 16
+        for (int j = 0; j < NV; j++) store<L>(du + i * cout + j * L, sum[i][j]);
+}
+
+inline int64_t tiles_in_block(int64_t bytes_each, int64_t all, int threads) {
+    int64_t fit = CACHE / bytes_each, share = (all + threads - 1) / threads;
+    return std::max<int64_t>(1, (std::min(fit, share) + ROWS - 1) / ROWS) * ROWS;
+}
+
+template <int LV, int L, int NV> void forward(const Shape& s, const float* x, const float* u, float* y, int threads) {
+    constexpr int panel = L * NV;
+    int64_t chunk = s.cout <= CHUNK ? s.cout : CHUNK / panel * panel;
+    int64_t room = tiles_in_block(F * 4 * (s.cin + chunk), s.tiles(), threads);
+    int64_t v_stride = s.cin * room + 16, m_stride = chunk * room + 16;  // + 16: no two of the 36 in one cache set
+    int64_t blocks = (s.tiles() + room - 1) / room;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t b = 0; b < blocks; b++) {
+        float *v = scratch(0, F * v_stride), *m = scratch(1, F * m_stride);
+        int64_t first = b * room, count = std::min(room, s.tiles() - first);
+        transform_input<LV>(s, x, first, count, room, 0, v_stride, v);
+        for (int64_t channel = 0; channel < s.cout; channel += chunk) {
+            int64_t width = std::min(chunk, s.cout - channel);
+            for (int64_t f = 0; f < F; f++)
+                for (int64_t c = 0; c < width; c += panel)
+                    for (int64_t t = 0; t < count; t += ROWS)
+                        multiply<L, NV, ROWS, LV>(v + f * v_stride + t * LV, room * LV, s.cin / LV,
+                                                  u + (f * s.cout + channel + c) * s.cin,
+                                                  m + f * m_stride + t * width + c, width);
+            transform_output<L>(s, m, first, count, m_stride, channel, width, y);
+        }
+    }
+}
+
+template <int LV, int L, int NV>
+void gradient(const Shape& s, const float* x, const float* dy, float* dw, float* v, float* d, float* du, int64_t room,
+              int threads) {
+    constexpr int panel = L * NV;
+    constexpr int64_t some = 8;  // tiles that a thread transforms at a time
+    int64_t v_stride = s.cin * room + 16, d_stride = s.cout * room + 16;
+#pragma omp parallel num_threads(threads)
+    for (int64_t first = 0; first < s.tiles(); first += room) {
+        int64_t count = std::min(room, s.tiles() - first);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t t = 0; t < count; t += some) {
+            int64_t these = std::min(some, count - t);
+            transform_input<LV>(s, x, first + t, these, room, t, v_stride, v);
+            transform_gradient<L>(s, dy, first + t, these, room, t, d_stride, panel, d);
+        }
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t f = 0; f < F; f++) {
+            float* own = du + f * s.cin * s.cout;
+            if (first == 0) std::fill(own, own + s.cin * s.cout, 0.0f);
+            for (int64_t i = 0; i < s.cin; i += 8)
+                for (int64_t c = 0; c < s.cout; c += panel)
+                    accumulate<L, NV, 8, LV>(v + f * v_stride + i / LV * room * LV + i % LV,
+                                             d + f * d_stride + c * room, count, own + i * s.cout + c, s.cout);
+        }
+    }
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < s.cin; i++)
+        for (int64_t c = 0; c < s.cout; c += L) {
+            Vec<L> rows[6][3], line[6], done[3];
+            int64_t each = s.cin * s.cout, at = i * s.cout + c;
+            for (int k = 0; k < 6; k++) {
+                for (int j = 0; j < 6; j++) line[j] = load<L>(du + (k * 6 + j) * each + at);
+                weight_line_adjoint(line, rows[k]);
+            }
+            for (int j = 0; j < 3; j++) {
+                for (int k = 0; k < 6; k++) line[k] = rows[k][j];
+                weight_line_adjoint(line, done);
+                for (int k = 0; k < 3; k++) store<L>(dw + (k * 3 + j) * each + at, done[k]);
+            }
+        }
+}
+
+template <int L> void weights(const float* w, float* u, int64_t cin, int64_t cout, int panel, int threads) {
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < cin; i++)
+        for (int64_t c = 0; c < cout; c += L) {
+            Vec<L> rows[3][6], line[3], done[6];
+            int64_t each = cin * cout;
+            for (int k = 0; k < 3; k++) {
+                for (int j = 0; j < 3; j++) line[j] = load<L>(w + (k * 3 + j) * each + i * cout + c);
+                weight_line(line, rows[k]);
+            }
+            float* out = u + c / panel * panel * cin + i * panel + c % panel;
+            for (int j = 0; j < 6; j++) {
+                for (int k = 0; k < 3; k++) line[k] = rows[k][j];
+                weight_line(line, done);
+                for (int k = 0; k < 6; k++) store<L>(out + (k * 6 + j) * each, done[k]);
+            }
+        }
+}
+
+// Calls `work` with the lanes of both sides and the registers of a panel as constants.
+template <class Work> void choose(int64_t cin, int64_t cout, Work work) {
+    auto right = [&](auto left) {
+        constexpr int LV = decltype(left)::value;
+        auto panels = [&](auto side) {
+            constexpr int L = decltype(side)::value;
+            switch (registers(cout)) {
+                case 2: return work.template operator()<LV, L, 2>();
+                case 3: return work.template operator()<LV, L, 3>();
+                default: return work.template operator()<LV, L, 1>();
+            }
+        };
+        if (lanes(cout) == WIDEST) return panels(std::integral_constant<int, WIDEST>());
+        return panels(std::integral_constant<int, 8>());
+    };
+    if (lanes(cin) == WIDEST) return right(std::integral_constant<int, WIDEST>());
+    return right(std::integral_constant<int, 8>());
+}
+
+}  // namespace
+
+extern "C" {
+
+// w [3][3][cin][cout] to u [36 · cin · cout].
+void winograd_weights(const float* w, float* u, int64_t cin, int64_t cout, int threads) {
+    int panel = lanes(cout) * registers(cout);
+    if (lanes(cout) == WIDEST) weights<WIDEST>(w, u, cin, cout, panel, threads);
+    else weights<8>(w, u, cin, cout, panel, threads);
+}
+
+// x [n][h][w][cin] to y [n][h + 2·pad − 2][w + 2·pad − 2][cout].
+void winograd_forward(const float* x, const float* u, float* y, int64_t n, int64_t h, int64_t w, int64_t cin,
+                      int64_t cout, int64_t pad, int threads) {
+    Shape s{n, h, w, cin, cout, pad};
+    choose(cin, cout, [&]<int LV, int L, int NV>() { forward<LV, L, NV>(s, x, u, y, threads); });
+}
+
+// The gradient of the weights, dw [3][3][cin][cout], from x and dy [n][h + 2·pad − 2][w + 2·pad − 2][cout].
+void winograd_gradient(const float* x, const float* dy, float* dw, int64_t n, int64_t h, int64_t w, int64_t cin,
+                       int64_t cout, int64_t pad, int threads) {
+    Shape s{n, h, w, cin, cout, pad};
+    int64_t fit = 2 * CACHE / (F * 4 * (cin + cout)), worth = 2 * cin * cout / (cin + cout);  // dU is read once a round
+    int64_t room = std::min(std::max<int64_t>({fit, worth, 32}), s.tiles());
+    float* v = scratch(0, F * (cin * room + 16));
+    float* d = scratch(1, F * (cout * room + 16));
+    float* du = scratch(2, F * cin * cout);
+    choose(cin, cout, [&]<int LV, int L, int NV>() { gradient<LV, L, NV>(s, x, dy, dw, v, d, du, room, threads); });
+}
+
+}

@@ -1,0 +1,182 @@
+"""The native kernels against torch in float64, and their own properties."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.functional import conv2d, max_pool2d
+
+from tenfold.models import MODELS
+from tenfold.models.blocks import ActivatedBatchNorm
+from tenfold.training import kernels
+from tenfold.training.kernels import norm, pool, winograd
+from tenfold.training.kernels.install import install, suited
+
+pytestmark = pytest.mark.skipif(kernels.unavailable() is not None, reason=f"no kernels: {kernels.unavailable()}")
+eights = st.sampled_from([8, 16, 24, 32, 40])
+
+
+def images(*shape: int, seed: int = 0) -> torch.Tensor:
+    made = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return made.contiguous(memory_format=torch.channels_last)
+
+
+def error(found: torch.Tensor, exact: torch.Tensor) -> float:
+    return float((found.detach() - exact.detach()).abs().max() / exact.detach().abs().max().clamp_min(1e-30))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 3), eights, eights, st.integers(3, 17), st.integers(3, 17), st.integers(0, 2))
+def test_convolution_and_its_gradients_equal_the_reference(n, before, after, h, w, padding):
+    x, weight = images(n, before, h, w).requires_grad_(), (images(after, before, 3, 3, seed=1) / 9).requires_grad_()
+    y = winograd.Convolution.apply(x, weight, padding)
+    exact_x, exact_weight = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
+    exact = conv2d(exact_x, exact_weight, padding=padding)
+    g = images(*y.shape, seed=2)
+    y.backward(g)
+    exact.backward(g.double())
+    assert y.shape == exact.shape
+    assert error(y, exact) < 2e-5
+    assert error(x.grad, exact_x.grad) < 2e-5
+    assert error(weight.grad, exact_weight.grad) < 2e-5
+
+
+@pytest.mark.parametrize("shape", [(3, 24, 64, 31), (40, 16, 16, 32), (9, 64, 64, 8)])
+def test_bits_do_not_depend_on_the_number_of_threads(shape):
+    n, before, after, side = shape
+    x, g = images(n, before, side, side), images(n, after, side, side, seed=1)
+    filters = torch.randn(3, 3, before, after, generator=torch.Generator().manual_seed(2))
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        mean, variance = norm.statistics(x)
+        found.append((winograd.convolve(x, filters, 1), winograd.filter_gradient(x, g, 1), mean, variance))
+    torch.set_num_threads(1)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_any_memory_layout_gives_the_same():
+    x, filters = images(4, 16, 9, 9), torch.randn(3, 3, 16, 8)
+    assert torch.equal(winograd.convolve(x.contiguous(), filters, 1), winograd.convolve(x, filters, 1))
+    wide = images(4, 32, 9, 9)
+    half = wide[:, :16]
+    assert torch.equal(winograd.convolve(half, filters, 1), winograd.convolve(half.clone(), filters, 1))
+
+
+@pytest.mark.parametrize("activation", sorted(norm.ACTIVATIONS))
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("training", [True, False])
+def test_norm_equals_torchs_in_double(activation, added, training):
+    plain = ActivatedBatchNorm(24, activation)
+    with torch.no_grad():
+        plain.weight.uniform_(0.5, 2)
+        plain.bias.uniform_(-1, 1)
+        plain.running_var.uniform_(0.5, 2)
+    plain.train(training)
+    exact = copy.deepcopy(plain).double()
+    install(plain)
+    assert type(plain) is norm.NativeActivatedBatchNorm
+    x, other = images(5, 24, 7, 3) * 3 + 2, images(5, 24, 7, 3, seed=1)
+    ours = [x.clone().requires_grad_(), *([other.clone().requires_grad_()] * added)]
+    theirs = [t.detach().double().requires_grad_() for t in ours]
+    y, z = plain(*ours), exact(*theirs)
+    g = images(*y.shape, seed=2)
+    y.backward(g)
+    z.backward(g.double())
+    assert error(y, z) < 2e-6
+    for a, b in zip([*ours, *plain.parameters()], [*theirs, *exact.parameters()], strict=True):
+        assert error(a.grad, b.grad) < 1e-5
+    assert error(plain.running_mean, exact.running_mean) < 1e-6
+    assert error(plain.running_var, exact.running_var) < 1e-6
+    assert plain.num_batches_tracked == exact.num_batches_tracked
+
+
+def test_variance_survives_a_large_mean():
+    x = images(64, 8, 8, 8) + 1e4
+    _, variance = norm.statistics(x)
+    assert error(variance, x.double().var((0, 2, 3), unbiased=False)) < 1e-3
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 3), eights, st.integers(2, 9), st.integers(2, 9))
+def test_pool_equals_torchs_with_ties_too(n, channels, h, w):
+    x = images(n, channels, h, w).mul(2).round().requires_grad_()
+    y = pool.Pool.apply(x)
+    (found,) = torch.autograd.grad(y, x, g := images(*y.shape, seed=1))
+    z = max_pool2d(x, 2)
+    (exact,) = torch.autograd.grad(z, x, g)
+    assert torch.equal(y, z)
+    assert torch.equal(found, exact)
+
+
+def test_pool_does_not_lose_nan():
+    x = images(1, 8, 2, 2)
+    x[0, 3, 1, 0] = torch.nan
+    assert pool.Pool.apply(x).isnan().sum() == 1
+
+
+def test_only_what_suits_is_replaced_and_names_stay():
+    left = [
+        nn.Conv2d(16, 16, 3, stride=2),
+        nn.Conv2d(16, 16, 5),
+        nn.Conv2d(3, 16, 3),
+        nn.Conv2d(16, 16, 3, groups=2),
+        nn.Conv2d(16, 16, 3, padding=1, padding_mode="reflect"),
+        nn.MaxPool2d(3),
+        nn.BatchNorm2d(16),
+    ]
+    net = nn.Sequential(*left, nn.Conv2d(16, 16, 3, padding="same"), nn.MaxPool2d(2), ActivatedBatchNorm(16))
+    names, kinds = list(net.state_dict()), [type(module) for module in left]
+    assert len(suited(net)) == 3
+    install(net)
+    assert list(net.state_dict()) == names
+    assert [type(module) for module in left] == kinds
+
+
+@pytest.mark.parametrize("name", ["simplenn", "sprint", "resnet20"])
+def test_a_net_computes_the_same_with_the_kernels(name):
+    torch.manual_seed(0)
+    net = MODELS[name](3, 32, 10)
+    x = images(16, 3, 32, 32)
+    other = copy.deepcopy(net)
+    install(other)
+    assert suited(net)
+    assert error(other.train()(x), net.train()(x)) < 1e-4
+    assert error(other.eval()(x), net.eval()(x)) < 1e-3
+
+
+def test_under_autocast_torch_computes():
+    conv = nn.Conv2d(16, 16, 3)
+    install(conv)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert conv(images(2, 16, 8, 8)).dtype == torch.bfloat16
+
+
+def test_bias_is_added():
+    conv = nn.Conv2d(16, 8, 3, padding=1)
+    x = images(2, 16, 8, 8)
+    expected = conv(x)
+    install(conv)
+    assert error(conv(x), expected) < 2e-5
+
+
+def test_without_a_compiler_it_is_said_why(monkeypatch):
+    monkeypatch.setattr(kernels.shutil, "which", lambda name: None)
+    kernels.library.cache_clear()
+    assert "no C++ compiler" in kernels.unavailable()
+    kernels.library.cache_clear()
+
+
+def test_a_failing_compiler_is_quoted(monkeypatch, tmp_path):
+    broken = tmp_path / "g++"
+    broken.write_text("#!/bin/sh\necho 'error: unknown option' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(kernels.shutil, "which", lambda name: str(broken))
+    kernels.library.cache_clear()
+    assert "unknown option" in kernels.unavailable()
+    kernels.library.cache_clear()
