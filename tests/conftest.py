@@ -19,6 +19,10 @@ CLASSES = ("disc", "ring", "square")
 EACH = 40
 
 
+PLAIN = {"threads": 1, "precision": "fp32", "layout": "channels_last", "kernels": "torch", "compile": False}
+"""A backend with nothing left to measure."""
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's cache."""
@@ -48,7 +52,7 @@ def photos(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def small(photos) -> dict:
     """Options of a training that takes a second, with the same numbers on every processor."""
-    backend = {"backend.threads": 1, "backend.precision": "fp32"}
+    backend = {f"backend.{name}": value for name, value in PLAIN.items()}
     return {"data": str(photos), "epochs": 3, "batch": 16, "device": "cpu", **backend}
 
 

@@ -36,11 +36,12 @@ def test_recipe_trains_two_steps(name, photos, tmp_path, monkeypatch, capsys):
 
 
 def test_recipe_table_of_the_lab():
-    recipes = {name: named(name) for name in RECIPES}
+    recipes = {name: named(name) for name in RECIPES if name.startswith("simplenn")}
     assert all(r.optimizer.lr == 0.01 and r.optimizer.momentum == 0.9 for r in recipes.values())
     assert all(r.optimizer.weight_decay == 1e-4 and r.batch == 128 and r.epochs == 30 for r in recipes.values())
     augment = {
-        name: tuple(v for v in r.augment.model_dump().values() if v and v != "zero") for name, r in recipes.items()
+        name: tuple(v for v in r.augment.model_dump().values() if v not in (0, "zero", "random"))
+        for name, r in recipes.items()
     }
     assert augment["simplenn-plain"] == ()
     assert augment["simplenn"] == augment["simplenn-decay"] == (0.5,)
@@ -57,7 +58,7 @@ def test_every_value_knows_its_origin():
     assert settled.origin["optimizer.momentum"] == "recipe"
     assert settled.origin["optimizer.nesterov"] == "default"
     assert settled.recipe.optimizer.nesterov is False
-    assert settled.origin["device"] == settled.origin["backend.threads"] == "measured"
+    assert settled.origin["device"] == "measured"
 
 
 def test_given_value_equal_to_the_default_is_still_the_users():
@@ -75,6 +76,13 @@ def test_settling_twice_changes_nothing():
         ({"optimizer.name": "adam", "optimizer.momentum": 0.9}, "optimizer.momentum = 0.9 would have no effect"),
         ({"schedule.every": 3}, "schedule.every = 3 would have no effect"),
         ({"augment.crop_padding": "reflect"}, "augment.crop_padding = reflect would have no effect"),
+        ({"schedule.floor": 0.1}, "schedule.floor = 0.1 would have no effect"),
+        ({"schedule.warmup": 30}, "leaves no epoch of 30"),
+        ({"augment.horizontal_flip": 0, "augment.horizontal_flip_mode": "alternating"}, "horizontal_flip_mode = alter"),
+        ({"tta_share": 0.25}, "tta_share = 0.25 would have no effect: tta = none"),
+        ({"curriculum": [[24, 31]]}, "its stages take 31 epochs, the run has 30"),
+        ({"optimizer.ns_steps": 5}, "optimizer.ns_steps = 5 would have no effect"),
+        ({"model.shortcut": "B"}, "model.shortcut = B would have no effect"),
         ({"optimizer.name": "sdg"}, "Did you mean 'sgd'"),
         ({"schedule.name": "stp"}, "Did you mean 'step'"),
         ({"model.name": "simplen"}, "Did you mean 'simplenn'"),
@@ -106,6 +114,15 @@ def test_option_of_the_recipe_that_the_users_choice_replaces_is_left_out_aloud()
         ({"optimizer.learning_rate": 1}, "There is no option"),
         ({"optimiser.lr": 1}, "Did you mean 'optimizer.lr'"),
         ({"train_on": "test"}, "train_on"),
+        ({"label_smoothing": 1.0}, "label_smoothing: input should be less than 1"),
+        ({"micro_batch": 0}, "micro_batch: input should be greater than or equal to 1"),
+        ({"curriculum": [[24]]}, "curriculum.0"),
+        ({"curriculum": [[0, 1]]}, "curriculum.0.0: input should be greater than or equal to 1"),
+        ({"tta": "rotate"}, "'none', 'flip' or 'flip_translate'"),
+        ({"tta_share": 0}, "tta_share: input should be greater than 0"),
+        ({"schedule.drops": [0.5, 1.5]}, "schedule.drops.1: input should be less than 1"),
+        ({"schedule.anneal": "square"}, "'linear' or 'cosine'"),
+        ({"model.shortcut": "C"}, "'A', 'B' or 'none'"),
     ],
 )
 def test_value_out_of_range_is_an_error(options, told):
@@ -161,6 +178,13 @@ trees = st.recursive(st.integers(), lambda node: st.dictionaries(keys, node, min
 @given(st.dictionaries(keys, trees, max_size=3))
 def test_leaves_and_nested_are_inverse(tree):
     assert nested(dict(leaves(tree))) == tree
+
+
+def test_a_recorded_plan_may_lack_younger_options():
+    values = json.loads(Plan.of(named("simplenn")).to_json())
+    del values["origin"]["micro_batch"], values["recipe"]["micro_batch"]
+    plan = Plan.from_json(json.dumps(values), "an older run")
+    assert (plan.recipe.micro_batch, plan.origin["micro_batch"]) == (None, "default")
 
 
 def test_recipe_is_frozen():

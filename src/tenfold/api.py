@@ -75,6 +75,8 @@ def train(
         try_out(setup, screen)
         return None
     documents = {"environment.json": environment(setup.backend.device), "data.json": data_document(setup, told)}
+    if setup.choice is not None:
+        documents["backend.json"] = setup.choice.to_dict()
     run = Run.create(Path(out), name, setup.plan, documents)
     screen.attach(run)
     with screen.training(setup):
@@ -146,7 +148,7 @@ def inspect(recipe: str | Path | Recipe = DEFAULT, *, batch: int = 5, classes: i
     settled = check_options(plan(recipe, **options), []).recipe
     size = settled.preprocess.center_crop or settled.image_size or 32
     model = build(settled.model, 3, size, classes, settled.seed).to(choose_device(settled.device))
-    buffers = {"sgd": int(bool(settled.optimizer.momentum))}.get(settled.optimizer.name, 2)
+    buffers = {"sgd": int(bool(settled.optimizer.momentum)), "muon": 1}.get(settled.optimizer.name, 2)
     return inspect_model(model, 3, size, batch, buffers)
 
 

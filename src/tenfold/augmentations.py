@@ -1,4 +1,4 @@
-"""Augmentations: a batch in, a batch out, the generator as an argument.
+"""Augmentations: a batch in, a batch out, chance as an argument.
 
 Every function takes uint8 images [N, C, H, W] and returns a new uint8 batch, channels-last; random numbers are
 drawn on the CPU, so that a GPU sees the same pictures. To add one: a function here, its entry in AUGMENTATIONS,
@@ -6,6 +6,7 @@ and an option of the same name in recipe.AugmentOptions whose 0 means off (`NAME
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,17 @@ from tenfold.errors import RecipeError
 from tenfold.recipe import AugmentOptions
 
 
-def center_crop(images: Tensor, generator: torch.Generator, size: int) -> Tensor:
+@dataclass(frozen=True)
+class Chance:
+    """What decides over one batch: fresh random numbers, and what its images keep from epoch to epoch."""
+
+    generator: torch.Generator
+    epoch: int
+    lots: Tensor
+    """[N]: a number in 0..1 for each image, the same in every epoch."""
+
+
+def center_crop(images: Tensor, chance: Chance, size: int) -> Tensor:
     """The middle size×size pixels. Unlike preprocess.center_crop, only the training images shrink."""
     side = images.shape[-1]
     if size > side:
@@ -25,16 +36,16 @@ def center_crop(images: Tensor, generator: torch.Generator, size: int) -> Tensor
     return images[..., start : start + size, start : start + size]
 
 
-def pad(images: Tensor, generator: torch.Generator, pixels: int) -> Tensor:
+def pad(images: Tensor, chance: Chance, pixels: int) -> Tensor:
     """Black borders of `pixels` on every side."""
     return nn.functional.pad(images, (pixels,) * 4)
 
 
-def crop(images: Tensor, generator: torch.Generator, pixels: int, padding: str = "zero") -> Tensor:
+def crop(images: Tensor, chance: Chance, pixels: int, padding: str = "zero") -> Tensor:
     """Pad by `pixels` on every side ("zero" or "reflect"), then cut each image's size at a random place."""
     n, c, h, w = images.shape
     padded = padded_rows(images, pixels, padding)
-    by, bx = torch.randint(2 * pixels + 1, (2, n), generator=generator).to(images.device)
+    by, bx = torch.randint(2 * pixels + 1, (2, n), generator=chance.generator).to(images.device)
     high, wide = padded.shape[1:3]
     # Every line of w pixels as a (overlapping) row; picking whole rows is several times faster than a gather of pixels.
     lines = padded.as_strided((n * high * wide - w + 1, w * c), (c, 1))
@@ -64,24 +75,30 @@ def reflected(length: int, pixels: int, device: torch.device) -> Tensor:
     return (length - 1) - ((length - 1) - index).abs()
 
 
-def horizontal_flip(images: Tensor, generator: torch.Generator, probability: float) -> Tensor:
-    """Mirror left and right, each image with this probability."""
-    return flip(images, generator, probability, -1)
+def horizontal_flip(images: Tensor, chance: Chance, probability: float, mode: str = "random") -> Tensor:
+    """Mirror left and right, each image with this probability.
+
+    mode "alternating": in even epochs the images that chance chose once, in odd ones the others (arXiv 2404.00498).
+    """
+    if mode == "alternating":
+        chosen = (chance.lots < probability) ^ bool(chance.epoch % 2)
+    else:
+        chosen = torch.rand(len(images), generator=chance.generator) < probability
+    return flip(images, chosen, -1)
 
 
-def vertical_flip(images: Tensor, generator: torch.Generator, probability: float) -> Tensor:
+def vertical_flip(images: Tensor, chance: Chance, probability: float) -> Tensor:
     """Mirror top and bottom, each image with this probability."""
-    return flip(images, generator, probability, -2)
+    return flip(images, torch.rand(len(images), generator=chance.generator) < probability, -2)
 
 
-def flip(images: Tensor, generator: torch.Generator, probability: float, axis: int) -> Tensor:
-    """Mirror along one axis, each image with this probability."""
-    chosen = torch.rand(len(images), generator=generator).to(images.device) < probability
+def flip(images: Tensor, chosen: Tensor, axis: int) -> Tensor:
+    """Mirror the chosen images (bool [N]) along one axis."""
     rows = images.permute(0, 2, 3, 1)
     mirrored = rows.flip({-1: 2, -2: 1}[axis])
     # Both versions of every image, and one whole copy of each: twice as fast as a choice pixel by pixel.
     both = torch.cat((rows, mirrored))
-    each = torch.arange(len(images), device=images.device) + len(images) * chosen
+    each = torch.arange(len(images), device=images.device) + len(images) * chosen.to(images.device)
     return both.index_select(0, each).permute(0, 3, 1, 2)
 
 
@@ -94,7 +111,7 @@ AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def augment(images: Tensor, options: AugmentOptions, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, options: AugmentOptions, chance: Chance) -> Tensor:
     """Every augmentation that is switched on, in the registry's order."""
     values = options.model_dump()
     for name, function in AUGMENTATIONS.items():
@@ -102,5 +119,5 @@ def augment(images: Tensor, options: AugmentOptions, generator: torch.Generator)
             details = {
                 key.removeprefix(f"{name}_"): value for key, value in values.items() if key.startswith(f"{name}_")
             }
-            images = function(images, generator, values[name], **details)
+            images = function(images, chance, values[name], **details)
     return images

@@ -10,13 +10,15 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tenfold.errors import RecipeError, near
 
 Origin = Literal["default", "recipe", "user", "measured"]
+Stage = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+"""(pixels, epochs): the side of the training images in so many epochs."""
 
 
 class Options(BaseModel):
@@ -47,6 +49,8 @@ class AugmentOptions(Options):
     """What the random crop pads with."""
     horizontal_flip: float = Field(0.0, ge=0.0, le=1.0)
     """Mirror left and right with this probability."""
+    horizontal_flip_mode: Literal["random", "alternating"] = "random"
+    """alternating: chance decides the first epoch only; afterwards an image is mirrored every other epoch."""
     vertical_flip: float = Field(0.0, ge=0.0, le=1.0)
     """Mirror top and bottom with this probability."""
 
@@ -66,21 +70,35 @@ class ModelOptions(Options):
     """Probability that a hidden unit is left out of a training step."""
     adaptive_pool: bool | None = None
     """Pool any image size to the map that the first linear layer was built for."""
+    shortcut: Literal["A", "B", "none"] | None = None
+    """A: pixels left out, zeros for new channels; B: 1×1 convolutions; none (resnet)."""
+    norm_placement: Literal["all", "first"] | None = None
+    """Batch norm after every convolution, or after the first of each block only (resnet)."""
+    whiten_bias_epochs: int | None = Field(None, ge=0)
+    """Epochs in which the whitening layer's bias is trained, its rate falling to 0 (sprint)."""
 
 
 class OptimizerOptions(Options):
     """How weights move."""
 
     name: str = "sgd"
-    """sgd, adam or radam."""
+    """sgd, adam, radam or muon."""
     lr: float = Field(0.01, gt=0)
-    """Learning rate."""
+    """Learning rate; muon: of the convolutions' filters."""
     weight_decay: float = Field(1e-4, ge=0)
-    """L2 strength."""
+    """L2 strength; muon: share of biases and linear weights taken away in a step at full rate."""
     momentum: float | None = Field(None, ge=0.0, lt=1.0)
-    """Momentum (sgd)."""
+    """Momentum (sgd, muon)."""
     nesterov: bool | None = None
-    """Nesterov's momentum (sgd)."""
+    """Nesterov's momentum (sgd, muon)."""
+    decay_norms: bool | None = None
+    """Whether weight decay acts on biases and normalisations too (sgd)."""
+    ns_steps: int | None = Field(None, ge=1, le=20)
+    """Newton–Schulz steps that make a filter's momentum orthogonal (muon)."""
+    bias_lr: float | None = Field(None, gt=0)
+    """Learning rate of biases and normalisations (muon)."""
+    head_lr: float | None = Field(None, gt=0)
+    """Learning rate of linear weights (muon)."""
     beta1: float | None = Field(None, ge=0.0, lt=1.0)
     """Decay of the gradient's mean (adam, radam)."""
     beta2: float | None = Field(None, ge=0.0, lt=1.0)
@@ -91,22 +109,40 @@ class ScheduleOptions(Options):
     """How the learning rate changes over the run."""
 
     name: str = "constant"
-    """constant or step."""
+    """constant, step, multi_step, linear, cosine or one_cycle."""
+    warmup: float = Field(0.0, ge=0)
+    """Epochs in which the rate rises from 0 in a straight line, before the schedule begins."""
     every: int | None = Field(None, ge=1)
     """Epochs between two drops (step)."""
     factor: float | None = Field(None, gt=0, le=1)
-    """The learning rate is multiplied by this at each drop (step)."""
+    """The learning rate is multiplied by this at each drop (step, multi_step)."""
+    drops: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
+    """Shares of the run after which the rate drops (multi_step)."""
+    floor: float | None = Field(None, ge=0, le=1)
+    """The factor at the end of the run (linear, cosine, one_cycle)."""
+    start: float | None = Field(None, ge=0, le=1)
+    """The factor at the beginning (one_cycle)."""
+    peak: float | None = Field(None, gt=0, lt=1)
+    """The share of the run after which the rate is highest (one_cycle)."""
+    anneal: Literal["linear", "cosine"] | None = None
+    """Straight lines, or half cosines (one_cycle)."""
 
 
 class BackendOptions(Options):
-    """How the arithmetic is done. auto: bf16 where the processor computes in it, channels-last, all cores."""
+    """How the arithmetic is done. What is left open is measured on this machine, for this net, at the start."""
 
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """fp32, or bf16 autocast."""
+    choice: Literal["measure", "search", "reference"] = "measure"
+    """measure: try what is open, for at most 2 % of the run; search: all of it, torch.compile too; reference: fp32."""
+    precision: Literal["auto", "fp32", "bf16", "bf16_all"] = "auto"
+    """fp32, bf16 autocast, or bf16 throughout with fp32 master weights."""
     layout: Literal["auto", "channels_last", "contiguous"] = "auto"
     """How images lie in memory."""
+    kernels: Literal["auto", "torch", "native"] = "auto"
+    """torch's, or tenfold's own for fp32 on the CPU: 3×3 convolutions, norms, pooling (compiled once, with g++)."""
+    compile: bool | None = None
+    """torch.compile the net; unset: only if a search found it faster."""
     threads: int | None = Field(None, ge=1, le=1024)
-    """CPU threads; unset: one for each core this process may use."""
+    """CPU threads; unset: measured, at most one for each core this process may use."""
 
 
 class Recipe(Options):
@@ -137,6 +173,18 @@ class Recipe(Options):
     """Passes over the training images."""
     batch: int = Field(128, ge=1)
     """Images in one step."""
+    micro_batch: int | None = Field(None, ge=1)
+    """A step's images pass the net in slices of at most so many, the gradients added up: less memory, and faster where
+    a slice fits the cache. Batch norm sees each slice alone (ghost batch norm, Hoffer et al. 2017), and its running
+    statistics move as far in a step as they would without slices."""
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    """This share of each label is spread over all classes in training; train_loss is then of the smoothed labels."""
+    curriculum: tuple[Stage, ...] = ()
+    """Smaller training images first, as pairs: 24 2 28 3 is two epochs of 24 pixels, then three of 28."""
+    tta: Literal["none", "flip", "flip_translate"] = "none"
+    """Also judge by several views of an image: its mirror image, and both moved by one pixel. Reported beside."""
+    tta_share: float = Field(1.0, gt=0.0, le=1.0)
+    """Only this share of the images, the least sure ones, get the other views."""
     seed: int = Field(0, ge=0)
     """Initial weights, order of the images and augmentation follow from it."""
     device: str = "auto"
@@ -186,7 +234,8 @@ def explain(error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"There is no option '{option}'. {near(option, OPTION_NAMES)}")
         else:
-            lines.append(f"{option}: {problem['msg'].lower()}; it is {problem['input']!r}.")
+            said = problem["msg"][0].lower() + problem["msg"][1:]
+            lines.append(f"{option}: {said}; it is {problem['input']!r}.")
     return "\n".join(lines)
 
 
@@ -220,7 +269,8 @@ class Plan:
     def from_json(cls, text: str, where: str) -> "Plan":
         """The inverse of `to_json`."""
         values = json.loads(text)
-        return cls(parse(values["recipe"], where), values["origin"])
+        # An option younger than the run has its default.
+        return cls(parse(values["recipe"], where), {**dict.fromkeys(OPTION_NAMES, "default"), **values["origin"]})
 
 
 def load(path: Path) -> Plan:

@@ -45,8 +45,18 @@ def device_line(setup: Setup) -> str:
     size = f", {facts['device_memory'] / 2**30:.0f} GiB" if facts["device_memory"] else ""
     driver = f", driver {facts['driver']}" if facts["driver"] else ""
     threads = f", {setup.backend.threads} threads" if setup.backend.device.type == "cpu" else ""
-    how = f"{threads}, {setup.backend.precision}, {setup.recipe.backend.layout}"
-    return f"{facts['device']}: {facts['device_name']}{size}{driver}{how}"
+    native = ", native kernels" if setup.backend.kernels == "native" else ""
+    how = f"{threads}, {setup.backend.precision}, {setup.recipe.backend.layout}{native}"
+    return f"{facts['device']}: {facts['device_name']}{size}{driver}{how}{gain_of(setup)}"
+
+
+def gain_of(setup: Setup) -> str:
+    """What measuring the backend gained; nothing where nothing was open."""
+    choice = setup.choice
+    if choice is None or not choice.trials:
+        return ""
+    when = "measured before" if choice.cached else f"measured in {choice.seconds:.1f} s"
+    return f" ({choice.gain:.2f} times plain fp32, {when})"
 
 
 def try_out(setup: Setup, screen: Screen) -> None:
@@ -89,11 +99,13 @@ def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
     """Judge the result on validation, draw the pictures, write the report, say where everything is."""
     from tenfold.reports import page, pictures  # drawing is imported when there is something to draw
 
+    views = None
     document = {**run.read("data.json"), "stream": setup.state.progress.stream}
     write_atomic(run.path / "data.json", json.dumps(document, indent=2))
     if setup.validation is not None:
         result = evaluation.judge(run, "best", setup.dataset, setup.splits["val"], "val", setup.backend)
         save_evaluation(run, result)
+        views = result.views
     write_atomic(run.path / "curves.png", pictures.curves(run.epochs, run.recipe.name))
     report_path = page.write_report(run)
     best, last = run.best, run.epochs[-1]
@@ -101,6 +113,8 @@ def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
         screen.say(
             f"best validation accuracy {best.val_accuracy:.2%} (epoch {best.epoch}), last {last.val_accuracy:.2%}"
         )
+        if views is not None:
+            screen.say(f"best weights {views.text()}")
     else:
         screen.say("Trained on train+val: the last weights are the result. Judge them once, on the test images:")
         screen.say(f"tenfold evaluate {run.path} --split test")

@@ -62,6 +62,8 @@ def show_evaluation(result: Evaluation) -> None:
         f"accuracy {percent(metrics.accuracy)} ({metrics.correct:,}/{metrics.total:,})  loss {metrics.loss:.4f}",
         markup=False,
     )
+    if result.views is not None:
+        screen.print(result.views.text())
     screen.print(
         f"calibration error {percent(metrics.calibration_error)} (mean distance of confidence from accuracy, 15 bins)\n"
     )

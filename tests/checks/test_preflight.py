@@ -6,6 +6,7 @@ import torch
 from tenfold import api
 from tenfold.checks.preflight import feature_mismatch, initial_loss, preflight
 from tenfold.errors import RecipeError
+from tenfold.models import MODELS
 from tenfold.training.setup import prepare
 
 
@@ -49,6 +50,13 @@ def test_healthy_start_is_a_note_with_the_numbers(small):
     assert finding.severity == "note"
     assert "ln(3) = 1.099" in finding.evidence
     assert "healthy" in finding.evidence
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_net_starts_healthy(name, small):
+    """Batch norms judge by the batch: their running statistics know nothing yet, and deep nets would explode."""
+    finding = initial_loss(setup(small, model={"name": name}))
+    assert finding.severity == "note", finding.text()
 
 
 def test_badly_scaled_last_layer_is_a_warning(small):

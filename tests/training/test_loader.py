@@ -35,6 +35,26 @@ def test_batch_depends_on_seed_epoch_and_step_alone(small, setup):
     assert not torch.equal(wanted[0], seeded.loader.batch(1, 3)[0])
 
 
+def test_alternating_flip_shows_each_image_mirrored_in_the_next_epoch(small):
+    options = {"horizontal_flip_mode": "alternating", "crop": 0}
+    loader = prepare(api.plan("simplenn-augment", **small, augment=options)).loader
+    shown = []
+    for epoch in range(3):
+        images = torch.cat([loader.batch(epoch, step)[0] for step in range(loader.steps)])
+        order = torch.cat([loader.positions(epoch, step) for step in range(loader.steps)])
+        shown.append(images[order.argsort()])
+    assert torch.equal(shown[0], shown[2])
+    assert torch.equal(shown[0], shown[1].flip(-1))
+    plain, _ = loader.images.take(torch.arange(len(loader.images)))
+    assert 20 < sum(torch.equal(a, b) for a, b in zip(shown[0], plain)) < 77
+
+
+def test_curriculum_shows_smaller_images_first(small):
+    options = {"curriculum": [[16, 1], [24, 1]], "model": {"name": "sprint", "width": 0.125}}
+    loader = prepare(api.plan("simplenn-augment", **small, **options)).loader
+    assert [loader.batch(epoch, 0)[0].shape[-1] for epoch in range(3)] == [16, 24, 32]
+
+
 def test_split_ignores_the_training_seed(small, setup):
     seeded = prepare(api.plan("simplenn-augment", **small, seed=7))
     assert all(np.array_equal(setup.splits[part], seeded.splits[part]) for part in ("train", "val", "test"))

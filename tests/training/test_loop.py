@@ -13,7 +13,6 @@ from tenfold import api
 from tenfold.errors import RecipeError, RunError, TrainingError
 from tenfold.evidence.evaluation import judge
 from tenfold.runs import Epoch, best_of
-from tenfold.training.backend import Backend, choose_precision, computes_bf16
 from tenfold.training.setup import prepare
 from tenfold.training.tensorfile import read_tensors
 from tenfold.training.weights import load_weights
@@ -59,7 +58,13 @@ def test_first_best_epoch_wins_ties_and_nothing_validated_means_last():
 
 
 def test_training_learns(photos, tmp_path):
-    options = {"epochs": 10, "batch": 16, "optimizer": {"lr": 0.02}, "backend.threads": 1}
+    options = {
+        "epochs": 10,
+        "batch": 16,
+        "optimizer": {"lr": 0.02},
+        "backend.threads": 1,
+        "backend.choice": "reference",
+    }
     run = api.train("simplenn", data=str(photos), out=tmp_path, quiet=True, **options)
     assert run.epochs[-1].train_accuracy > 0.9
     assert run.epochs[0].train_accuracy < 0.6
@@ -69,7 +74,7 @@ def test_loss_equals_a_plain_pytorch_loop(photos, tmp_path):
     """The reference: the same batches through torch's own modules, normalisation, loss and optimiser."""
     setup = prepare(
         api.plan(
-            "simplenn", data=str(photos), epochs=2, batch=16, **{"backend.threads": 1, "backend.precision": "fp32"}
+            "simplenn", data=str(photos), epochs=2, batch=16, **{"backend.threads": 1, "backend.choice": "reference"}
         )
     )
     batches = [
@@ -100,7 +105,7 @@ def test_loss_equals_a_plain_pytorch_loop(photos, tmp_path):
         batch=16,
         out=tmp_path,
         quiet=True,
-        **{"backend.threads": 1, "backend.precision": "fp32"},
+        **{"backend.threads": 1, "backend.choice": "reference"},
     )
     assert [row.train_loss for row in run.epochs] == pytest.approx(expected, rel=1e-4)
 
@@ -183,16 +188,6 @@ def test_share_held_out_that_the_data_brings_itself_is_refused(small):
         prepare(api.plan(**{**small, "data": "shapes"}, test=0.2))
 
 
-def test_bf16_is_chosen_where_the_processor_has_it(monkeypatch):
-    options = api.plan("simplenn").recipe.backend
-    cpu = torch.device("cpu")
-    for name, expected in (("avx512_bf16", "bf16"), ("amx_bf16", "bf16"), ("avx2", "fp32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=name: {name: True})
-        assert computes_bf16(cpu) is (expected == "bf16")
-        assert choose_precision(options, cpu) == expected
-        assert choose_precision(options.model_copy(update={"precision": "fp32"}), cpu) == "fp32"
-
-
 def test_bf16_trains_close_to_fp32(small, tmp_path):
     ends = {}
     for precision in ("fp32", "bf16"):
@@ -201,32 +196,6 @@ def test_bf16_trains_close_to_fp32(small, tmp_path):
         assert run.recipe.backend.precision == precision
     assert ends["bf16"] != ends["fp32"]
     assert ends["bf16"] == pytest.approx(ends["fp32"], rel=0.05)
-
-
-def test_bf16_that_disagrees_is_not_kept(small, monkeypatch):
-    small = {**small, "backend.precision": "auto"}
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    agreed = prepare(api.plan(**small))
-    assert agreed.recipe.backend.precision == "bf16"
-    wrong = torch.autocast("cpu", torch.bfloat16)
-    monkeypatch.setattr(Backend, "autocast", lambda self: Broken() if self.precision == "bf16" else wrong)
-    setup = prepare(api.plan(**small))
-    assert setup.recipe.backend.precision == setup.backend.precision == "fp32"
-    assert any("bf16 disagrees" in note for note in setup.notes)
-
-
-class Broken:
-    """An autocast whose convolutions are wrong."""
-
-    def __enter__(self):
-        self.original = torch.nn.functional.conv2d
-        torch.nn.Conv2d._conv_forward, self.method = (
-            (lambda m, x, w, b: self.method(m, x, w * 2, b)),
-            torch.nn.Conv2d._conv_forward,
-        )
-
-    def __exit__(self, *_):
-        torch.nn.Conv2d._conv_forward = self.method
 
 
 def test_judge_equals_the_rows_of_training(small, trained):

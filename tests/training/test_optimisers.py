@@ -6,7 +6,7 @@ from torch import nn
 
 from tenfold.recipe import OptimizerOptions
 from tenfold.registry import defaults
-from tenfold.training.optimisers import OPTIMISERS, build
+from tenfold.training.optimisers import OPTIMISERS, build, set_rates
 from tenfold.training.state import State
 
 
@@ -98,6 +98,49 @@ def test_sgd_is_the_textbook_formula(nesterov):
         weight = weight - 0.1 * (gradient + 0.9 * velocity if nesterov else velocity)
         optimizer.step()
         torch.testing.assert_close(net.weight.detach(), weight)
+
+
+def norm_net() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+
+
+def test_decay_norms_false_spares_biases_and_norms():
+    net = norm_net()
+    before = [p.detach().clone() for p in net.parameters()]
+    optimizer = build(options("sgd", lr=0.5, weight_decay=0.1, decay_norms=False), net)
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for old, parameter in zip(before, net.parameters(), strict=True):
+        torch.testing.assert_close(parameter.detach(), old * (1 if old.dim() == 1 else 1 - 0.5 * 0.1))
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_frozen_parameters_are_left_out(name):
+    net = norm_net()
+    net[1].weight.requires_grad = False
+    held = [p for group in build(options(name), net).param_groups for p in group["params"]]
+    assert {id(p) for p in held} == {id(p) for p in net.parameters() if p.requires_grad}
+
+
+class Partly(nn.Linear):
+    """A linear layer whose bias is trained for two epochs."""
+
+    def trained_until(self) -> dict[str, int]:
+        return {"bias": 2}
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_parameter_with_an_end_falls_linearly_and_then_needs_no_gradient(name):
+    net = Partly(4, 1)
+    optimizer = build(options(name), net)
+    base = {g["params"][0].dim(): g["lr"] for g in optimizer.param_groups}
+    for epoch, share in ((0.0, 1.0), (0.5, 0.75), (1.5, 0.25), (2.0, 0.0), (9.0, 0.0), (1.0, 0.5)):
+        set_rates(optimizer, 0.1, epoch)
+        rates = {g["params"][0].dim(): g["lr"] for g in optimizer.param_groups}
+        assert rates == {2: pytest.approx(0.1 * base[2]), 1: pytest.approx(share * base[1])}
+        assert net.bias.requires_grad == (epoch < 2)
+        assert net.weight.requires_grad
 
 
 def test_adam_first_step_moves_each_weight_by_the_learning_rate():

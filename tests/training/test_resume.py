@@ -23,6 +23,19 @@ FEATURES = {
     "radam": {"optimizer": {"name": "radam", "lr": 0.001}},
     "batch norm and dropout": {"model": {"norm": "batch", "dropout": 0.3}},
     "step decay": {"schedule": {"name": "step", "every": 1, "factor": 0.5}},
+    "muon": {"model": {"norm": "batch"}, "optimizer": {"name": "muon", "lr": 0.1, "momentum": None}},
+    "decay without norms": {"optimizer": {"decay_norms": False}},
+    "warm-up and one cycle": {"schedule": {"name": "one_cycle", "warmup": 0.5}},
+    "sprint": {"model": {"name": "sprint", "width": 0.125, "whiten_bias_epochs": 1}},
+    "resnet": {"model": {"name": "resnet20"}},
+    "slices and smoothed labels": {
+        "micro_batch": 6,
+        "label_smoothing": 0.2,
+        "model": {"norm": "batch", "dropout": 0.3},
+    },
+    "alternating flip": {"augment": {"horizontal_flip": 0.5, "horizontal_flip_mode": "alternating"}},
+    "curriculum": {"curriculum": [[24, 1]], "model": {"name": "sprint", "width": 0.125}},
+    "views": {"tta": "flip_translate", "tta_share": 0.5},
     "train+val": {"train_on": "train+val"},
 }
 

@@ -4,16 +4,18 @@ Each rule is one function that returns a Finding or None.
 """
 
 import math
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from tenfold.augmentations import augment
+from tenfold.augmentations import Chance, augment
 from tenfold.errors import Finding
+from tenfold.models.blocks import batch_statistics
 from tenfold.randomness import generator
 from tenfold.training.setup import Setup
-from tenfold.training.step import logits_of
+from tenfold.training.step import judge_batch
 
 HEALTHY_START = 0.1
 """An untrained net's loss may be this share away from ln(classes)."""
@@ -29,7 +31,7 @@ def feature_mismatch(setup: Setup) -> Finding | None:
     """An augmentation that changes the size which the first linear layer was built for."""
     size = setup.preprocessing.size
     blank = torch.zeros(1, setup.preprocessing.channels, size, size, dtype=torch.uint8)
-    images = augment(blank, setup.recipe.augment, generator(0, "probe"))
+    images = augment(blank, setup.recipe.augment, Chance(generator(0, "probe"), 0, torch.zeros(1)))
     if images.shape[-1] == size:
         return None
     trace = trace_failure(setup.state.model, setup.preprocessing.normalize(images).to(setup.backend.device))
@@ -97,13 +99,11 @@ def trace_failure(model: nn.Module, pixels: Tensor) -> tuple[str, int, torch.Siz
 
 def initial_loss(setup: Setup, batches: int = 4) -> Finding:
     """The untrained net's loss against ln(classes), what guessing all classes with equal probability costs."""
-    images = setup.validation or setup.loader.images
-    pairs = [
-        pair
-        for pair, _ in zip(logits_of(setup.state.model, images, setup.preprocessing, setup.backend), range(batches))
-    ]
-    logits, labels = (torch.cat(column) for column in zip(*pairs, strict=True))
-    loss = cross_entropy(logits, labels).item()
+    images, model = setup.validation or setup.loader.images, setup.state.model.eval()
+    pairs = list(islice(images.batches(), batches))
+    with batch_statistics(model):  # the running ones of an untrained net are still those of no data at all
+        logits = torch.cat([judge_batch(model, batch, setup.preprocessing, setup.backend) for batch, _ in pairs])
+    loss = cross_entropy(logits, torch.cat([labels for _, labels in pairs]).cpu()).item()
     classes = len(setup.dataset.classes)
     guess = math.log(classes)
     evidence = f"ln({classes}) = {guess:.3f} is what guessing {classes} classes with equal probability costs"

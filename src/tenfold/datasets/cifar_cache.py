@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import platformdirs
 
+from tenfold.cache import cache_folder
 from tenfold.datasets.cifar_files import FLAT_SIZE, Content
 
 
 def home() -> Path:
-    """The folder of downloads and records: $TENFOLD_CACHE or the user's cache folder, and `cifar10` in it."""
-    return Path(os.environ.get("TENFOLD_CACHE") or platformdirs.user_cache_dir("tenfold")).expanduser() / "cifar10"
+    """The folder of downloads and records."""
+    return cache_folder("cifar10")
 
 
 def is_verified(archive: Path, sha256: str) -> bool:

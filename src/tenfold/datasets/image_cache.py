@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tenfold.cache import cache_folder
 from tenfold.datasets.dataset import Images, Skipped
 from tenfold.datasets.images import DECODE_VERSION
 from tenfold.errors import DataError
@@ -64,9 +64,8 @@ class Index(BaseModel):
 
 
 def home() -> Path:
-    """The folder of ingested images: $TENFOLD_CACHE or the user's cache folder, and `images` in it."""
-    root = os.environ.get("TENFOLD_CACHE") or platformdirs.user_cache_dir("tenfold")
-    return Path(root).expanduser().absolute() / "images"
+    """The folder of ingested images."""
+    return cache_folder("images").absolute()
 
 
 def folder_for(source: Path, image_size: int | None, entries: Iterable[tuple[object, ...]]) -> Path:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,26 @@ from tenfold.runs import Run, csv_text, write_atomic
 from tenfold.training.backend import Backend, open_backend
 from tenfold.training.loader import Images
 from tenfold.training.step import logits_of
+from tenfold.training.views import logits_of_views, right
 from tenfold.training.weights import Weights, load_weights
 
 SPLITS = ("val", "test")
+
+
+@dataclass(frozen=True)
+class ViewsResult:
+    """What averaging over several views of an image gives; `share` of the images, the least sure, got them."""
+
+    tta: str
+    share: float
+    total: int
+    correct: int
+    accuracy: float
+
+    def text(self) -> str:
+        """The result in one line."""
+        of = "" if self.share == 1 else f" for the least sure {self.share:.0%} of the images"
+        return f"averaged over views ({self.tta}){of}: accuracy {self.accuracy:.2%} ({self.correct:,}/{self.total:,})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +54,7 @@ class Evaluation:
     probabilities: NDArray[np.float64]
     labels: NDArray[np.int64]
     metrics: Metrics
+    views: ViewsResult | None = None
     notes: tuple[str, ...] = ()
     opening: int = 0
 
@@ -53,6 +71,7 @@ class Evaluation:
             "weights": self.weights,
             "epoch": self.epoch,
             "metrics": self.metrics.to_dict(),
+            "views": asdict(self.views) if self.views else None,
             "data": self.dataset.where or self.dataset.name,
             "time": time.strftime("%Y-%m-%d %H:%M:%S"),
         }
@@ -81,16 +100,19 @@ def suffix(split: str) -> str:
 def judge(
     run: Run, which: str, dataset: Dataset, rows: Rows, split: str, backend: Backend, notes: tuple[str, ...] = ()
 ) -> Evaluation:
-    """Run the weights over these rows."""
+    """Run the weights over these rows; where the recipe says so, over several views of each image too."""
     weights = load_weights(run, which)
     model = backend.place(weights.build())
     images = Images(dataset, rows, backend.device)
     logits = torch.cat([batch for batch, _ in logits_of(model, images, weights.preprocessing, backend)])
     probabilities = logits.double().softmax(1).numpy()
-    labels = dataset.labels[rows]
-    return Evaluation(
-        split, which, weights.epoch, dataset, rows, probabilities, labels, measure(probabilities, labels), notes
-    )
+    labels, metrics = dataset.labels[rows], measure(probabilities, dataset.labels[rows])
+    views, tta, share = None, run.recipe.tta, run.recipe.tta_share
+    if tta != "none":
+        averaged = logits_of_views(model, images, logits, tta, share, weights.preprocessing, backend)
+        correct = right(averaged, torch.from_numpy(labels))
+        views = ViewsResult(tta, share, len(labels), correct, correct / len(labels))
+    return Evaluation(split, which, weights.epoch, dataset, rows, probabilities, labels, metrics, views, notes)
 
 
 def evaluate(

@@ -1,7 +1,6 @@
-"""How the arithmetic is done: device, precision, memory layout, threads; decided once, recorded in the recipe.
+"""How the arithmetic is done: device, precision, memory layout, kernels, threads; decided once, recorded in the recipe.
 
-The rule, measured on small convolutional nets: channels-last always; bf16 autocast on GPUs that compute in it and on
-CPUs with AVX-512 bf16 or AMX, where it gains 1.2–1.6 times; elsewhere bf16 is emulated and 5–8 times slower.
+`training/tuning.py` measures which choice is fastest; here is what a choice means.
 """
 
 import contextlib
@@ -12,10 +11,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.errors import RecipeError
-from tenfold.recipe import BackendOptions, Plan
+from tenfold.recipe import BackendOptions
+from tenfold.training.kernels import unavailable
+from tenfold.training.kernels.install import install
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 
@@ -24,41 +27,52 @@ LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_
 
 @dataclass(frozen=True)
 class Backend:
-    """The resolved choice."""
+    """One choice of how to compute."""
 
     device: torch.device
     precision: str
     layout: torch.memory_format
     threads: int
+    kernels: str = "torch"
+    compile: bool = False
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the net computes."""
-        if self.precision == "fp32":
+        if self.precision != "bf16":
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
+    def logits(self, model: nn.Module, pixels: Tensor) -> Tensor:
+        """The net's output float32 [N, classes] for pixels float32 [N, C, H, W], computed as chosen."""
+        if self.precision == "bf16_all":
+            return functional_call(model, halved(model), (pixels.bfloat16(),)).float()  # type: ignore[no-any-return]
+        with self.autocast():
+            return model(pixels).float()  # type: ignore[no-any-return]
+
     def place(self, model: nn.Module) -> nn.Module:
-        """The model on the device, in the layout."""
-        return model.to(self.device, memory_format=self.layout)  # type: ignore[call-overload, no-any-return]
+        """The model on the device, in the layout, with the chosen kernels."""
+        model = model.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
+        if self.kernels == "native":
+            install(model)
+        if self.compile:
+            model.compile()
+        return model
+
+    def activate(self) -> None:
+        """Switch on what holds for the whole process: threads, memory, determinism."""
+        torch.set_num_threads(self.threads)
+        torch.set_flush_denormal(True)  # numbers below 1e-38 cost a hundred times as much as others
+        keep_freed_memory()
+        if self.device.type == "cuda":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.backends.cudnn.benchmark = False
+            torch.use_deterministic_algorithms(True)
 
 
-def settle_backend(plan: Plan) -> Plan:
-    """The plan with device, precision, layout and threads decided."""
-    device = choose_device(plan.recipe.device)
-    options = plan.recipe.backend
-    decided = {
-        "device": str(device),
-        "backend.precision": choose_precision(options, device),
-        "backend.layout": "channels_last" if options.layout == "auto" else options.layout,
-        "backend.threads": options.threads or usable_cores(),
-    }
-    before = {
-        "device": plan.recipe.device,
-        "backend.precision": options.precision,
-        "backend.layout": options.layout,
-        "backend.threads": options.threads,
-    }
-    return plan.override({name: value for name, value in decided.items() if before[name] != value}, "measured")
+def halved(model: nn.Module) -> dict[str, Tensor]:
+    """The trainable weights in bf16, except those of batch norms; gradients reach the float32 masters."""
+    norms = {id(p) for m in model.modules() if isinstance(m, _BatchNorm) for p in m.parameters(recurse=False)}
+    return {name: p.bfloat16() for name, p in model.named_parameters() if id(p) not in norms}
 
 
 def choose_device(name: str) -> torch.device:
@@ -81,38 +95,36 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(options: BackendOptions, device: torch.device) -> str:
-    """bf16 where the device computes in it, unless the recipe says otherwise."""
-    if options.precision != "auto":
-        return options.precision
-    return "bf16" if computes_bf16(device) else "fp32"
-
-
-def computes_bf16(device: torch.device) -> bool:
-    """Whether the device has bf16 arithmetic of its own, rather than emulating it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_backend(device: str, options: BackendOptions) -> Backend:
-    """The backend of a resolved recipe, its threads and determinism switched on."""
+    """The backend of a resolved recipe, switched on. What is still open is plain fp32 on all cores."""
     chosen = Backend(
-        choose_device(device), options.precision, LAYOUTS[options.layout], options.threads or usable_cores()
+        choose_device(device),
+        "fp32" if options.precision == "auto" else options.precision,
+        LAYOUTS["channels_last" if options.layout == "auto" else options.layout],
+        options.threads or usable_cores(),
+        "torch" if options.kernels == "auto" else options.kernels,
+        bool(options.compile),
     )
-    torch.set_num_threads(chosen.threads)
-    keep_freed_memory()
-    if chosen.device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True)
+    require(chosen)
+    chosen.activate()
     return chosen
+
+
+def require(chosen: Backend) -> None:
+    """RecipeError where this machine, or another option, rules the choice out."""
+    if chosen.kernels != "native":
+        return
+    remedy = "Leave --backend.kernels out, or give --backend.kernels torch."
+    if chosen.device.type != "cpu" or chosen.precision != "fp32":
+        raise RecipeError("backend.kernels = native needs the CPU and fp32.", remedy)
+    reason = unavailable()
+    if reason:
+        raise RecipeError(f"backend.kernels = native is not possible here: {reason}.", remedy)
 
 
 def keep_freed_memory() -> None:

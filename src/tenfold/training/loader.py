@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenfold.augmentations import augment
+from tenfold.augmentations import Chance, augment
 from tenfold.datasets.dataset import Dataset, Rows
 from tenfold.datasets.preprocessing import Preprocessing
 from tenfold.randomness import generator
 from tenfold.recipe import Recipe
+from tenfold.training.curriculum import resized, size_at
 
 EVALUATION_BATCH = 500
 
@@ -49,11 +50,13 @@ class Images:
 
 
 class Loader:
-    """Training batches: shuffled anew each epoch, cut to the net's size, augmented."""
+    """Training batches: shuffled anew each epoch, cut to the net's size, augmented, of the epoch's size."""
 
     def __init__(self, images: Images, recipe: Recipe, preprocessing: Preprocessing) -> None:
         self.images, self.preprocessing = images, preprocessing
         self.seed, self.size, self.options = recipe.seed, recipe.batch, recipe.augment
+        self.stages = recipe.curriculum
+        self.lots = torch.rand(len(images), generator=generator(recipe.seed, "lots"))
         self.steps = -(-len(images) // recipe.batch)
         self.order_of: tuple[int, Tensor] | None = None
 
@@ -65,6 +68,8 @@ class Loader:
 
     def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         """Augmented images uint8 [n, C, size, size] and labels int64 [n]."""
-        images, labels = self.images.take(self.positions(epoch, step))
-        images = self.preprocessing.crop(images)
-        return augment(images, self.options, generator(self.seed, "augment", epoch, step)), labels
+        positions = self.positions(epoch, step)
+        images, labels = self.images.take(positions)
+        chance = Chance(generator(self.seed, "augment", epoch, step), epoch, self.lots[positions])
+        images = augment(self.preprocessing.crop(images), self.options, chance)
+        return resized(images, size_at(self.stages, epoch)), labels

@@ -14,6 +14,7 @@ from tenfold.randomness import generator
 from tenfold.runs import Epoch, Run, best_of, write_epochs
 from tenfold.training.checkpoint import load_newest, save_checkpoint
 from tenfold.training.nonfinite import explain, first_bad_layer
+from tenfold.training.optimisers import set_rates
 from tenfold.training.setup import Setup, start_from_weights
 from tenfold.training.step import NotFinite, evaluate, train_step
 from tenfold.training.stopping import Stop, StopRequested, stopping
@@ -84,8 +85,6 @@ def train_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None:
     started = time.perf_counter()
     while at.step < setup.loader.steps:
         stop.check()
-        for group in setup.state.optimizer.param_groups:
-            group["lr"] = rate(setup, at.epoch, at.step)
         images, labels = setup.loader.batch(at.epoch, at.step)
         take_step(setup, run, images, labels)
         if at.epoch == 0:
@@ -117,11 +116,14 @@ def take_step(setup: Setup, run: Run, images: Tensor, labels: Tensor) -> None:
 
 
 def descend(setup: Setup, epoch: int, step: int, images: Tensor, labels: Tensor) -> tuple[float, int]:
-    """One optimiser step on a batch: its loss and how many were right. NotFinite: no step was taken."""
+    """One optimiser step on a batch, at its position's rates: its loss and how many were right. NotFinite: no step."""
+    position = epoch + step / setup.loader.steps
+    set_rates(setup.state.optimizer, setup.schedule(position), position)
     model, device = setup.state.model.train(), str(setup.backend.device)
     seed_dropout(model, generator(setup.recipe.seed, "dropout", epoch, step, device=device))
     pixels = setup.preprocessing.normalize(images, setup.backend.layout)
-    return train_step(model, setup.state.optimizer, pixels, labels, setup.backend)
+    smoothing, slices = setup.recipe.label_smoothing, setup.recipe.micro_batch
+    return train_step(model, setup.state.optimizer, pixels, labels, setup.backend, smoothing, slices)
 
 
 def finish_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None:

@@ -1,46 +1,126 @@
-"""Optimisers by name: (parameters, lr, weight_decay, *, options…) to a torch optimiser.
+"""Optimisers by name: (model, lr, weight_decay, *, options…) to a torch optimiser over the trained parameters.
 
 Fused kernels where torch has them, several tensors at once otherwise: SimpleNN spends a fifth of its step in a
 plain loop over parameters.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer, RAdam
 
 from tenfold.errors import lookup
+from tenfold.models.protocols import TrainsPartly
 from tenfold.recipe import OptimizerOptions
 from tenfold.registry import chosen
+from tenfold.training.muon import Muon
 
-Parameters = Iterable[nn.Parameter]
+Group = dict[str, Any]
+
+SIDE_MOMENTUM = 0.85
+"""Momentum of what Muon leaves to SGD (airbench94_muon)."""
 
 
 def sgd(
-    parameters: Parameters, lr: float, weight_decay: float, *, momentum: float = 0.9, nesterov: bool = False
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    *,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    decay_norms: bool = True,
 ) -> Optimizer:
     """Stochastic gradient descent with momentum (Sutskever et al. 2013)."""
-    return SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
+    groups: list[Group] = [{"params": trained(model)}]
+    if not decay_norms:
+        groups = filled({"params": trained(model, 2)}, {"params": trained(model, 0, 1), "weight_decay": 0.0})
+    return SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
 
 
-def adam(
-    parameters: Parameters, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999
-) -> Optimizer:
+def adam(model: nn.Module, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999) -> Optimizer:
     """Adam (Kingma & Ba 2015), the decay added to the gradient."""
-    return Adam(parameters, lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, fused=True)
+    return Adam(trained(model), lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, fused=True)
 
 
-def radam(
-    parameters: Parameters, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999
-) -> Optimizer:
+def radam(model: nn.Module, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999) -> Optimizer:
     """Rectified Adam (Liu et al. 2020), the decay added to the gradient."""
-    return RAdam(parameters, lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, foreach=True)
+    return RAdam(trained(model), lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, foreach=True)
 
 
-OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd, "adam": adam, "radam": radam}
+def muon(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    *,
+    momentum: float = 0.6,
+    nesterov: bool = True,
+    ns_steps: int = 3,
+    bias_lr: float = 0.05,
+    head_lr: float = 0.05,
+) -> Optimizer:
+    """Muon (Jordan 2024) for convolution filters; biases and linear weights by SGD at rates of their own.
+
+    weight_decay: the share of biases and linear weights taken away in a step at full rate, before momentum.
+    """
+    filters = {"lr": lr, "orthogonal": True, "momentum": momentum, "nesterov": nesterov, "ns_steps": ns_steps}
+    side = {"orthogonal": False, "momentum": SIDE_MOMENTUM}
+    return Muon(
+        filled(
+            {"params": trained(model, 4, 4), **filters},
+            {"params": trained(model, 0, 1), **side, "lr": bias_lr, "weight_decay": weight_decay / bias_lr},
+            {"params": trained(model, 2, 3), **side, "lr": head_lr, "weight_decay": weight_decay / head_lr},
+        )
+    )
+
+
+OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd, "adam": adam, "radam": radam, "muon": muon}
+
+
+def trained(model: nn.Module, least: int = 0, most: int = 4) -> list[nn.Parameter]:
+    """The parameters with `least` to `most` axes that are not frozen; biases and norms have one axis, filters four."""
+    return [p for p in model.parameters() if p.requires_grad and least <= p.dim() <= most]
+
+
+def filled(*groups: Group) -> list[Group]:
+    """The groups that hold a parameter."""
+    return [group for group in groups if group["params"]]
 
 
 def build(options: OptimizerOptions, model: nn.Module) -> Optimizer:
-    """The optimiser that the resolved options describe."""
+    """The optimiser that the resolved options describe, ready for `set_rates`."""
     function = lookup(OPTIMISERS, options.name, "optimizer")
-    return function(model.parameters(), options.lr, options.weight_decay, **chosen(function, options))
+    optimizer = function(model, options.lr, options.weight_decay, **chosen(function, options))
+    for group in optimizer.param_groups:
+        group.update(base=group["lr"], until=None)
+    if isinstance(model, TrainsPartly):
+        parameters = dict(model.named_parameters())
+        for name, epochs in model.trained_until().items():
+            set_apart(optimizer, parameters[name], epochs)
+    optimizer.param_groups[:] = filled(*optimizer.param_groups)
+    return optimizer
+
+
+def set_apart(optimizer: Optimizer, parameter: nn.Parameter, until: int) -> None:
+    """Move a parameter into a group of its own that is trained for `until` epochs."""
+    for group in optimizer.param_groups:
+        rest = [p for p in group["params"] if p is not parameter]
+        if len(rest) < len(group["params"]):
+            group["params"] = rest
+            optimizer.add_param_group({**group, "params": [parameter], "until": until})
+            return
+
+
+def set_rates(optimizer: Optimizer, factor: float, epoch: float) -> None:
+    """Every group's rate at a position: its base rate times `factor`; a group with an end falls linearly to it.
+
+    Past its end a parameter needs no gradient, so that the backward pass stops there.
+    """
+    for group in optimizer.param_groups:
+        until = group["until"]
+        if until is None:
+            group["lr"] = group["base"] * factor
+            continue
+        group["lr"] = group["base"] * max(0.0, 1 - epoch / until) if until else 0.0
+        for parameter in group["params"]:
+            parameter.requires_grad_(epoch < until)

@@ -6,7 +6,7 @@ from tenfold.errors import RecipeError, lookup
 from tenfold.models import MODELS
 from tenfold.recipe import Plan
 from tenfold.registry import settle, unread
-from tenfold.training.backend import settle_backend
+from tenfold.training.backend import choose_device
 from tenfold.training.optimisers import OPTIMISERS
 from tenfold.training.schedules import SCHEDULES
 
@@ -17,7 +17,11 @@ def check_options(plan: Plan, notes: list[str]) -> Plan:
     plan = settle(plan, "optimizer", lookup(OPTIMISERS, plan.recipe.optimizer.name, "optimizer"), notes)
     plan = settle(plan, "schedule", lookup(SCHEDULES, plan.recipe.schedule.name, "schedule"), notes)
     check_augmentation(plan)
-    return settle_backend(plan)
+    check_warmup(plan)
+    check_stages(plan)
+    check_views(plan)
+    device = str(choose_device(plan.recipe.device))
+    return plan if device == plan.recipe.device else plan.override({"device": device}, "measured")
 
 
 def check_augmentation(plan: Plan) -> None:
@@ -28,6 +32,34 @@ def check_augmentation(plan: Plan) -> None:
             option = f"augment.{detail}"
             if detail.startswith(f"{name}_") and not values[name] and plan.origin[option] == "user":
                 raise unread(option, values[detail], f"augment.{name} = 0", "augment", {})
+
+
+def check_warmup(plan: Plan) -> None:
+    """A warm-up as long as the run would leave nothing for the schedule."""
+    warmup, epochs = plan.recipe.schedule.warmup, plan.recipe.epochs
+    if warmup >= epochs:
+        raise RecipeError(
+            f"schedule.warmup = {warmup:g} leaves no epoch of {epochs} for the schedule.",
+            "Give a --schedule.warmup smaller than --epochs.",
+        )
+
+
+def check_stages(plan: Plan) -> None:
+    """A curriculum longer than the run would have no effect at its end."""
+    stages, epochs = plan.recipe.curriculum, plan.recipe.epochs
+    planned = sum(duration for _, duration in stages)
+    if planned > epochs:
+        raise RecipeError(
+            f"curriculum: its stages take {planned} epochs, the run has {epochs}.",
+            f"Give stages of at most {epochs} epochs together, or more --epochs.",
+        )
+
+
+def check_views(plan: Plan) -> None:
+    """A share of images for other views, where there are none, would have no effect."""
+    if plan.recipe.tta == "none" and plan.origin["tta_share"] == "user":
+        told = f"tta_share = {plan.recipe.tta_share} would have no effect: tta = none."
+        raise RecipeError(told, "Leave it out, or give --tta flip or --tta flip_translate.")
 
 
 def check_data(plan: Plan, dataset: Dataset, training_images: int, notes: list[str]) -> Plan:
@@ -41,7 +73,7 @@ def check_data(plan: Plan, dataset: Dataset, training_images: int, notes: list[s
             )
     if recipe.image_size is None:
         plan = plan.override({"image_size": dataset.image_size}, "measured")
-    return fit_batch(plan, training_images, notes)
+    return fit_slices(fit_batch(plan, training_images, notes), notes)
 
 
 def fit_batch(plan: Plan, training_images: int, notes: list[str]) -> Plan:
@@ -56,3 +88,17 @@ def fit_batch(plan: Plan, training_images: int, notes: list[str]) -> Plan:
         )
     notes.append(f"batch {batch} made {training_images}: the training set has no more images.")
     return plan.override({"batch": training_images}, "measured")
+
+
+def fit_slices(plan: Plan, notes: list[str]) -> Plan:
+    """Slices larger than the batch: refused if the user gave them, left out otherwise."""
+    batch, micro_batch = plan.recipe.batch, plan.recipe.micro_batch
+    if micro_batch is None or micro_batch < batch:
+        return plan
+    if plan.origin["micro_batch"] == "user":
+        raise RecipeError(
+            f"micro_batch = {micro_batch} would have no effect: the batch has {batch} images.",
+            f"Give --micro-batch {max(1, batch // 2)} or less, or leave it out.",
+        )
+    notes.append(f"micro_batch {micro_batch} of the recipe is left out: the batch has {batch} images.")
+    return plan.override({"micro_batch": None}, "measured")

@@ -6,7 +6,8 @@ from importlib import import_module
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.datasets import SOURCES, load
 from tenfold.datasets.dataset import Dataset, Rows, silent
@@ -14,17 +15,20 @@ from tenfold.datasets.dataset import Progress as ShowProgress
 from tenfold.datasets.preprocessing import Preprocessing, fit_preprocessing
 from tenfold.datasets.splits import split
 from tenfold.models import build
+from tenfold.models.protocols import LooksAtImages
 from tenfold.recipe import Plan, Recipe
 from tenfold.runs import Run
 from tenfold.training import optimisers, schedules
-from tenfold.training.backend import Backend, open_backend
+from tenfold.training.backend import Backend, choose_device, open_backend
+from tenfold.training.curriculum import check_sizes
 from tenfold.training.loader import Images, Loader
 from tenfold.training.resolve import check_data, check_options
 from tenfold.training.state import State
+from tenfold.training.tuning import Choice, settle_backend
 from tenfold.training.weights import load_weights, start_from
 
-BF16_TOLERANCE = 0.02
-"""bf16 has 8 bits of mantissa; a loss that differs by more than this share of fp32's shows a wrong kernel."""
+LOOKED_AT = 5000 * 3 * 32 * 32
+"""Numbers that a net may look at before it is trained: 5,000 images of CIFAR-10."""
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Setup:
     schedule: schedules.Schedule
     state: State
     notes: list[str]
+    choice: Choice | None
 
     @property
     def recipe(self) -> Recipe:
@@ -55,7 +60,7 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
     """
     notes: list[str] = []
     plan = check_options(plan, notes)
-    backend = open_backend(plan.recipe.device, plan.recipe.backend)
+    device = choose_device(plan.recipe.device)
     # torch's optimisers import torch._dynamo (2 s) when first used: let that happen while the images are read.
     threading.Thread(target=import_module, args=("torch._dynamo",), daemon=True).start()
     dataset = load(plan.recipe.data, plan.recipe.image_size, verify, progress)
@@ -66,10 +71,17 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
     plan = check_data(plan, dataset, len(rows), notes)
     preprocessing = fit_preprocessing(plan.recipe.preprocess, dataset.images, rows)
     model = build(plan.recipe.model, preprocessing.channels, preprocessing.size, len(dataset.classes), plan.recipe.seed)
-    model = backend.place(model)
-    loader = Loader(Images(dataset, rows, backend.device), plan.recipe, preprocessing)
+    loader = Loader(Images(dataset, rows, device), plan.recipe, preprocessing)
+    check_sizes(plan.recipe.curriculum, model, preprocessing.channels, preprocessing.size)
+    slow_norms(model, plan.recipe)
+    show_images(model, loader)
+    choice = None
     if not recorded:
-        plan, backend = check_precision(plan, backend, model, loader, notes)
+        plan, choice = settle_backend(
+            plan, model.to(device), *probe_batch(loader, plan.recipe), passes(loader, plan.recipe)
+        )
+    backend = open_backend(plan.recipe.device, plan.recipe.backend)
+    model = backend.place(model)
     return Setup(
         plan,
         dataset,
@@ -77,11 +89,40 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
         preprocessing,
         backend,
         loader,
-        Images(dataset, splits["val"], backend.device) if plan.recipe.train_on == "train" else None,
+        Images(dataset, splits["val"], device) if plan.recipe.train_on == "train" else None,
         schedules.build(plan.recipe.schedule, plan.recipe.epochs),
         State(model, optimisers.build(plan.recipe.optimizer, model)),
         notes,
+        choice,
     )
+
+
+def probe_batch(loader: Loader, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """What passes the net at once, pixels float32 [n, C, S, S] and labels, to measure backends with; not augmented."""
+    images, labels = loader.images.take(loader.positions(0, 0)[: recipe.micro_batch])
+    return loader.preprocessing.normalize(loader.preprocessing.crop(images)), labels
+
+
+def passes(loader: Loader, recipe: Recipe) -> int:
+    """How often the run sends a batch, or a slice of one, through the net."""
+    return recipe.epochs * -(-len(loader.images) // (recipe.micro_batch or recipe.batch))
+
+
+def slow_norms(model: nn.Module, recipe: Recipe) -> None:
+    """With slices, batch norms' running statistics take a smaller step for each, and as large a one for the batch."""
+    if recipe.micro_batch is not None:
+        for module in model.modules():
+            if isinstance(module, _BatchNorm) and module.momentum is not None:
+                module.momentum = 1 - (1 - module.momentum) ** (recipe.micro_batch / recipe.batch)
+
+
+def show_images(model: nn.Module, loader: Loader) -> None:
+    """Let a net that asks for it see training images: spread evenly, since folders come sorted by class."""
+    if isinstance(model, LooksAtImages):
+        count, numbers = len(loader.images), loader.preprocessing.channels * loader.preprocessing.size**2
+        wanted = min(count, max(1, LOOKED_AT // numbers))
+        images, _ = loader.images.take(torch.arange(wanted) * count // wanted)
+        model.look_at(loader.preprocessing.normalize(loader.preprocessing.crop(images)))
 
 
 def start_from_weights(setup: Setup) -> None:
@@ -96,23 +137,3 @@ def start_from_weights(setup: Setup) -> None:
 def training_rows(splits: dict[str, Rows], train_on: str) -> Rows:
     """The rows that the net learns from."""
     return splits["train"] if train_on == "train" else np.sort(np.concatenate([splits["train"], splits["val"]]))
-
-
-def check_precision(
-    plan: Plan, backend: Backend, model: nn.Module, loader: Loader, notes: list[str]
-) -> tuple[Plan, Backend]:
-    """Keep a bf16 that tenfold chose only if the net's outputs agree with fp32 on a batch."""
-    if backend.precision != "bf16" or plan.origin["backend.precision"] != "measured":
-        return plan, backend
-    images, _ = loader.images.take(torch.arange(min(64, len(loader.images))))
-    pixels = loader.preprocessing.normalize(loader.preprocessing.crop(images), backend.layout)
-    model.eval()
-    with torch.inference_mode():
-        exact = model(pixels)
-        with backend.autocast():
-            rough = model(pixels).float()
-    if bool((rough - exact).abs().max() <= BF16_TOLERANCE * exact.abs().max()):
-        return plan, backend
-    notes.append("bf16 disagrees with fp32 for this net on this machine; training in fp32.")
-    plan = plan.override({"backend.precision": "fp32"}, "measured")
-    return plan, Backend(backend.device, "fp32", backend.layout, backend.threads)

@@ -17,18 +17,30 @@ class NotFinite(Exception):
 
 
 def train_step(
-    model: nn.Module, optimizer: Optimizer, pixels: Tensor, labels: Tensor, backend: Backend
+    model: nn.Module,
+    optimizer: Optimizer,
+    pixels: Tensor,
+    labels: Tensor,
+    backend: Backend,
+    label_smoothing: float = 0.0,
+    micro_batch: int | None = None,
 ) -> tuple[float, int]:
-    """One step of descent on the mean cross-entropy of the batch; its loss and how many were right before the step."""
-    with backend.autocast():
-        logits = model(pixels)
-        loss = cross_entropy(logits.float(), labels)
-    if not torch.isfinite(loss):
-        raise NotFinite(f"{loss.item()}")
+    """One step of descent on the mean cross-entropy of the batch; its loss and how many were right before the step.
+
+    micro_batch: the images pass the net in equal slices of at most so many; the gradient is that of the whole mean.
+    """
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss, correct, slices = 0.0, 0, -(-len(labels) // (micro_batch or len(labels)))
+    for images, answers in zip(pixels.tensor_split(slices), labels.tensor_split(slices), strict=True):
+        logits = backend.logits(model, images)
+        part = cross_entropy(logits, answers, label_smoothing=label_smoothing) * (len(answers) / len(labels))
+        if not torch.isfinite(part):
+            raise NotFinite(f"{part.item()}")
+        part.backward()
+        loss += part.item()
+        correct += int((logits.argmax(1) == answers).sum())
     optimizer.step()
-    return loss.item(), int((logits.argmax(1) == labels).sum())
+    return loss, correct
 
 
 def logits_of(
@@ -42,9 +54,9 @@ def logits_of(
 
 def judge_batch(model: nn.Module, batch: Tensor, preprocessing: Preprocessing, backend: Backend) -> Tensor:
     """Logits float32 [n, classes], on the CPU, of uint8 images [n, C, S, S]: the one way in which images are judged."""
-    with torch.inference_mode(), backend.autocast():
-        logits = model(preprocessing.normalize(preprocessing.crop(batch), backend.layout))
-    return logits.float().cpu()  # type: ignore[no-any-return]
+    with torch.inference_mode():
+        logits = backend.logits(model, preprocessing.normalize(preprocessing.crop(batch), backend.layout))
+    return logits.cpu()
 
 
 def evaluate(

@@ -1,0 +1,276 @@
+"""Choosing the backend by measurement: candidates are timed on this net, batch and machine, their numbers checked.
+
+Plain fp32 is measured first. A candidate that is faster is taken only if its outputs and gradients agree with it. The
+measuring may cost 2 % of the expected run (`search`: any time), so the likeliest candidates come first; the result is
+kept in the user's cache and, with the rejected ones, in the run folder as backend.json.
+"""
+
+import copy
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from tenfold.cache import cache_folder
+from tenfold.models.blocks import seed_dropout
+from tenfold.randomness import generator
+from tenfold.recipe import BackendOptions, Plan
+from tenfold.runs import write_atomic
+from tenfold.training import kernels
+from tenfold.training.backend import LAYOUTS, Backend, require, usable_cores
+from tenfold.training.kernels.install import suited
+
+SHARE = 0.02
+"""Of the expected run, for measuring."""
+
+TOLERANCE = {"fp32": 1e-3, "bf16": 0.02, "bf16_all": 0.02}
+"""Largest difference of an output, as a share of the largest output. bf16 has 8 bits of mantissa."""
+
+GRADIENT_TOLERANCE = 0.15
+"""Length of the difference of all gradients, as a share of their length. The gradient of a weight before a batch
+norm is a small difference of large sums: two orders of summation in fp32 differ by up to 1 % there, bf16 by 5–15 %."""
+
+STEPS = 3
+"""Timed steps of a candidate, after one that is not; their least counts."""
+
+TOO_SHORT = "no time: the run is short"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a candidate computed for one batch, and how fast."""
+
+    logits: Tensor
+    gradient: Tensor
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate's line in backend.json. `images_per_second` None: it was not timed, or failed."""
+
+    backend: dict[str, Any]
+    images_per_second: float | None
+    output_error: float | None = None
+    gradient_error: float | None = None
+    rejected: str | None = None
+
+
+@dataclass
+class Choice:
+    """What was measured and chosen."""
+
+    options: dict[str, Any]
+    gain: float = 1.0
+    seconds: float = 0.0
+    cached: bool = False
+    trials: list[Trial] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Choice":
+        """The inverse of `to_dict`."""
+        return cls(**{**values, "trials": [Trial(**trial) for trial in values["trials"]]})
+
+
+def settle_backend(plan: Plan, model: nn.Module, pixels: Tensor, labels: Tensor, steps: int) -> tuple[Plan, Choice]:
+    """The plan with every open backend option decided for this net and batch, float32 [N, C, H, W].
+
+    steps: how often the run sends such a batch through the net.
+    """
+    options, device = plan.recipe.backend, pixels.device
+    reference = Backend(device, "fp32", LAYOUTS["contiguous"], options.threads or usable_cores())
+    open_ = {name: value for name, value in options.model_dump().items() if value in (None, "auto")}
+    if options.choice == "reference" or not open_:
+        choice = Choice(described(first_of(options, reference)))
+    else:
+        choice = recall(plan, pixels) or measure(options, reference, model, pixels, labels, steps)
+        remember(plan, pixels, choice)
+    decided = {f"backend.{name}": choice.options[name] for name in open_}
+    return plan.override(decided, "measured"), choice
+
+
+def first_of(options: BackendOptions, reference: Backend) -> Backend:
+    """The reference, with what the user fixed."""
+    return replace(
+        reference,
+        precision=reference.precision if options.precision == "auto" else options.precision,
+        layout=reference.layout if options.layout == "auto" else LAYOUTS[options.layout],
+        kernels=reference.kernels if options.kernels == "auto" else options.kernels,
+        compile=bool(options.compile),
+    )
+
+
+def described(backend: Backend) -> dict[str, Any]:
+    """A backend as the recipe's option values."""
+    layout = next(name for name, layout in LAYOUTS.items() if layout is backend.layout)
+    names = ("precision", "kernels", "compile", "threads")
+    return {"layout": layout, **{name: getattr(backend, name) for name in names}}
+
+
+def candidates(options: BackendOptions, start: Backend, native: bool) -> Iterator[Backend]:
+    """What the options leave open, the likeliest first. `native`: the native kernels compute some of the net."""
+    last = LAYOUTS["channels_last"]
+    own = native and start.device.type == "cpu" and kernels.unavailable() is None
+    tried = [start]
+    for precision, layout, kernels_ in (
+        *((("fp32", last, "native"),) if own else ()),
+        ("fp32", last, "torch"),
+        ("bf16", last, "torch"),
+        ("bf16_all", last, "torch"),
+        ("bf16", LAYOUTS["contiguous"], "torch"),
+    ):
+        found = replace(start, precision=precision, layout=layout, kernels=kernels_)
+        if allowed(options, found) and found not in tried:
+            tried.append(found)
+            yield found
+
+
+def variations(options: BackendOptions, best: Backend) -> Iterator[Backend]:
+    """The best so far with fewer threads, and compiled if everything is searched."""
+    if options.threads is None and best.device.type == "cpu" and best.threads > 1:
+        yield replace(best, threads=best.threads // 2)
+    if options.choice == "search" and options.compile is None:
+        yield replace(best, compile=True)
+
+
+def allowed(options: BackendOptions, backend: Backend) -> bool:
+    """Whether the candidate keeps to what the user fixed."""
+    wanted = options.model_dump()
+    return all(wanted[name] in (None, "auto", value) for name, value in described(backend).items())
+
+
+def measure(
+    options: BackendOptions, reference: Backend, model: nn.Module, pixels: Tensor, labels: Tensor, steps: int
+) -> Choice:
+    """Time the candidates and check their numbers; the fastest that agrees with plain fp32."""
+    began = time.perf_counter()
+    reference.activate()
+    images = len(pixels)
+    exact = compute(reference, model, pixels, labels)
+    start = first_of(options, reference)
+    limit = float("inf") if options.choice == "search" else SHARE * steps * exact.seconds
+    best, fastest, trials = start, exact.seconds, [Trial(described(reference), images / exact.seconds)]
+    if start != reference:
+        fastest = compute(start, model, pixels, labels).seconds
+        trials.append(Trial(described(start), images / fastest))
+
+    def try_all(several: Iterator[Backend]) -> None:
+        nonlocal best, fastest
+        for candidate in several:
+            if time.perf_counter() - began + (STEPS + 2) * fastest > limit:
+                trials.append(Trial(described(candidate), None, rejected=TOO_SHORT))
+                continue
+            trial, seconds = attempt(candidate, model, pixels, labels, exact, fastest)
+            trials.append(trial)
+            if trial.rejected is None:
+                best, fastest = candidate, seconds
+
+    try_all(candidates(options, start, bool(suited(model))))
+    try_all(variations(options, best))
+    torch.set_num_threads(best.threads)
+    return Choice(described(best), exact.seconds / fastest, time.perf_counter() - began, trials=trials)
+
+
+def attempt(
+    candidate: Backend, model: nn.Module, pixels: Tensor, labels: Tensor, exact: Numbers, fastest: float
+) -> tuple[Trial, float]:
+    """Measure one candidate; why it is rejected, if it is."""
+    try:
+        require(candidate)
+        found = compute(candidate, model, pixels, labels, patience=1.5 * fastest)
+    except (RuntimeError, NotImplementedError) as error:  # torch says so where a device lacks an operation
+        return Trial(described(candidate), None, rejected=f"it failed: {str(error).splitlines()[0]}"), 0.0
+    output = largest(found.logits - exact.logits) / max(largest(exact.logits), 1e-30)
+    gradient = float((found.gradient - exact.gradient).norm() / exact.gradient.norm().clamp_min(1e-30))
+    rejected = None
+    if not output <= TOLERANCE[candidate.precision] or not gradient <= GRADIENT_TOLERANCE:
+        rejected = "its numbers differ from fp32's"
+    elif found.seconds >= fastest:
+        rejected = "slower"
+    return Trial(described(candidate), len(pixels) / found.seconds, output, gradient, rejected), found.seconds
+
+
+def largest(tensor: Tensor) -> float:
+    """The largest absolute value."""
+    return float(tensor.abs().max())
+
+
+def compute(
+    backend: Backend, model: nn.Module, pixels: Tensor, labels: Tensor, patience: float = float("inf")
+) -> Numbers:
+    """Outputs, gradient and least time of forward and backward passes of a copy; one pass if it exceeds `patience`."""
+    torch.set_num_threads(backend.threads)
+    model = backend.place(copy.deepcopy(model)).train()
+    pixels = pixels.contiguous(memory_format=backend.layout)
+    times, logits, gradient = [], torch.empty(0), torch.empty(0)
+    for turn in range(1 + STEPS):
+        seed_dropout(model, generator(0, "probe", device=str(backend.device)))
+        model.zero_grad(set_to_none=True)
+        began = clock(backend.device)
+        output = backend.logits(model, pixels)
+        cross_entropy(output, labels).backward()
+        times.append(clock(backend.device) - began)
+        if turn == 0:
+            logits = output.detach()
+            gradient = torch.cat([p.grad.float().flatten() for p in model.parameters() if p.grad is not None])
+        elif times[-1] > patience:
+            break
+    return Numbers(logits, gradient, min(times[1:]))
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, once the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def place_in_cache(plan: Plan, pixels: Tensor) -> Path:
+    """The file that holds the choice for this machine, net, batch and these versions."""
+    recipe = plan.recipe
+    parts = {
+        "model": recipe.model.model_dump(),
+        "pixels": list(pixels.shape),
+        "device": torch.cuda.get_device_name(pixels.device) if pixels.device.type == "cuda" else "cpu",
+        "backend": recipe.backend.model_dump(),
+        "processor": kernels.processor(),
+        "cores": usable_cores(),
+        "versions": [torch.__version__, version("tenfold"), kernels.unavailable() or kernels.identity()],
+    }
+    name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return cache_folder("backends") / f"{name}.json"
+
+
+def recall(plan: Plan, pixels: Tensor) -> Choice | None:
+    """The choice that was measured before, if there is one that can be read. A search is always made anew."""
+    if plan.recipe.backend.choice == "search":
+        return None
+    try:
+        values = json.loads(place_in_cache(plan, pixels).read_text(encoding="utf-8"))
+        return replace(Choice.from_dict(values), cached=True, seconds=0.0)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def remember(plan: Plan, pixels: Tensor, choice: Choice) -> None:
+    """Keep the choice for the next run; a cache that cannot be written is no harm."""
+    if choice.cached or any(trial.rejected == TOO_SHORT for trial in choice.trials):
+        return
+    try:
+        file = place_in_cache(plan, pixels)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, json.dumps(choice.to_dict(), indent=2))
+    except OSError:
+        pass
