@@ -29,6 +29,12 @@ def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
+@pytest.fixture(autouse=True)
+def _denormals():
+    """A training flushes denormal numbers to zero in its process; tests of other things count on them."""
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     """Tests run side by side, one thread each."""

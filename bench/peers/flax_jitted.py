@@ -67,7 +67,7 @@ class ResNet20(nnx.Module):
     def __init__(self, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
         channels = [16, 16, 16, 16, 32, 32, 32, 64, 64, 64]
         self.stem = ConvNorm(3, 16, 1, dtype, rngs)
-        self.blocks = nnx.List([Block(a, b, dtype, rngs) for a, b in zip(channels, channels[1:])])
+        self.blocks = nnx.List([Block(a, b, dtype, rngs) for a, b in itertools.pairwise(channels)])
         self.dense = nnx.Linear(64, 10, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Array) -> Array:

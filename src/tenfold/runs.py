@@ -143,7 +143,7 @@ class Run:
     def plan(self) -> Plan:
         """The resolved recipe, every value with its origin."""
         values = self.read("recipe.json")
-        if not (isinstance(values, dict) and {"recipe", "origin"} <= set(values)):
+        if not (isinstance(values, dict) and all(isinstance(values.get(part), dict) for part in ("recipe", "origin"))):
             raise RunError(f"{self.path / 'recipe.json'} is damaged.", "Restore it from a copy, or train again.")
         return Plan.from_json(json.dumps(values), str(self.path / "recipe.json"))
 
