@@ -5,6 +5,7 @@ python bench/peers/flax_jitted.py --data PATH [--net resnet20] [--precision bf16
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +68,7 @@ class ResNet20(nnx.Module):
     def __init__(self, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
         channels = [16, 16, 16, 16, 32, 32, 32, 64, 64, 64]
         self.stem = ConvNorm(3, 16, 1, dtype, rngs)
-        self.blocks = nnx.List([Block(a, b, dtype, rngs) for a, b in itertools.pairwise(channels)])
+        self.blocks = nnx.List([Block(a, b, dtype, rngs) for a, b in pairwise(channels)])
         self.dense = nnx.Linear(64, 10, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
