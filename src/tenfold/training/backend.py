@@ -19,6 +19,7 @@ from tenfold.errors import RecipeError
 from tenfold.recipe import BackendOptions
 from tenfold.training.kernels import unavailable
 from tenfold.training.kernels.install import install
+from tenfold.training.kernels.winograd import has_halves
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 
@@ -53,7 +54,7 @@ class Backend:
         """The model on the device, in the layout, with the chosen kernels."""
         model = model.to(self.device, memory_format=self.layout)  # type: ignore[call-overload]
         if self.kernels == "native":
-            install(model)
+            install(model, self.precision == "bf16_grad")
         if self.compile:
             model.compile()
         return model
@@ -118,13 +119,20 @@ def open_backend(device: str, options: BackendOptions) -> Backend:
 def require(chosen: Backend) -> None:
     """RecipeError where this machine, or another option, rules the choice out."""
     if chosen.kernels != "native":
+        if chosen.precision == "bf16_grad":
+            raise RecipeError(
+                "backend.precision = bf16_grad needs the native kernels.", "Give --backend.kernels native."
+            )
         return
     remedy = "Leave --backend.kernels out, or give --backend.kernels torch."
-    if chosen.device.type != "cpu" or chosen.precision != "fp32":
-        raise RecipeError("backend.kernels = native needs the CPU and fp32.", remedy)
+    if chosen.device.type != "cpu" or chosen.precision not in ("fp32", "bf16_grad"):
+        raise RecipeError("backend.kernels = native needs the CPU, and fp32 or bf16_grad.", remedy)
     reason = unavailable()
     if reason:
         raise RecipeError(f"backend.kernels = native is not possible here: {reason}.", remedy)
+    if chosen.precision == "bf16_grad" and not has_halves():
+        remedy = "Leave --backend.precision out, or give --backend.precision fp32."
+        raise RecipeError("backend.precision = bf16_grad is not possible here: no AVX-512 BF16.", remedy)
 
 
 def keep_freed_memory() -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tenfold.cache import cache_folder
+from tenfold.errors import RecipeError
 from tenfold.models.blocks import seed_dropout
 from tenfold.randomness import generator
 from tenfold.recipe import BackendOptions, Plan
@@ -31,7 +32,7 @@ from tenfold.training.kernels.install import suited
 SHARE = 0.02
 """Of the expected run, for measuring."""
 
-TOLERANCE = {"fp32": 1e-3, "bf16": 0.02, "bf16_all": 0.02}
+TOLERANCE = {"fp32": 1e-3, "bf16_grad": 1e-3, "bf16": 0.02, "bf16_all": 0.02}
 """Largest difference of an output, as a share of the largest output. bf16 has 8 bits of mantissa."""
 
 GRADIENT_TOLERANCE = 0.15
@@ -125,7 +126,7 @@ def candidates(options: BackendOptions, start: Backend, native: bool) -> Iterato
     own = native and start.device.type == "cpu" and kernels.unavailable() is None
     tried = [start]
     for precision, layout, kernels_ in (
-        *((("fp32", last, "native"),) if own else ()),
+        *((("fp32", last, "native"), ("bf16_grad", last, "native")) if own else ()),
         ("fp32", last, "torch"),
         ("bf16", last, "torch"),
         ("bf16_all", last, "torch"),
@@ -190,7 +191,7 @@ def attempt(
     try:
         require(candidate)
         found = compute(candidate, model, pixels, labels, patience=1.5 * fastest)
-    except (RuntimeError, NotImplementedError) as error:  # torch says so where a device lacks an operation
+    except (RuntimeError, NotImplementedError, RecipeError) as error:  # torch says so where a device lacks an operation
         return Trial(described(candidate), None, rejected=f"it failed: {str(error).splitlines()[0]}"), 0.0
     output = largest(found.logits - exact.logits) / max(largest(exact.logits), 1e-30)
     gradient = float((found.gradient - exact.gradient).norm() / exact.gradient.norm().clamp_min(1e-30))

@@ -24,6 +24,11 @@ def images(*shape: int, seed: int = 0) -> torch.Tensor:
     return made.contiguous(memory_format=torch.channels_last)
 
 
+def ways() -> list[bool]:
+    """The products that this processor has."""
+    return [False, True] if winograd.has_halves() else [False]
+
+
 def error(found: torch.Tensor, exact: torch.Tensor) -> float:
     return float((found.detach() - exact.detach()).abs().max() / exact.detach().abs().max().clamp_min(1e-30))
 
@@ -32,7 +37,7 @@ def error(found: torch.Tensor, exact: torch.Tensor) -> float:
 @given(st.integers(1, 3), eights, eights, st.integers(3, 17), st.integers(3, 17), st.integers(0, 2))
 def test_convolution_and_its_gradients_equal_the_reference(n, before, after, h, w, padding):
     x, weight = images(n, before, h, w).requires_grad_(), (images(after, before, 3, 3, seed=1) / 9).requires_grad_()
-    y = winograd.Convolution.apply(x, weight, padding)
+    y = winograd.Convolution.apply(x, weight, padding, False)
     exact_x, exact_weight = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
     exact = conv2d(exact_x, exact_weight, padding=padding)
     g = images(*y.shape, seed=2)
@@ -44,6 +49,35 @@ def test_convolution_and_its_gradients_equal_the_reference(n, before, after, h, 
     assert error(weight.grad, exact_weight.grad) < 2e-5
 
 
+halves = pytest.mark.skipif(
+    kernels.unavailable() is None and not winograd.has_halves(), reason="this processor has no AVX-512 BF16"
+)
+
+
+@halves
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 3), eights, eights, st.integers(3, 17), st.integers(3, 17), st.integers(0, 2))
+def test_gradients_from_bf16_products_are_within_two_percent(n, before, after, h, w, padding):
+    x, weight = images(n, before, h, w).requires_grad_(), (images(after, before, 3, 3, seed=1) / 9).requires_grad_()
+    y = winograd.Convolution.apply(x, weight, padding, True)
+    exact_x, exact_weight = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
+    exact = conv2d(exact_x, exact_weight, padding=padding)
+    g = images(*y.shape, seed=2)
+    y.backward(g)
+    exact.backward(g.double())
+    assert error(y, exact) < 2e-5
+    for found, wanted in ((x.grad, exact_x.grad), (weight.grad, exact_weight.grad)):
+        assert 1e-4 < float((found - wanted).norm() / wanted.norm()) < 0.02
+
+
+@halves
+def test_products_of_what_bf16_holds_are_exact():
+    x = torch.zeros(1, 8, 6, 6).contiguous(memory_format=torch.channels_last)
+    filters = torch.ones(3, 3, 8, 8)
+    assert torch.equal(winograd.convolve(x, filters, 1, True), torch.zeros(1, 8, 6, 6))
+    assert torch.equal(winograd.filter_gradient(x, torch.ones(1, 8, 6, 6), 1, True), torch.zeros(3, 3, 8, 8))
+
+
 @pytest.mark.parametrize("shape", [(3, 24, 64, 31), (40, 16, 16, 32), (9, 64, 64, 8)])
 def test_bits_do_not_depend_on_the_number_of_threads(shape):
     n, before, after, side = shape
@@ -53,7 +87,8 @@ def test_bits_do_not_depend_on_the_number_of_threads(shape):
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
         mean, variance = norm.statistics(x)
-        found.append((winograd.convolve(x, filters, 1), winograd.filter_gradient(x, g, 1), mean, variance))
+        made = [(winograd.convolve(x, filters, 1, h), winograd.filter_gradient(x, g, 1, h)) for h in ways()]
+        found.append((*(tensor for each in made for tensor in each), mean, variance))
     torch.set_num_threads(1)
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))

@@ -17,8 +17,10 @@ def suited(model: nn.Module) -> list[tuple[nn.Module, type[nn.Module]]]:
     return [(module, native) for module in model.modules() for suits, native in KERNELS if suits(module)]
 
 
-def install(model: nn.Module) -> None:
-    """Let native kernels compute whatever they can."""
+def install(model: nn.Module, halves: bool = False) -> None:
+    """Let native kernels compute whatever they can; halves: convolutions' gradients from bf16 products."""
     library()
     for module, native in suited(model):
         module.__class__ = native
+        if isinstance(module, winograd.WinogradConv2d):
+            module.halves = halves

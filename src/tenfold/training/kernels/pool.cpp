@@ -24,7 +24,7 @@ void forward(const float* x, float* y, std::uint8_t* winner, int64_t n, int64_t 
                     which = wins ? Mask<L>{} + k : which;
                 }
                 store<L>(y + to + c, best);
-                for (int l = 0; l < L; l++) winner[to + c + l] = static_cast<std::uint8_t>(which[l]);
+                *reinterpret_cast<Bytes<L>*>(winner + to + c) = __builtin_convertvector(which, Bytes<L>);
             }
         }
 }
@@ -42,7 +42,7 @@ void backward(const float* dy, const std::uint8_t* winner, float* dx, int64_t n,
             for (int64_t c = 0; c < channels; c += L) {
                 Mask<L> which{};
                 if (inside)
-                    for (int l = 0; l < L; l++) which[l] = winner[from + c + l];
+                    which = __builtin_convertvector(*reinterpret_cast<const Bytes<L>*>(winner + from + c), Mask<L>);
                 Vec<L> g = inside ? load<L>(dy + from + c) : Vec<L>{};
                 for (int k = 0; k < 4; k++)
                     if (i * 2 + k / 2 < h && j * 2 + k % 2 < w)

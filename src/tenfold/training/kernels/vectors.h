@@ -2,6 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#if defined(__AVX512BF16__) && defined(__AVX512VL__)
+#define HALVES  // products of pairs of bf16, summed in fp32
+#include <immintrin.h>
+#endif
 
 #ifdef __AVX512F__
 constexpr int WIDEST = 16;
@@ -12,11 +16,43 @@ constexpr int WIDEST = 8;
 template <int L> struct Lanes {
     typedef float type __attribute__((vector_size(L * 4), aligned(4), may_alias));
     typedef std::int32_t mask __attribute__((vector_size(L * 4), aligned(4), may_alias));
+    typedef std::uint8_t bytes __attribute__((vector_size(L), aligned(1), may_alias));
 };
 template <int L> using Vec = typename Lanes<L>::type;
 template <int L> using Mask = typename Lanes<L>::mask;
+template <int L> using Bytes = typename Lanes<L>::bytes;
 
 template <int L> inline Vec<L> load(const float* p) { return *reinterpret_cast<const Vec<L>*>(p); }
+template <int L> inline Mask<L> load(const std::int32_t* p) { return *reinterpret_cast<const Mask<L>*>(p); }
 template <int L> inline void store(float* p, Vec<L> v) { *reinterpret_cast<Vec<L>*>(p) = v; }
+template <int L> inline void store(std::int32_t* p, Mask<L> v) { *reinterpret_cast<Mask<L>*>(p) = v; }
+template <int L> inline void put(float* p, Vec<L> v) { store<L>(p, v); }
+
+#ifdef HALVES
+// sum + left·right for the two bf16 in each lane.
+template <int L> inline Vec<L> dot(Vec<L> sum, Mask<L> left, Mask<L> right) {
+    if constexpr (L == 16) return (Vec<L>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
+    else return (Vec<L>)_mm256_dpbf16_ps((__m256)sum, (__m256bh)left, (__m256bh)right);
+}
+
+// Lanes rounded to bf16, `low` in the lower half of each.
+template <int L> inline Mask<L> pair(Vec<L> low, Vec<L> high) {
+    if constexpr (L == 16) {
+        __m512i a = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)low));
+        __m512i b = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)high));
+        return (Mask<L>)_mm512_or_si512(a, _mm512_slli_epi32(b, 16));
+    } else {
+        __m256i a = _mm256_cvtepu16_epi32((__m128i)_mm256_cvtneps_pbh((__m256)low));
+        __m256i b = _mm256_cvtepu16_epi32((__m128i)_mm256_cvtneps_pbh((__m256)high));
+        return (Mask<L>)_mm256_or_si256(a, _mm256_slli_epi32(b, 16));
+    }
+}
+
+// L numbers as L / 2 elements of two neighbours.
+template <int L> inline void put(std::int32_t* p, Vec<L> v) {
+    if constexpr (L == 16) _mm256_storeu_si256((__m256i*)p, (__m256i)_mm512_cvtneps_pbh((__m512)v));
+    else _mm_storeu_si128((__m128i*)p, (__m128i)_mm256_cvtneps_pbh((__m256)v));
+}
+#endif
 
 inline int lanes(std::int64_t channels) { return channels % WIDEST == 0 ? WIDEST : 8; }

@@ -9,6 +9,8 @@
 //   M = V · U      36 matrix products, tiles × in channels × out channels
 //   y = Aᵀ M A     the 4×4 outputs
 //
+// The products can be computed in bf16, summed in fp32 (about 1 % of error in each): good enough for gradients.
+//
 // Channels must be multiples of 8. Sums run in an order that does not depend on the number of threads.
 
 #include <algorithm>
@@ -61,26 +63,29 @@ float* scratch(int which, int64_t floats) {
     return kept[which];
 }
 
+// The points of interpolation are 0, ±A, ±B and infinity. Spread like this they lose half as much to rounding as 1 and 2.
+constexpr float A = 11.0f / 16, B = 1.5f, A2 = A * A, B2 = B * B;
+
 template <class T> inline void input_line(const T d[6], T out[6]) {
-    T even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1], far = d[4] - d[2], near = 2.0f * (d[3] - d[1]);
-    out[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
+    T even = d[4] - B2 * d[2], odd = A * (d[3] - B2 * d[1]), far = d[4] - A2 * d[2], wide = B * (d[3] - A2 * d[1]);
+    out[0] = A2 * B2 * d[0] - (A2 + B2) * d[2] + d[4];
     out[1] = even + odd;
     out[2] = even - odd;
-    out[3] = far + near;
-    out[4] = far - near;
-    out[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
+    out[3] = far + wide;
+    out[4] = far - wide;
+    out[5] = A2 * B2 * d[1] - (A2 + B2) * d[3] + d[5];
 }
 
 template <class T> inline void output_line(const T m[6], T out[4]) {
-    T a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
+    T a = m[1] + m[2], b = A * (m[1] - m[2]), c = m[3] + m[4], d = B * (m[3] - m[4]);
     out[0] = m[0] + a + c;
-    out[1] = b + 2.0f * d;
-    out[2] = a + 4.0f * c;
-    out[3] = b + 8.0f * d + m[5];
+    out[1] = b + d;
+    out[2] = A2 * a + B2 * c;
+    out[3] = A2 * b + B2 * d + m[5];
 }
 
 template <class T> inline void output_line_adjoint(const T y[4], T out[6]) {
-    T even = y[0] + y[2], odd = y[1] + y[3], far = y[0] + 4.0f * y[2], wide = 2.0f * y[1] + 8.0f * y[3];
+    T even = y[0] + A2 * y[2], odd = A * (y[1] + A2 * y[3]), far = y[0] + B2 * y[2], wide = B * (y[1] + B2 * y[3]);
     out[0] = y[0];
     out[1] = even + odd;
     out[2] = even - odd;
@@ -89,47 +94,93 @@ template <class T> inline void output_line_adjoint(const T y[4], T out[6]) {
     out[5] = y[3];
 }
 
+constexpr float AT_ZERO = 1 / (A2 * B2), AT_A = 1 / (2 * A2 * (A2 - B2)), AT_B = 1 / (2 * B2 * (B2 - A2));
+
 template <class T> inline void weight_line(const T g[3], T out[6]) {
-    T sum = (g[0] + g[2]) * (-1.0f / 6), wide = g[0] * (1.0f / 24) + g[2] * (1.0f / 6), mid = g[1] * (1.0f / 12);
-    out[0] = g[0] * 0.25f;
-    out[1] = sum - g[1] * (1.0f / 6);
-    out[2] = sum + g[1] * (1.0f / 6);
-    out[3] = wide + mid;
-    out[4] = wide - mid;
+    T near = AT_A * (g[0] + A2 * g[2]), far = AT_B * (g[0] + B2 * g[2]), odd = AT_A * A * g[1], wide = AT_B * B * g[1];
+    out[0] = AT_ZERO * g[0];
+    out[1] = near + odd;
+    out[2] = near - odd;
+    out[3] = far + wide;
+    out[4] = far - wide;
     out[5] = g[2];
 }
 
 template <class T> inline void weight_line_adjoint(const T u[6], T out[3]) {
-    T near = (u[1] + u[2]) * (-1.0f / 6), far = u[3] + u[4];
-    out[0] = 0.25f * u[0] + near + far * (1.0f / 24);
-    out[1] = (u[2] - u[1]) * (1.0f / 6) + (u[3] - u[4]) * (1.0f / 12);
-    out[2] = near + far * (1.0f / 6) + u[5];
+    T near = AT_A * (u[1] + u[2]), far = AT_B * (u[3] + u[4]);
+    out[0] = AT_ZERO * u[0] + near + far;
+    out[1] = AT_A * A * (u[1] - u[2]) + AT_B * B * (u[3] - u[4]);
+    out[2] = A2 * near + B2 * far + u[5];
 }
 
-// V of `count` tiles from `first` on, of a block that has room for `room`.
-template <int L> void transform_input(const Shape& s, const float* x, int64_t first, int64_t count, int64_t room,
-                                      int64_t at, int64_t stride, float* v) {
-    for (int64_t t = 0; t < count; t++) {
-        Place p = place(s, first + t);
-        int64_t y0 = p.y - s.pad, x0 = p.x - s.pad;
-        const float* image = x + p.image * s.h * s.w * s.cin;
-        for (int64_t c = 0; c < s.cin; c += L) {
-            Vec<L> rows[6][6], line[6], done[6];
-            for (int i = 0; i < 6; i++) {
-                bool inside = y0 + i >= 0 && y0 + i < s.h;
-                const float* row = image + ((y0 + i) * s.w + x0) * s.cin + c;
-                for (int j = 0; j < 6; j++)
-                    line[j] = inside && x0 + j >= 0 && x0 + j < s.w ? load<L>(row + j * s.cin) : Vec<L>{};
-                input_line(line, rows[i]);
-            }
-            float* out = v + (c / L * room + at + t) * L;
-            for (int j = 0; j < 6; j++) {
-                for (int i = 0; i < 6; i++) line[i] = rows[i][j];
-                input_line(line, done);
-                for (int i = 0; i < 6; i++) store<L>(out + (i * 6 + j) * stride, done[i]);
-            }
-        }
+// What the products are computed in. An element is one number (Exact), or two neighbours along the sum (Halves).
+struct Exact {
+    typedef float type;
+    static constexpr int numbers = 1;
+    template <int L> using Register = Vec<L>;
+    template <int L> static inline Vec<L> add(Vec<L> sum, float left, Vec<L> right) { return sum + left * right; }
+};
+
+#ifdef HALVES
+struct Halves {
+    typedef std::int32_t type;
+    static constexpr int numbers = 2;
+    template <int L> using Register = Mask<L>;
+    template <int L> static inline Vec<L> add(Vec<L> sum, std::int32_t left, Mask<L> right) {
+        return dot<L>(sum, Mask<L>{} + left, right);
     }
+};
+#endif
+
+// The 36 numbers of V for a tile, L channels from c on: sink(which, numbers).
+template <int L, class Sink>
+inline void input_tile(const Shape& s, const float* x, int64_t tile, int64_t c, Sink sink) {
+    Place p = place(s, tile);
+    int64_t y0 = p.y - s.pad, x0 = p.x - s.pad;
+    const float* image = x + p.image * s.h * s.w * s.cin;
+    Vec<L> rows[6][6], line[6], done[6];
+    for (int i = 0; i < 6; i++) {
+        bool inside = y0 + i >= 0 && y0 + i < s.h;
+        const float* row = image + ((y0 + i) * s.w + x0) * s.cin + c;
+        for (int j = 0; j < 6; j++)
+            line[j] = inside && x0 + j >= 0 && x0 + j < s.w ? load<L>(row + j * s.cin) : Vec<L>{};
+        input_line(line, rows[i]);
+    }
+    for (int j = 0; j < 6; j++) {
+        for (int i = 0; i < 6; i++) line[i] = rows[i][j];
+        input_line(line, done);
+        for (int i = 0; i < 6; i++) sink(i * 6 + j, done[i]);
+    }
+}
+
+// The adjoint of transform_output for a tile, L channels from c on: gradients of outputs to sink(which, numbers).
+template <int L, class Sink>
+inline void gradient_tile(const Shape& s, const float* dy, int64_t tile, int64_t c, Sink sink) {
+    Place p = place(s, tile);
+    int64_t oh = s.out_h(), ow = s.out_w();
+    const float* from = dy + ((p.image * oh + p.y) * ow + p.x) * s.cout + c;
+    Vec<L> rows[4][6], line[4], done[6];
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 4; j++)
+            line[j] = p.y + i < oh && p.x + j < ow ? load<L>(from + (i * ow + j) * s.cout) : Vec<L>{};
+        output_line_adjoint(line, rows[i]);
+    }
+    for (int j = 0; j < 6; j++) {
+        for (int i = 0; i < 4; i++) line[i] = rows[i][j];
+        output_line_adjoint(line, done);
+        for (int i = 0; i < 6; i++) sink(i * 6 + j, done[i]);
+    }
+}
+
+// V of `count` tiles from `first` on, neighbours along the channels.
+template <class E, int L>
+void transform_input(const Shape& s, const float* x, int64_t first, int64_t count, int64_t room, int64_t stride,
+                     typename E::type* v) {
+    for (int64_t t = 0; t < count; t++)
+        for (int64_t c = 0; c < s.cin; c += L) {
+            auto* out = v + (c / L * room + t) * (L / E::numbers);
+            input_tile<L>(s, x, first + t, c, [=](int f, Vec<L> number) { put<L>(out + f * stride, number); });
+        }
 }
 
 // The outputs of `count` tiles and `width` channels from products m [36][room][width].
@@ -154,41 +205,37 @@ template <int L> void transform_output(const Shape& s, const float* m, int64_t f
     }
 }
 
-// The adjoint of transform_output: gradients of outputs to [36][panel][room][panel width].
-template <int L> void transform_gradient(const Shape& s, const float* dy, int64_t first, int64_t count, int64_t room,
-                                         int64_t at, int64_t stride, int panel, float* d) {
-    int64_t oh = s.out_h(), ow = s.out_w();
-    for (int64_t t = 0; t < count; t++) {
-        Place p = place(s, first + t);
-        const float* tile = dy + ((p.image * oh + p.y) * ow + p.x) * s.cout;
-        for (int64_t c = 0; c < s.cout; c += L) {
-            Vec<L> rows[4][6], line[4], done[6];
-            for (int i = 0; i < 4; i++) {
-                for (int j = 0; j < 4; j++)
-                    line[j] = p.y + i < oh && p.x + j < ow ? load<L>(tile + (i * ow + j) * s.cout + c) : Vec<L>{};
-                output_line_adjoint(line, rows[i]);
-            }
-            float* out = d + (c / panel * room + at + t) * panel + c % panel;
-            for (int j = 0; j < 6; j++) {
-                for (int i = 0; i < 4; i++) line[i] = rows[i][j];
-                output_line_adjoint(line, done);
-                for (int i = 0; i < 6; i++) store<L>(out + (i * 6 + j) * stride, done[i]);
-            }
+// One element for each of `tiles` (one tile, or two; a missing second is zero): make(tile, sink), to out + which · stride.
+template <class E, int L, class Make>
+inline void store_tiles(int64_t tile, int64_t end, int64_t stride, typename E::type* out, Make make) {
+    if constexpr (E::numbers == 1) {
+        make(tile, [=](int f, Vec<L> number) { store<L>(out + f * stride, number); });
+    }
+#ifdef HALVES
+    else {
+        Vec<L> held[F];
+        make(tile, [&](int f, Vec<L> number) { held[f] = number; });
+        if (tile + 1 == end) {
+            for (int f = 0; f < F; f++) store<L>(out + f * stride, pair<L>(held[f], Vec<L>{}));
+        } else {
+            make(tile + 1, [&](int f, Vec<L> number) { store<L>(out + f * stride, pair<L>(held[f], number)); });
         }
     }
+#endif
 }
 
-// M of R tiles and one panel: sum over the in channels, `blocks` of LV.
-template <int L, int NV, int R, int LV>
-void multiply(const float* v, int64_t block, int64_t blocks, const float* u, float* m, int64_t width) {
+// M of R tiles and one panel: sum over the in channels, `blocks` of K elements.
+template <class E, int L, int NV, int R, int K>
+void multiply(const typename E::type* v, int64_t block, int64_t blocks, const typename E::type* u, float* m,
+              int64_t width) {
     Vec<L> sum[R][NV];
 #pragma GCC unroll 16
     for (int i = 0; i < R; i++)
 #pragma GCC unroll 16
         for (int j = 0; j < NV; j++) sum[i][j] = Vec<L>{};
     for (int64_t b = 0; b < blocks; b++, v += block)
-        for (int k = 0; k < LV; k++, u += NV * L) {
-            Vec<L> right[NV];
+        for (int k = 0; k < K; k++, u += NV * L) {
+            typename E::template Register<L> right[NV];
 #pragma GCC unroll 16
             for (int j = 0; j < NV; j++) __builtin_prefetch(u + (AHEAD * NV + j) * L);
 #pragma GCC unroll 16
@@ -196,7 +243,7 @@ void multiply(const float* v, int64_t block, int64_t blocks, const float* u, flo
 #pragma GCC unroll 16
             for (int i = 0; i < R; i++)
 #pragma GCC unroll 16
-                for (int j = 0; j < NV; j++) sum[i][j] += v[i * LV + k] * right[j];
+                for (int j = 0; j < NV; j++) sum[i][j] = E::template add<L>(sum[i][j], v[i * K + k], right[j]);
         }
 #pragma GCC unroll 16
     for (int i = 0; i < R; i++)
@@ -204,22 +251,22 @@ void multiply(const float* v, int64_t block, int64_t blocks, const float* u, flo
         for (int j = 0; j < NV; j++) store<L>(m + i * width + j * L, sum[i][j]);
 }
 
-// dU of R in channels and one panel += the sum over `count` tiles.
-template <int L, int NV, int R, int LV>
-void accumulate(const float* v, const float* d, int64_t count, float* du, int64_t cout) {
+// dU of R in channels and one panel += the sum over `count` elements of tiles.
+template <class E, int L, int NV, int R, int LV>
+void accumulate(const typename E::type* v, const typename E::type* d, int64_t count, float* du, int64_t cout) {
     Vec<L> sum[R][NV];
 #pragma GCC unroll 16
     for (int i = 0; i < R; i++)
 #pragma GCC unroll 16
         for (int j = 0; j < NV; j++) sum[i][j] = load<L>(du + i * cout + j * L);
     for (int64_t t = 0; t < count; t++, v += LV, d += NV * L) {
-        Vec<L> right[NV];
+        typename E::template Register<L> right[NV];
 #pragma GCC unroll 16
         for (int j = 0; j < NV; j++) right[j] = load<L>(d + j * L);
 #pragma GCC unroll 16
         for (int i = 0; i < R; i++)
 #pragma GCC unroll 16
-            for (int j = 0; j < NV; j++) sum[i][j] += v[i] * right[j];
+            for (int j = 0; j < NV; j++) sum[i][j] = E::template add<L>(sum[i][j], v[i], right[j]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < R; i++)
@@ -232,53 +279,62 @@ inline int64_t tiles_in_block(int64_t bytes_each, int64_t all, int threads) {
     return std::max<int64_t>(1, (std::min(fit, share) + ROWS - 1) / ROWS) * ROWS;
 }
 
-template <int LV, int L, int NV> void forward(const Shape& s, const float* x, const float* u, float* y, int threads) {
-    constexpr int panel = L * NV;
+template <class E, int LV, int L, int NV>
+void forward(const Shape& s, const float* x, const typename E::type* u, float* y, int threads) {
+    constexpr int panel = L * NV, N = E::numbers;
     int64_t chunk = s.cout <= CHUNK ? s.cout : CHUNK / panel * panel;
-    int64_t room = tiles_in_block(F * 4 * (s.cin + chunk), s.tiles(), threads);
-    int64_t v_stride = s.cin * room + 16, m_stride = chunk * room + 16;  // + 16: no two of the 36 in one cache set
+    int64_t room = tiles_in_block(F * 4 * (s.cin / N + chunk), s.tiles(), threads);
+    int64_t v_stride = s.cin / N * room + 16, m_stride = chunk * room + 16;  // + 16: no two of the 36 in one cache set
     int64_t blocks = (s.tiles() + room - 1) / room;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t b = 0; b < blocks; b++) {
-        float *v = scratch(0, F * v_stride), *m = scratch(1, F * m_stride);
+        auto* v = reinterpret_cast<typename E::type*>(scratch(0, F * v_stride));
+        float* m = scratch(1, F * m_stride);
         int64_t first = b * room, count = std::min(room, s.tiles() - first);
-        transform_input<LV>(s, x, first, count, room, 0, v_stride, v);
+        transform_input<E, LV>(s, x, first, count, room, v_stride, v);
         for (int64_t channel = 0; channel < s.cout; channel += chunk) {
             int64_t width = std::min(chunk, s.cout - channel);
             for (int64_t f = 0; f < F; f++)
                 for (int64_t c = 0; c < width; c += panel)
                     for (int64_t t = 0; t < count; t += ROWS)
-                        multiply<L, NV, ROWS, LV>(v + f * v_stride + t * LV, room * LV, s.cin / LV,
-                                                  u + (f * s.cout + channel + c) * s.cin,
-                                                  m + f * m_stride + t * width + c, width);
+                        multiply<E, L, NV, ROWS, LV / N>(v + f * v_stride + t * (LV / N), room * (LV / N), s.cin / LV,
+                                                         u + (f * s.cout + channel + c) * (s.cin / N),
+                                                         m + f * m_stride + t * width + c, width);
             transform_output<L>(s, m, first, count, m_stride, channel, width, y);
         }
     }
 }
 
-template <int LV, int L, int NV>
-void gradient(const Shape& s, const float* x, const float* dy, float* dw, float* v, float* d, float* du, int64_t room,
+template <class E, int LV, int L, int NV>
+void gradient(const Shape& s, const float* x, const float* dy, float* dw, float* v_, float* d_, float* du, int64_t room,
               int threads) {
-    constexpr int panel = L * NV;
+    constexpr int panel = L * NV, N = E::numbers;
     constexpr int64_t some = 8;  // tiles that a thread transforms at a time
-    int64_t v_stride = s.cin * room + 16, d_stride = s.cout * room + 16;
+    auto *v = reinterpret_cast<typename E::type*>(v_), *d = reinterpret_cast<typename E::type*>(d_);
+    int64_t elements = room / N, v_stride = s.cin * elements + 16, d_stride = s.cout * elements + 16;
 #pragma omp parallel num_threads(threads)
     for (int64_t first = 0; first < s.tiles(); first += room) {
-        int64_t count = std::min(room, s.tiles() - first);
+        int64_t end = std::min(first + room, s.tiles());
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t t = 0; t < count; t += some) {
-            int64_t these = std::min(some, count - t);
-            transform_input<LV>(s, x, first + t, these, room, t, v_stride, v);
-            transform_gradient<L>(s, dy, first + t, these, room, t, d_stride, panel, d);
-        }
+        for (int64_t begin = first; begin < end; begin += some)
+            for (int64_t tile = begin; tile < std::min(end, begin + some); tile += N) {
+                int64_t at = (tile - first) / N;
+                for (int64_t c = 0; c < s.cin; c += LV)
+                    store_tiles<E, LV>(tile, end, v_stride, v + (c / LV * elements + at) * LV,
+                                       [&](int64_t t, auto sink) { input_tile<LV>(s, x, t, c, sink); });
+                for (int64_t c = 0; c < s.cout; c += L)
+                    store_tiles<E, L>(tile, end, d_stride, d + (c / panel * elements + at) * panel + c % panel,
+                                      [&](int64_t t, auto sink) { gradient_tile<L>(s, dy, t, c, sink); });
+            }
 #pragma omp for schedule(dynamic, 1)
         for (int64_t f = 0; f < F; f++) {
             float* own = du + f * s.cin * s.cout;
             if (first == 0) std::fill(own, own + s.cin * s.cout, 0.0f);
             for (int64_t i = 0; i < s.cin; i += 8)
                 for (int64_t c = 0; c < s.cout; c += panel)
-                    accumulate<L, NV, 8, LV>(v + f * v_stride + i / LV * room * LV + i % LV,
-                                             d + f * d_stride + c * room, count, own + i * s.cout + c, s.cout);
+                    accumulate<E, L, NV, 8, LV>(v + f * v_stride + i / LV * elements * LV + i % LV,
+                                                d + f * d_stride + c * elements, (end - first + N - 1) / N,
+                                                own + i * s.cout + c, s.cout);
         }
     }
 #pragma omp parallel for num_threads(threads)
@@ -298,23 +354,29 @@ void gradient(const Shape& s, const float* x, const float* dy, float* dw, float*
         }
 }
 
-template <int L> void weights(const float* w, float* u, int64_t cin, int64_t cout, int panel, int threads) {
+// U of one in channel, L out channels from c on: sink(which, numbers).
+template <int L, class Sink>
+inline void weight_tile(const float* w, int64_t cin, int64_t cout, int64_t i, int64_t c, Sink sink) {
+    Vec<L> rows[3][6], line[3], done[6];
+    for (int k = 0; k < 3; k++) {
+        for (int j = 0; j < 3; j++) line[j] = load<L>(w + ((k * 3 + j) * cin + i) * cout + c);
+        weight_line(line, rows[k]);
+    }
+    for (int j = 0; j < 6; j++) {
+        for (int k = 0; k < 3; k++) line[k] = rows[k][j];
+        weight_line(line, done);
+        for (int k = 0; k < 6; k++) sink(k * 6 + j, done[k]);
+    }
+}
+
+template <class E, int L>
+void weights(const float* w, typename E::type* u, int64_t cin, int64_t cout, int panel, int threads) {
+    constexpr int N = E::numbers;
 #pragma omp parallel for num_threads(threads)
-    for (int64_t i = 0; i < cin; i++)
-        for (int64_t c = 0; c < cout; c += L) {
-            Vec<L> rows[3][6], line[3], done[6];
-            int64_t each = cin * cout;
-            for (int k = 0; k < 3; k++) {
-                for (int j = 0; j < 3; j++) line[j] = load<L>(w + (k * 3 + j) * each + i * cout + c);
-                weight_line(line, rows[k]);
-            }
-            float* out = u + c / panel * panel * cin + i * panel + c % panel;
-            for (int j = 0; j < 6; j++) {
-                for (int k = 0; k < 3; k++) line[k] = rows[k][j];
-                weight_line(line, done);
-                for (int k = 0; k < 6; k++) store<L>(out + (k * 6 + j) * each, done[k]);
-            }
-        }
+    for (int64_t i = 0; i < cin; i += N)
+        for (int64_t c = 0; c < cout; c += L)
+            store_tiles<E, L>(i, cin, cin * cout / N, u + (c / panel * panel * cin + i * panel) / N + c % panel,
+                              [&](int64_t k, auto sink) { weight_tile<L>(w, cin, cout, k, c, sink); });
 }
 
 // Calls `work` with the lanes of both sides and the registers of a panel as constants.
@@ -336,34 +398,61 @@ template <class Work> void choose(int64_t cin, int64_t cout, Work work) {
     return right(std::integral_constant<int, 8>());
 }
 
+template <class Work> void by_numbers(int halves, Work work) {
+#ifdef HALVES
+    if (halves) return work.template operator()<Halves>();
+#endif
+    work.template operator()<Exact>();
+}
+
 }  // namespace
 
 extern "C" {
 
-// w [3][3][cin][cout] to u [36 · cin · cout].
-void winograd_weights(const float* w, float* u, int64_t cin, int64_t cout, int threads) {
-    int panel = lanes(cout) * registers(cout);
-    if (lanes(cout) == WIDEST) weights<WIDEST>(w, u, cin, cout, panel, threads);
-    else weights<8>(w, u, cin, cout, panel, threads);
+// Whether the processor multiplies pairs of bf16, which `halves` below needs.
+int winograd_has_halves() {
+#ifdef HALVES
+    return 1;
+#else
+    return 0;
+#endif
 }
 
-// x [n][h][w][cin] to y [n][h + 2·pad − 2][w + 2·pad − 2][cout].
+// w [3][3][cin][cout] to u [36 · cin · cout], rounded to bf16 (and half as long) with `halves`.
+void winograd_weights(const float* w, float* u, int64_t cin, int64_t cout, int halves, int threads) {
+    int panel = lanes(cout) * registers(cout);
+    by_numbers(halves, [&]<class E>() {
+        auto* to = reinterpret_cast<typename E::type*>(u);
+        if (lanes(cout) == WIDEST) weights<E, WIDEST>(w, to, cin, cout, panel, threads);
+        else weights<E, 8>(w, to, cin, cout, panel, threads);
+    });
+}
+
+// x [n][h][w][cin] to y [n][h + 2·pad − 2][w + 2·pad − 2][cout]; halves: V and U are rounded to bf16.
 void winograd_forward(const float* x, const float* u, float* y, int64_t n, int64_t h, int64_t w, int64_t cin,
-                      int64_t cout, int64_t pad, int threads) {
+                      int64_t cout, int64_t pad, int halves, int threads) {
     Shape s{n, h, w, cin, cout, pad};
-    choose(cin, cout, [&]<int LV, int L, int NV>() { forward<LV, L, NV>(s, x, u, y, threads); });
+    by_numbers(halves, [&]<class E>() {
+        auto* from = reinterpret_cast<const typename E::type*>(u);
+        choose(cin, cout, [&]<int LV, int L, int NV>() { forward<E, LV, L, NV>(s, x, from, y, threads); });
+    });
 }
 
 // The gradient of the weights, dw [3][3][cin][cout], from x and dy [n][h + 2·pad − 2][w + 2·pad − 2][cout].
 void winograd_gradient(const float* x, const float* dy, float* dw, int64_t n, int64_t h, int64_t w, int64_t cin,
-                       int64_t cout, int64_t pad, int threads) {
+                       int64_t cout, int64_t pad, int halves, int threads) {
     Shape s{n, h, w, cin, cout, pad};
     int64_t fit = 2 * CACHE / (F * 4 * (cin + cout)), worth = 2 * cin * cout / (cin + cout);  // dU is read once a round
-    int64_t room = std::min(std::max<int64_t>({fit, worth, 32}), s.tiles());
+    int64_t room = std::min(std::max<int64_t>({fit, worth, 32}), s.tiles()) * (halves ? 2 : 1);
+    room += room % 2;
     float* v = scratch(0, F * (cin * room + 16));
     float* d = scratch(1, F * (cout * room + 16));
     float* du = scratch(2, F * cin * cout);
-    choose(cin, cout, [&]<int LV, int L, int NV>() { gradient<LV, L, NV>(s, x, dy, dw, v, d, du, room, threads); });
+    by_numbers(halves, [&]<class E>() {
+        choose(cin, cout, [&]<int LV, int L, int NV>() {
+            gradient<E, LV, L, NV>(s, x, dy, dw, v, d, du, room, threads);
+        });
+    });
 }
 
 }

@@ -22,70 +22,81 @@ CHANNELS = 8
 def functions() -> Any:
     """The C functions, their argument types declared."""
     lib = library()
-    lib.winograd_weights.argtypes = [c_void_p, c_void_p, c_int64, c_int64, c_int]
-    lib.winograd_forward.argtypes = [c_void_p] * 3 + [c_int64] * 6 + [c_int]
-    lib.winograd_gradient.argtypes = [c_void_p] * 3 + [c_int64] * 6 + [c_int]
+    lib.winograd_weights.argtypes = [c_void_p, c_void_p, c_int64, c_int64, c_int, c_int]
+    lib.winograd_forward.argtypes = [c_void_p] * 3 + [c_int64] * 6 + [c_int] * 2
+    lib.winograd_gradient.argtypes = [c_void_p] * 3 + [c_int64] * 6 + [c_int] * 2
     return lib
 
 
-def convolve(images: Tensor, filters: Tensor, padding: int) -> Tensor:
-    """float32 [N, C, H, W] with filters [3, 3, C, K] to [N, K, H + 2·padding − 2, W + 2·padding − 2], channels-last."""
+def has_halves() -> bool:
+    """Whether this processor multiplies pairs of bf16 (AVX-512 BF16)."""
+    return bool(functions().winograd_has_halves())
+
+
+def convolve(images: Tensor, filters: Tensor, padding: int, halves: bool = False) -> Tensor:
+    """float32 [N, C, H, W] with filters [3, 3, C, K] to [N, K, H + 2·padding − 2, W + 2·padding − 2], channels-last.
+
+    halves: the transformed images and filters are rounded to bf16; the output is off by about 1 %.
+    """
     images = images.contiguous(memory_format=torch.channels_last)
     (n, c, h, w), k = images.shape, filters.shape[3]
     filters, threads = filters.contiguous(), torch.get_num_threads()
     transformed = torch.empty(36 * c * k)
-    functions().winograd_weights(filters.data_ptr(), transformed.data_ptr(), c, k, threads)
+    functions().winograd_weights(filters.data_ptr(), transformed.data_ptr(), c, k, halves, threads)
     output = torch.empty((n, k, h + 2 * padding - 2, w + 2 * padding - 2), memory_format=torch.channels_last)
     functions().winograd_forward(
-        images.data_ptr(), transformed.data_ptr(), output.data_ptr(), n, h, w, c, k, padding, threads
+        images.data_ptr(), transformed.data_ptr(), output.data_ptr(), n, h, w, c, k, padding, halves, threads
     )
     return output
 
 
-def filter_gradient(images: Tensor, gradient: Tensor, padding: int) -> Tensor:
+def filter_gradient(images: Tensor, gradient: Tensor, padding: int, halves: bool = False) -> Tensor:
     """The gradient of `convolve`'s filters, [3, 3, C, K], from that of its output."""
     images = images.contiguous(memory_format=torch.channels_last)
     gradient = gradient.contiguous(memory_format=torch.channels_last)
     (n, c, h, w), k = images.shape, gradient.shape[1]
     filters = torch.empty((3, 3, c, k))
     functions().winograd_gradient(
-        images.data_ptr(), gradient.data_ptr(), filters.data_ptr(), n, h, w, c, k, padding, torch.get_num_threads()
+        *(t.data_ptr() for t in (images, gradient, filters)), n, h, w, c, k, padding, halves, torch.get_num_threads()
     )
     return filters
 
 
 class Convolution(torch.autograd.Function):
-    """images [N, C, H, W], weight [K, C, 3, 3], padding → [N, K, H', W']."""
+    """images [N, C, H, W], weight [K, C, 3, 3], padding → [N, K, H', W']; halves: the gradients in bf16 products."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, padding: int) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, padding: int, halves: bool) -> Tensor:
         """Weights as torch has them, [K, C, 3, 3]."""
         ctx.save_for_backward(images, weight)
-        ctx.padding = padding
+        ctx.padding, ctx.halves = padding, halves
         return convolve(images, weight.permute(2, 3, 1, 0), padding)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, Tensor | None, None, None]:
         """The gradient of the images is a convolution with the weights turned round; only what is asked for is made."""
         (gradient,) = gradients
         images, weight = ctx.saved_tensors
         of_images = of_weight = None
         if ctx.needs_input_grad[0]:
-            of_images = convolve(gradient, weight.flip(2, 3).permute(2, 3, 0, 1), 2 - ctx.padding)
+            of_images = convolve(gradient, weight.flip(2, 3).permute(2, 3, 0, 1), 2 - ctx.padding, ctx.halves)
         if ctx.needs_input_grad[1]:
-            of_weight = filter_gradient(images, gradient, ctx.padding).permute(3, 2, 0, 1)
+            of_weight = filter_gradient(images, gradient, ctx.padding, ctx.halves).permute(3, 2, 0, 1)
             of_weight = torch.empty_like(weight).copy_(of_weight)
-        return of_images, of_weight, None
+        return of_images, of_weight, None, None
 
 
 class WinogradConv2d(nn.Conv2d):
     """nn.Conv2d, computed by `Convolution` for float32 on the CPU and as ever otherwise."""
 
+    halves = False
+    """Whether gradients come from bf16 products."""
+
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if input.dtype != torch.float32 or input.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             return super()._conv_forward(input, weight, bias)  # type: ignore[no-any-return]
-        output: Tensor = Convolution.apply(input, weight, padding_of(self))
+        output: Tensor = Convolution.apply(input, weight, padding_of(self), self.halves)
         if bias is not None:
             output = output + bias[:, None, None]
         return output

@@ -1,0 +1,173 @@
+"""Choosing the backend: candidates keep to what is fixed, their numbers are checked, the choice is kept and repeats."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from tenfold import api
+from tenfold.errors import RecipeError
+from tenfold.models import build
+from tenfold.recipe import BackendOptions, Plan, Recipe
+from tenfold.runs import Run
+from tenfold.training import kernels, tuning
+from tenfold.training.backend import LAYOUTS, Backend, open_backend
+from tenfold.training.kernels import winograd
+from tenfold.training.resolve import check_options
+from tenfold.training.tuning import candidates, settle_backend, variations
+
+REFERENCE = Backend(torch.device("cpu"), "fp32", LAYOUTS["contiguous"], 2)
+
+
+def settled(name: str = "resnet20", steps: int = 10**6, **backend):
+    """A plan, a net and a batch with every open backend option decided; so many steps leave time for all."""
+    made = Plan.of(Recipe(device="cpu", backend=BackendOptions(threads=1, **backend)))
+    plan = check_options(made.override({"model.name": name}), [])
+    torch.manual_seed(0)
+    pixels, labels = torch.randn(16, 3, 16, 16), torch.randint(3, (16,))
+    model = build(plan.recipe.model, 3, 16, 3, seed=0)
+    return settle_backend(plan, model, pixels, labels, steps)
+
+
+def test_candidates_are_distinct_and_keep_to_what_is_fixed():
+    free = list(candidates(BackendOptions(), REFERENCE, native=True))
+    assert len(set(free)) == len(free)
+    assert REFERENCE not in free
+    for options in (BackendOptions(precision="bf16"), BackendOptions(layout="contiguous"), BackendOptions(threads=1)):
+        start = tuning.first_of(options, replace(REFERENCE, threads=options.threads or 2))
+        for found in (*candidates(options, start, native=True), *variations(options, start)):
+            given = {name: value for name, value in options.model_dump().items() if value not in (None, "auto")}
+            del given["choice"]
+            assert given.items() <= tuning.described(found).items()
+
+
+def test_compile_is_tried_by_a_search_only():
+    assert not any(found.compile for found in variations(BackendOptions(), REFERENCE))
+    assert any(found.compile for found in variations(BackendOptions(choice="search"), REFERENCE))
+
+
+def test_the_fastest_that_agrees_is_chosen_and_every_trial_is_told():
+    plan, choice = settled()
+    assert {plan.origin[f"backend.{name}"] for name in ("precision", "layout", "kernels", "compile")} == {"measured"}
+    rates = {json.dumps(t.backend): t.images_per_second for t in choice.trials if t.rejected is None}
+    assert rates[json.dumps(choice.options)] == max(rates.values())
+    assert choice.gain == pytest.approx(max(rates.values()) / choice.trials[0].images_per_second)
+    for trial in choice.trials[1:]:
+        if trial.rejected is None:
+            assert trial.output_error <= tuning.TOLERANCE[trial.backend["precision"]]
+            assert trial.gradient_error <= tuning.GRADIENT_TOLERANCE
+
+
+def test_a_second_run_recalls_the_choice_and_a_search_does_not():
+    _, first = settled()
+    plan, second = settled()
+    assert (first.cached, second.cached) == (first.cached, True)
+    assert second.options == first.options
+    assert plan.recipe.backend.precision == first.options["precision"]
+    assert not settled(steps=1, choice="search", compile=False)[1].cached
+
+
+def test_a_damaged_cache_is_measured_anew():
+    settled()
+    for file in tuning.cache_folder("backends").glob("*.json"):
+        file.write_text("{", encoding="utf-8")
+    assert not settled()[1].cached
+
+
+def test_a_short_run_is_not_measured_and_not_remembered():
+    _, choice = settled("resnet32", steps=1)
+    assert {trial.rejected for trial in choice.trials[1:]} == {tuning.TOO_SHORT}
+    assert choice.gain == 1
+    assert not settled("resnet32", steps=1)[1].cached
+
+
+def test_reference_is_plain_fp32():
+    plan, choice = settled(choice="reference")
+    assert choice.trials == []
+    wanted = {"precision": "fp32", "layout": "contiguous", "kernels": "torch", "compile": False, "threads": 1}
+    assert {name: getattr(plan.recipe.backend, name) for name in wanted} == wanted
+
+
+class Off(nn.Conv2d):
+    """A convolution that is wrong in the channels-last layout."""
+
+    def forward(self, input):
+        y = super().forward(input)
+        return y * 1.5 if input.is_contiguous(memory_format=torch.channels_last) else y
+
+
+def test_a_candidate_with_wrong_numbers_is_rejected():
+    net = nn.Sequential(Off(3, 8, 3), nn.Flatten(), nn.Linear(8 * 36, 3))
+    pixels, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+    exact = tuning.compute(REFERENCE, net, pixels, labels)
+    wrong = replace(REFERENCE, layout=LAYOUTS["channels_last"])
+    trial, _ = tuning.attempt(wrong, net, pixels, labels, exact, fastest=float("inf"))
+    assert trial.rejected == "its numbers differ from fp32's"
+    assert trial.output_error > 0.1
+
+
+def test_a_candidate_that_fails_is_told_with_the_reason():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 36, 3))
+    pixels, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+    exact = tuning.compute(REFERENCE, net, pixels, labels)
+    impossible = replace(REFERENCE, kernels="native", precision="bf16")
+    trial, _ = tuning.attempt(impossible, net, pixels, labels, exact, fastest=1.0)
+    assert trial.images_per_second is None
+    assert "native needs the CPU" in trial.rejected
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"kernels": "native", "precision": "bf16"}, "native needs the CPU, and fp32 or bf16_grad"),
+        ({"kernels": "torch", "precision": "bf16_grad"}, "bf16_grad needs the native kernels"),
+    ],
+)
+def test_contradictions_are_refused(options, said):
+    with pytest.raises(RecipeError, match=said):
+        open_backend("cpu", BackendOptions(**options))
+
+
+def test_native_without_a_compiler_is_refused_with_the_reason(monkeypatch):
+    monkeypatch.setattr(kernels.shutil, "which", lambda name: None)
+    kernels.library.cache_clear()
+    with pytest.raises(RecipeError, match=r"no C\+\+ compiler"):
+        open_backend("cpu", BackendOptions(kernels="native"))
+    kernels.library.cache_clear()
+
+
+def test_bf16_gradients_without_the_instructions_are_refused(monkeypatch):
+    if kernels.unavailable():
+        pytest.skip(f"no kernels: {kernels.unavailable()}")
+    monkeypatch.setattr("tenfold.training.backend.has_halves", lambda: False)
+    with pytest.raises(RecipeError, match="no AVX-512 BF16"):
+        open_backend("cpu", BackendOptions(kernels="native", precision="bf16_grad"))
+
+
+def backends():
+    """Every precision that this machine computes, with its kernels."""
+    yield from (("fp32", "torch"), ("bf16", "torch"), ("bf16_all", "torch"))
+    if kernels.unavailable() is None:
+        yield "fp32", "native"
+        if winograd.has_halves():
+            yield "bf16_grad", "native"
+
+
+@pytest.mark.parametrize(("precision", "kernels_"), list(backends()))
+def test_every_backend_repeats_and_resumes_to_the_bit(precision, kernels_, photos, tmp_path):
+    options = {"data": str(photos), "batch": 16, "device": "cpu", "model.norm": "batch", "quiet": True, "out": tmp_path}
+    options |= {"backend.precision": precision, "backend.kernels": kernels_, "backend.layout": "channels_last"}
+    options |= {"backend.threads": 1, "backend.compile": False, "image_size": 16, "model.adaptive_pool": True}
+
+    def weights(run: Run) -> bytes:
+        return run.weights("last").read_bytes()
+
+    whole = api.train("simplenn", epochs=2, name="whole", **options)
+    again = api.train("simplenn", epochs=2, name="again", **options)
+    assert weights(again) == weights(whole)
+    for step in sorted((again.path / "checkpoints").iterdir())[1:]:
+        step.unlink()
+    api.train(resume=again.path, quiet=True)
+    assert weights(again) == weights(whole)
