@@ -30,6 +30,7 @@ from tenfold.training.backend import choose_device
 from tenfold.training.environment import environment, matrix_rate
 from tenfold.training.loop import fit
 from tenfold.training.loop import resume as restore
+from tenfold.training.optimisers import buffers
 from tenfold.training.resolve import check_options
 from tenfold.training.setup import prepare, start_from_weights
 
@@ -148,8 +149,7 @@ def inspect(recipe: str | Path | Recipe = DEFAULT, *, batch: int = 5, classes: i
     settled = check_options(plan(recipe, **options), []).recipe
     size = settled.preprocess.center_crop or settled.image_size or 32
     model = build(settled.model, 3, size, classes, settled.seed).to(choose_device(settled.device))
-    buffers = {"sgd": int(bool(settled.optimizer.momentum)), "muon": 1}.get(settled.optimizer.name, 2)
-    return inspect_model(model, 3, size, batch, buffers)
+    return inspect_model(model, 3, size, batch, buffers(settled.optimizer))
 
 
 def show(

@@ -82,17 +82,22 @@ class OptimizerOptions(Options):
     """How weights move."""
 
     name: str = "sgd"
-    """sgd, adam, radam or muon."""
+    """sgd, adam, adamw, radam, rmsprop, adagrad, lion or muon."""
     lr: float = Field(0.01, gt=0)
     """Learning rate; muon: of the convolutions' filters."""
     weight_decay: float = Field(1e-4, ge=0)
-    """L2 strength; muon: share of biases and linear weights taken away in a step at full rate."""
+    """L2 strength: added to the gradient as weight_decay · w, which keeps weights small. adamw and lion: share of each
+    weight taken away in a step, times the rate. muon: share of biases and linear weights taken away at full rate."""
+    l1: float | None = Field(None, ge=0)
+    """L1 strength: l1 · sign(w) is added to the gradient of filters and linear weights (never of biases and norms),
+    which drives those that the loss does not need to 0 (all but muon, which rescales filters anyhow)."""
     momentum: float | None = Field(None, ge=0.0, lt=1.0)
-    """Momentum (sgd, muon)."""
+    """Momentum: the share of the last step that the next one keeps (sgd, rmsprop, muon)."""
     nesterov: bool | None = None
     """Nesterov's momentum (sgd, muon)."""
     decay_norms: bool | None = None
-    """Whether weight decay acts on biases and normalisations too (sgd)."""
+    """Whether weight decay acts on biases and normalisations too; they are few, and a net may fare better without
+    (all but muon)."""
     ns_steps: int | None = Field(None, ge=1, le=20)
     """Newton–Schulz steps that make a filter's momentum orthogonal (muon)."""
     bias_lr: float | None = Field(None, gt=0)
@@ -100,26 +105,36 @@ class OptimizerOptions(Options):
     head_lr: float | None = Field(None, gt=0)
     """Learning rate of linear weights (muon)."""
     beta1: float | None = Field(None, ge=0.0, lt=1.0)
-    """Decay of the gradient's mean (adam, radam)."""
+    """Decay of the gradient's running mean (adam, adamw, radam); weight of the momentum in a step (lion)."""
     beta2: float | None = Field(None, ge=0.0, lt=1.0)
-    """Decay of the squared gradient's mean (adam, radam)."""
+    """Decay of the squared gradient's running mean (adam, adamw, radam, rmsprop), of the momentum (lion)."""
 
 
 class ScheduleOptions(Options):
     """How the learning rate changes over the run."""
 
     name: str = "constant"
-    """constant, step, multi_step, linear, cosine or one_cycle."""
+    """constant, step, halving, multi_step, exponential, polynomial, linear, cosine, cosine_restarts, cyclic, one_cycle
+    or plateau; `tenfold show schedule` draws it."""
     warmup: float = Field(0.0, ge=0)
     """Epochs in which the rate rises from 0 in a straight line, before the schedule begins."""
     every: int | None = Field(None, ge=1)
-    """Epochs between two drops (step)."""
+    """Epochs between two drops (step, halving)."""
     factor: float | None = Field(None, gt=0, le=1)
-    """The learning rate is multiplied by this at each drop (step, multi_step)."""
+    """The learning rate is multiplied by this at each drop (step, multi_step, plateau), or each epoch (exponential)."""
     drops: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
     """Shares of the run after which the rate drops (multi_step)."""
     floor: float | None = Field(None, ge=0, le=1)
-    """The factor at the end of the run (linear, cosine, one_cycle)."""
+    """The lowest factor: at the end of the run (polynomial, linear, cosine, one_cycle) or of a cycle
+    (cosine_restarts, cyclic)."""
+    power: float | None = Field(None, gt=0)
+    """1: a straight line; smaller: a steep end; larger: a steep beginning (polynomial)."""
+    period: float | None = Field(None, gt=0)
+    """Epochs of the first cycle (cosine_restarts), or of every one (cyclic)."""
+    stretch: int | None = Field(None, ge=1)
+    """Each cycle is so many times as long as the one before (cosine_restarts)."""
+    patience: int | None = Field(None, ge=0)
+    """The rate drops after more than so many epochs in a row without a better validation accuracy (plateau)."""
     start: float | None = Field(None, ge=0, le=1)
     """The factor at the beginning (one_cycle)."""
     peak: float | None = Field(None, gt=0, lt=1)

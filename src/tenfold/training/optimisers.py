@@ -7,13 +7,15 @@ plain loop over parameters.
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
-from torch.optim import SGD, Adam, Optimizer, RAdam
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RAdam, RMSprop
 
 from tenfold.errors import lookup
 from tenfold.models.protocols import TrainsPartly
 from tenfold.recipe import OptimizerOptions
 from tenfold.registry import chosen
+from tenfold.training.lion import Lion
 from tenfold.training.muon import Muon
 
 Group = dict[str, Any]
@@ -30,22 +32,92 @@ def sgd(
     momentum: float = 0.9,
     nesterov: bool = False,
     decay_norms: bool = True,
+    l1: float = 0.0,
 ) -> Optimizer:
     """Stochastic gradient descent with momentum (Sutskever et al. 2013)."""
-    groups: list[Group] = [{"params": trained(model)}]
-    if not decay_norms:
-        groups = filled({"params": trained(model, 2)}, {"params": trained(model, 0, 1), "weight_decay": 0.0})
+    groups = regularised(model, decay_norms, l1)
     return SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
 
 
-def adam(model: nn.Module, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999) -> Optimizer:
+def adam(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    *,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    decay_norms: bool = True,
+    l1: float = 0.0,
+) -> Optimizer:
     """Adam (Kingma & Ba 2015), the decay added to the gradient."""
-    return Adam(trained(model), lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, fused=True)
+    groups = regularised(model, decay_norms, l1)
+    return Adam(groups, lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, fused=True)
 
 
-def radam(model: nn.Module, lr: float, weight_decay: float, *, beta1: float = 0.9, beta2: float = 0.999) -> Optimizer:
+def adamw(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    *,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    decay_norms: bool = True,
+    l1: float = 0.0,
+) -> Optimizer:
+    """Adam with the decay taken from the weights directly (Loshchilov & Hutter 2019): lr · weight_decay of each."""
+    groups = regularised(model, decay_norms, l1)
+    return AdamW(groups, lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, fused=True)
+
+
+def radam(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    *,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    decay_norms: bool = True,
+    l1: float = 0.0,
+) -> Optimizer:
     """Rectified Adam (Liu et al. 2020), the decay added to the gradient."""
-    return RAdam(trained(model), lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, foreach=True)
+    groups = regularised(model, decay_norms, l1)
+    return RAdam(groups, lr=lr, betas=(beta1, beta2), weight_decay=weight_decay, foreach=True)
+
+
+def rmsprop(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    *,
+    momentum: float = 0.0,
+    beta2: float = 0.99,
+    decay_norms: bool = True,
+    l1: float = 0.0,
+) -> Optimizer:
+    """RMSprop (Hinton 2012): each gradient divided by the root of its running mean square."""
+    groups = regularised(model, decay_norms, l1)
+    return RMSprop(groups, lr=lr, alpha=beta2, momentum=momentum, weight_decay=weight_decay, foreach=True)
+
+
+def adagrad(
+    model: nn.Module, lr: float, weight_decay: float, *, decay_norms: bool = True, l1: float = 0.0
+) -> Optimizer:
+    """Adagrad (Duchi et al. 2011): each gradient divided by the root of the sum of all its squares so far."""
+    return Adagrad(regularised(model, decay_norms, l1), lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def lion(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float,
+    *,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    decay_norms: bool = True,
+    l1: float = 0.0,
+) -> Optimizer:
+    """Lion (Chen et al. 2023); wants a rate 3 to 10 times smaller than AdamW's, and a decay as much larger."""
+    return Lion(regularised(model, decay_norms, l1), lr, (beta1, beta2), weight_decay)
 
 
 def muon(
@@ -74,7 +146,24 @@ def muon(
     )
 
 
-OPTIMISERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd, "adam": adam, "radam": radam, "muon": muon}
+OPTIMISERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": sgd,
+    "adam": adam,
+    "adamw": adamw,
+    "radam": radam,
+    "rmsprop": rmsprop,
+    "adagrad": adagrad,
+    "lion": lion,
+    "muon": muon,
+}
+
+
+def regularised(model: nn.Module, decay_norms: bool, l1: float) -> list[Group]:
+    """One group of all trained parameters; weights apart from biases and norms where they are treated otherwise."""
+    if decay_norms and not l1:
+        return [{"params": trained(model)}]
+    spared: Group = {} if decay_norms else {"weight_decay": 0.0}
+    return filled({"params": trained(model, 2), "l1": l1}, {"params": trained(model, 0, 1), "l1": 0.0, **spared})
 
 
 def trained(model: nn.Module, least: int = 0, most: int = 4) -> list[nn.Parameter]:
@@ -93,12 +182,29 @@ def build(options: OptimizerOptions, model: nn.Module) -> Optimizer:
     optimizer = function(model, options.lr, options.weight_decay, **chosen(function, options))
     for group in optimizer.param_groups:
         group.update(base=group["lr"], until=None)
+    if options.l1:
+        optimizer.register_step_pre_hook(add_l1)
     if isinstance(model, TrainsPartly):
         parameters = dict(model.named_parameters())
         for name, epochs in model.trained_until().items():
             set_apart(optimizer, parameters[name], epochs)
     optimizer.param_groups[:] = filled(*optimizer.param_groups)
     return optimizer
+
+
+@torch.no_grad()
+def add_l1(optimizer: Optimizer, *_: Any) -> None:
+    """Add the subgradient of l1·Σ|w| to the gradients: l1·sign(w), and nothing where a weight is 0."""
+    for group in optimizer.param_groups:
+        weights = [p for p in group["params"] if group["l1"] and p.grad is not None]
+        if weights:
+            torch._foreach_add_([p.grad for p in weights], torch._foreach_sign(weights), alpha=group["l1"])
+
+
+def buffers(options: OptimizerOptions) -> int:
+    """How many numbers a weight the optimiser remembers."""
+    momentum = int(bool(options.momentum))
+    return {"sgd": momentum, "rmsprop": 1 + momentum, "adagrad": 1, "lion": 1, "muon": 1}.get(options.name, 2)
 
 
 def set_apart(optimizer: Optimizer, parameter: nn.Parameter, until: int) -> None:

@@ -8,7 +8,7 @@ from tenfold.recipe import Plan
 from tenfold.registry import settle, unread
 from tenfold.training.backend import choose_device
 from tenfold.training.optimisers import OPTIMISERS
-from tenfold.training.schedules import SCHEDULES
+from tenfold.training.schedules import SCHEDULES, WATCHING
 
 
 def check_options(plan: Plan, notes: list[str]) -> Plan:
@@ -20,6 +20,7 @@ def check_options(plan: Plan, notes: list[str]) -> Plan:
     check_warmup(plan)
     check_stages(plan)
     check_views(plan)
+    check_validation(plan)
     device = str(choose_device(plan.recipe.device))
     return plan if device == plan.recipe.device else plan.override({"device": device}, "measured")
 
@@ -60,6 +61,16 @@ def check_views(plan: Plan) -> None:
     if plan.recipe.tta == "none" and plan.origin["tta_share"] == "user":
         told = f"tta_share = {plan.recipe.tta_share} would have no effect: tta = none."
         raise RecipeError(told, "Leave it out, or give --tta flip or --tta flip_translate.")
+
+
+def check_validation(plan: Plan) -> None:
+    """What watches the validation accuracy needs validation images."""
+    recipe = plan.recipe
+    watching = {f"schedule.name = {recipe.schedule.name}": recipe.schedule.name in WATCHING}
+    for option, watches in watching.items():
+        if watches and recipe.train_on == "train+val":
+            told = f"{option} watches the validation accuracy, and train_on = train+val leaves nothing to validate."
+            raise RecipeError(told, "Give another one, or --train-on train.")
 
 
 def check_data(plan: Plan, dataset: Dataset, training_images: int, notes: list[str]) -> Plan:

@@ -82,6 +82,7 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
         )
     backend = open_backend(plan.recipe.device, plan.recipe.backend)
     model = backend.place(model)
+    state = State(model, optimisers.build(plan.recipe.optimizer, model))
     return Setup(
         plan,
         dataset,
@@ -90,8 +91,8 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
         backend,
         loader,
         Images(dataset, splits["val"], device) if plan.recipe.train_on == "train" else None,
-        schedules.build(plan.recipe.schedule, plan.recipe.epochs),
-        State(model, optimisers.build(plan.recipe.optimizer, model)),
+        schedules.build(plan.recipe.schedule, plan.recipe.epochs, state.accuracies),
+        state,
         notes,
         choice,
     )

@@ -69,6 +69,10 @@ class State:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": buffers})
         self.progress = Progress.from_dict(progress)
 
+    def accuracies(self) -> list[float]:
+        """The validation accuracy of each epoch so far."""
+        return [row.val_accuracy for row in self.progress.rows if row.val_accuracy is not None]
+
     def parameter_names(self) -> list[str]:
         """Names of the parameters in the optimiser's order."""
         name_of = {parameter: name for name, parameter in self.model.named_parameters()}
