@@ -1,0 +1,1 @@
+"""Experiments: several runs, what they say together."""

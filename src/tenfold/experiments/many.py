@@ -1,0 +1,203 @@
+"""Many runs on one machine: each a `tenfold train` process with cores of its own, several side by side.
+
+    split = fastest_split(plan)                                   # measured once, remembered
+    outcomes = train_many({Path("runs/a"): plan, …}, split.best)
+
+What is finished is not trained again, what was stopped continues to the bit; a run that fails is told, and the others
+go on. Small nets train faster in two processes of one thread than in one of two (SimpleNN: about 1.3 times).
+"""
+
+import hashlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tenfold.cache import cache_folder
+from tenfold.errors import RecipeError, RunError, TenfoldError
+from tenfold.experiments.rates import rate_side_by_side
+from tenfold.recipe import Plan, leaves
+from tenfold.runs import Run, write_atomic
+from tenfold.training import kernels
+from tenfold.training.backend import choose_device
+from tenfold.training.setup import prepare
+
+KIND = ("data", "image_size", "preprocess", "model", "batch", "micro_batch", "device", "backend")
+"""Options that decide which backend is fastest."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """So many processes side by side, so many threads in each."""
+
+    processes: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Images/s of all processes together, for each way to share the cores."""
+
+    rates: tuple[tuple[Split, float], ...]
+
+    @property
+    def best(self) -> Split:
+        """The fastest."""
+        return max(self.rates, key=lambda entry: entry[1])[0]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run that was wanted; `failure` says why it did not finish."""
+
+    run: Run
+    failure: str | None = None
+
+
+def cores() -> list[int]:
+    """The cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def possible(count: int) -> list[Split]:
+    """One process of all cores, two of half, … one of each."""
+    return [Split(count // threads, threads) for threads in range(count, 0, -1) if count % threads == 0]
+
+
+def fastest_split(plan: Plan) -> Splits:
+    """Train the plan's net for some seconds in each way to share the cores; remembered for machine, net and versions.
+
+    On a GPU the runs go one after the other: a run fills it.
+    """
+    own = cores()
+    if choose_device(plan.recipe.device).type != "cpu" or len(own) == 1:
+        return Splits(((Split(1, len(own)), 0.0),))
+    kept = cache_folder("splits") / f"{fingerprint_of(plan, own)}.json"
+    try:
+        return Splits(tuple((Split(**split), rate) for split, rate in json.loads(kept.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, TypeError):
+        pass
+    found = Splits(tuple((s, rate_side_by_side(plan, shares(own, s.threads))) for s in possible(len(own))))
+    write_atomic(kept, json.dumps([(asdict(split), rate) for split, rate in found.rates]))
+    return found
+
+
+def fingerprint_of(plan: Plan, own: list[int]) -> str:
+    """What the best split depends on."""
+    values = plan.recipe.model_dump(include=set(KIND))
+    built = kernels.unavailable() or kernels.identity()
+    return hashlib.sha256(json.dumps([values, len(own), kernels.processor(), built]).encode()).hexdigest()[:32]
+
+
+def shares(own: list[int], threads: int) -> list[set[int]]:
+    """The cores of each process."""
+    return [set(own[at : at + threads]) for at in range(0, len(own) - threads + 1, threads)]
+
+
+def settled(plans: Mapping[Path, Plan], threads: int) -> dict[Path, Plan]:
+    """The plans with their backends decided: runs of one kind compute alike, whichever comes first."""
+    known: dict[str, dict[str, object]] = {}
+    made = {}
+    for folder, plan in plans.items():
+        kind = json.dumps(plan.recipe.model_dump(include=set(KIND)))
+        if kind not in known:
+            known[kind] = backend_of(plan, threads)
+        made[folder] = plan.override(known[kind], "measured")
+    return made
+
+
+def backend_of(plan: Plan, threads: int) -> dict[str, object]:
+    """The backend that this plan would choose; nothing where it cannot run: its own process will say why."""
+    try:
+        alone = plan if plan.recipe.backend.threads else plan.override({"backend.threads": threads}, "measured")
+        return {f"backend.{name}": value for name, value in prepare(alone).recipe.backend.model_dump().items()}
+    except TenfoldError:
+        return {}
+
+
+def train_many(
+    plans: Mapping[Path, Plan], split: Split, tell: Callable[[str], None] = lambda line: None
+) -> dict[Path, Outcome]:
+    """Train the plans, each into its run folder; `tell` hears a line whenever one ends.
+
+    Ctrl-C and SIGTERM stop the runs, which save their states: the same call continues them.
+    """
+    waiting = {folder: plan for folder, plan in plans.items() if not is_done(folder, plan)}
+    free: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
+    for share in shares(cores(), split.threads)[: split.processes]:
+        free.put(share)
+    outcomes = {folder: Outcome(Run(folder)) for folder in plans}
+    if outcomes.keys() - waiting.keys():
+        tell(f"{len(plans) - len(waiting)} of {len(plans)} runs are there already.")
+    running: list[subprocess.Popen[str]] = []
+    with ThreadPoolExecutor(split.processes) as pool:
+        futures = {
+            pool.submit(train_one, folder, plan, free, running): folder
+            for folder, plan in settled(waiting, split.threads).items()
+        }
+        try:
+            for number, future in enumerate(as_completed(futures), 1):
+                folder = futures[future]
+                outcomes[folder] = Outcome(Run(folder), future.result())
+                tell(f"{number}/{len(futures)} {folder.name}: {summary(outcomes[folder])}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in running:
+                process.send_signal(signal.SIGTERM)
+            raise
+    return outcomes
+
+
+def is_done(folder: Path, plan: Plan) -> bool:
+    """Whether the run is there and finished; RecipeError where the folder holds a run of another recipe."""
+    if not folder.exists():
+        return False
+    run = Run.open(folder)
+    there, origin = dict(leaves(run.recipe.model_dump())), run.plan.origin
+    fixed = {k: v for k, v in leaves(plan.recipe.model_dump()) if v not in (None, "auto") and origin[k] != "measured"}
+    other = [name for name, value in fixed.items() if there[name] != value]
+    if other:
+        raise RecipeError(f"{folder} holds another run: {', '.join(other)} differ.", "Choose another folder.")
+    return run.finished and (folder / "report.html").exists()
+
+
+def train_one(
+    folder: Path, plan: Plan, free: "queue.SimpleQueue[set[int]]", running: list[subprocess.Popen[str]]
+) -> str | None:
+    """Train one plan on cores that are free, in a process of its own; why it did not finish, if so."""
+    share = free.get()
+    try:
+        with tempfile.TemporaryDirectory() as place:
+            recipe = Path(place) / "recipe.json"
+            recipe.write_text(plan.to_json(), encoding="utf-8")
+            new = ["--recipe", str(recipe), "--out", str(folder.parent), "--name", folder.name]
+            how = ["--resume", str(folder)] if folder.exists() else new
+            command = [sys.executable, "-m", "tenfold", "train", *how]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            if hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(process.pid, share)
+            running.append(process)
+            said = process.communicate()[1]
+            return None if process.returncode == 0 else said.strip() or f"exit code {process.returncode}"
+    finally:
+        free.put(share)
+
+
+def summary(outcome: Outcome) -> str:
+    """One line on how a run ended."""
+    if outcome.failure is not None:
+        return f"failed: {outcome.failure.splitlines()[0]}"
+    try:
+        best = outcome.run.best
+    except RunError as error:
+        return f"damaged: {error.what}"
+    if best is None or best.val_accuracy is None:
+        return "done"
+    return f"best validation accuracy {best.val_accuracy:.2%}, last {outcome.run.epochs[-1].val_accuracy:.2%}"

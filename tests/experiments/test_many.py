@@ -1,0 +1,83 @@
+"""Many runs side by side: real processes, real kills."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tenfold import api
+from tenfold.errors import RecipeError
+from tenfold.experiments import many
+from tenfold.experiments.many import Split, Splits, possible, shares, train_many
+from tenfold.runs import Run
+
+
+@pytest.fixture
+def plan(small):
+    return api.plan(**small)
+
+
+def test_every_core_is_shared_out_once():
+    assert possible(4) == [Split(1, 4), Split(2, 2), Split(4, 1)]
+    assert possible(1) == [Split(1, 1)]
+    for split in possible(6):
+        found = shares([3, 4, 5, 6, 7, 9], split.threads)
+        assert len(found) == split.processes
+        assert sorted(core for share in found for core in share) == [3, 4, 5, 6, 7, 9]
+
+
+def test_the_best_split_is_the_fastest():
+    assert Splits(((Split(1, 2), 10.0), (Split(2, 1), 12.0))).best == Split(2, 1)
+
+
+def test_runs_finish_fail_and_repeat_as_alone(plan, tmp_path, trained):
+    plans = {tmp_path / f"seed{seed}": plan.override({"seed": seed}) for seed in (0, 1)}
+    plans[tmp_path / "bad"] = plan.override({"data": str(tmp_path / "nowhere"), "backend.compile": False})
+    with pytest.raises(RecipeError):
+        many.is_done(trained.path, plan.override({"epochs": 9}))
+    told = []
+    outcomes = train_many(plans, Split(2, 1), told.append)
+    assert [outcome.failure is None for outcome in outcomes.values()] == [True, True, False]
+    assert "nowhere" in outcomes[tmp_path / "bad"].failure
+    assert len(told) == 3
+    assert Run.open(tmp_path / "seed0").weights("last").read_bytes() == trained.weights("last").read_bytes()
+    assert Run.open(tmp_path / "seed1").weights("last").read_bytes() != trained.weights("last").read_bytes()
+
+
+def test_what_is_there_is_kept_and_what_was_stopped_goes_on(plan, tmp_path, trained):
+    done, cut = tmp_path / "done", tmp_path / "cut"
+    shutil.copytree(trained.path, done)
+    before = (done / "report.html").stat().st_mtime_ns
+    shutil.copytree(trained.path, cut)
+    for file in ("report.html", "results.csv"):
+        (cut / file).unlink()
+    (sorted((cut / "checkpoints").iterdir())[-1]).unlink()
+    told = []
+    outcomes = train_many({done: plan, cut: plan}, Split(1, 1), told.append)
+    assert all(outcome.failure is None for outcome in outcomes.values())
+    assert told[0] == "1 of 2 runs are there already."
+    assert (done / "report.html").stat().st_mtime_ns == before
+    assert Run.open(cut).finished
+    assert Run.open(cut).weights("last").read_bytes() == trained.weights("last").read_bytes()
+
+
+def test_a_split_is_measured_once(plan, monkeypatch):
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core can be shared in one way only")
+    monkeypatch.setattr("tenfold.experiments.rates.SECONDS", 0.1)
+    found = many.fastest_split(plan)
+    assert [split for split, _ in found.rates] == possible(len(os.sched_getaffinity(0)))
+    assert all(rate > 0 for _, rate in found.rates)
+    monkeypatch.setattr(many, "rate_side_by_side", lambda *_: 1 / 0)
+    assert many.fastest_split(plan) == found
+
+
+def test_runs_of_one_kind_compute_alike(plan):
+    open_ = plan.override({f"backend.{name}": None for name in ("compile", "threads")}, "default")
+    open_ = open_.override({f"backend.{name}": "auto" for name in ("precision", "layout", "kernels")}, "default")
+    made = many.settled({Path("a"): open_, Path("b"): open_.override({"seed": 1})}, 1)
+    first, second = (plan.recipe.backend for plan in made.values())
+    assert first == second
+    assert first.threads == 1
+    assert first.precision != "auto"
