@@ -86,6 +86,8 @@ def test_settling_twice_changes_nothing():
         ({"schedule.patience": 3}, "schedule.patience = 3 would have no effect"),
         ({"schedule.name": "halving", "schedule.factor": 0.3}, "schedule.factor = 0.3 would have no effect"),
         ({"schedule.name": "plateau", "train_on": "train+val"}, "train_on = train\\+val leaves nothing to validate"),
+        ({"early_stopping": 3, "train_on": "train+val"}, "early_stopping = 3 watches the validation accuracy"),
+        ({"early_stopping": 30}, "early_stopping = 30 would have no effect: the run has 30 epochs"),
         ({"model.shortcut": "B"}, "model.shortcut = B would have no effect"),
         ({"optimizer.name": "sdg"}, "Did you mean 'sgd'"),
         ({"schedule.name": "stp"}, "Did you mean 'step'"),

@@ -98,6 +98,9 @@ class OptimizerOptions(Options):
     decay_norms: bool | None = None
     """Whether weight decay acts on biases and normalisations too; they are few, and a net may fare better without
     (all but muon)."""
+    clip_norm: float = Field(0.0, ge=0)
+    """Where the gradient of all weights together is longer than this, it is shortened to it, which tames the odd
+    batch that would throw the weights far off; 0: never. It acts before weight_decay and l1."""
     ns_steps: int | None = Field(None, ge=1, le=20)
     """Newton–Schulz steps that make a filter's momentum orthogonal (muon)."""
     bias_lr: float | None = Field(None, gt=0)
@@ -194,6 +197,11 @@ class Recipe(Options):
     statistics move as far in a step as they would without slices."""
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     """This share of each label is spread over all classes in training; train_loss is then of the smoothed labels."""
+    ema: float = Field(0.0, ge=0.0, lt=1.0)
+    """Judge and save a moving average of the weights, which keeps this share of itself at each step (0.99: of about the
+    last 100 steps; fewer at the beginning); 0: the weights themselves. Batch norms' statistics are averaged alike."""
+    early_stopping: int | None = Field(None, ge=1)
+    """End the run once so many epochs in a row brought no better validation accuracy; unset: train all epochs."""
     curriculum: tuple[Stage, ...] = ()
     """Smaller training images first, as pairs: 24 2 28 3 is two epochs of 24 pixels, then three of 28."""
     tta: Literal["none", "flip", "flip_translate"] = "none"

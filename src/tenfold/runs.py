@@ -170,8 +170,9 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether every epoch of the recipe was trained."""
-        return len(self.epochs) == self.recipe.epochs
+        """Whether every epoch of the recipe was trained, or the run stopped early as it asks for."""
+        epochs, recipe = self.epochs, self.recipe
+        return len(epochs) == recipe.epochs or stopped_early(epochs, recipe.early_stopping)
 
     def weights(self, which: str = "best") -> Path:
         """The file of the best or last weights."""
@@ -189,6 +190,14 @@ def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
         return None
     validated = [row for row in epochs if row.val_accuracy is not None]
     return max(validated, key=lambda row: (row.val_accuracy or 0.0, -row.epoch)) if validated else epochs[-1]
+
+
+def stopped_early(epochs: Sequence[Epoch], patience: int | None) -> bool:
+    """Whether the last `patience` epochs brought no better validation accuracy; never where that is None."""
+    best = best_of(epochs)
+    if patience is None or best is None or best.val_accuracy is None:
+        return False
+    return epochs[-1].epoch - best.epoch >= patience
 
 
 def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -70,7 +70,8 @@ def try_out(setup: Setup, screen: Screen) -> None:
             raise TrainingError(f"The loss is {error} at step {step + 1} of the dry run.", lower) from None
         screen.say(f"step {step + 1}: loss {loss:.4f}")
     judged = setup.validation or setup.loader.images
-    loss, correct = evaluate(setup.state.model, judged, setup.preprocessing, setup.backend, lambda: None)
+    with setup.state.judged() as model:
+        loss, correct = evaluate(model, judged, setup.preprocessing, setup.backend, lambda: None)
     screen.say(f"evaluation: loss {loss:.4f}, {correct:,}/{len(judged):,} right")
     screen.say("Dry run: everything fits together; nothing was written.")
 
@@ -109,6 +110,8 @@ def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
     write_atomic(run.path / "curves.png", pictures.curves(run.epochs, run.recipe.name))
     report_path = page.write_report(run)
     best, last = run.best, run.epochs[-1]
+    if best is not None and last.epoch < run.recipe.epochs:
+        screen.say(f"stopped early: no better validation accuracy after epoch {best.epoch}")
     if best is not None and best.val_accuracy is not None and last.val_accuracy is not None:
         screen.say(
             f"best validation accuracy {best.val_accuracy:.2%} (epoch {best.epoch}), last {last.val_accuracy:.2%}"

@@ -12,7 +12,7 @@ from PIL import Image
 from tenfold import api
 from tenfold.errors import RecipeError, RunError, TrainingError
 from tenfold.evidence.evaluation import judge
-from tenfold.runs import Epoch, best_of
+from tenfold.runs import Epoch, best_of, stopped_early
 from tenfold.training.setup import prepare
 from tenfold.training.tensorfile import read_tensors
 from tenfold.training.weights import load_weights
@@ -108,6 +108,29 @@ def test_loss_equals_a_plain_pytorch_loop(photos, tmp_path):
         **{"backend.threads": 1, "backend.choice": "reference"},
     )
     assert [row.train_loss for row in run.epochs] == pytest.approx(expected, rel=1e-4)
+
+
+def test_early_stopping_ends_the_run_and_says_so(small, tmp_path, capsys):
+    options = {**small, "epochs": 9, "early_stopping": 2, "optimizer": {"lr": 1e-7}}
+    run = api.train(out=tmp_path, name="early", **options)
+    assert len(run.epochs) == 3, "after the best epoch, the first, two more without a better one"
+    assert run.finished
+    assert "stopped early: no better validation accuracy after epoch 1" in capsys.readouterr().out
+    before = (run.path / "results.csv").read_bytes()
+    api.train(resume=run)
+    assert "It stopped early already" in capsys.readouterr().out
+    assert (run.path / "results.csv").read_bytes() == before
+
+
+def test_early_stopping_waits_for_the_last_best_epoch():
+    def rows(*accuracies):
+        return [Epoch(n, n, 0.1, 1.0, 0.5, 1, 2, 1.0, a, 1, 2, 1.0, 1.0) for n, a in enumerate(accuracies, 1)]
+
+    assert not stopped_early(rows(0.5, 0.4, 0.6, 0.6), 2)
+    assert stopped_early(rows(0.5, 0.4, 0.6, 0.6, 0.5), 2)
+    assert not stopped_early(rows(0.5, 0.4, 0.4), None)
+    assert not stopped_early(rows(None, None, None), 1)
+    assert not stopped_early([], 1)
 
 
 @pytest.mark.parametrize("lr", [1e10, 1e30])

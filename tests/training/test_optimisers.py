@@ -174,6 +174,25 @@ def test_l1_empties_a_weight_that_the_loss_does_not_need():
     assert float(ends[0.2][0]) > 1.8
 
 
+@pytest.mark.parametrize("norm", [0.5, 1e6])
+def test_clipping_shortens_the_gradient_of_all_weights_together(norm):
+    ends = []
+    for clip in (0.0, norm):
+        net, x, y = problem()
+        optimizer = build(options("sgd", lr=1.0, momentum=0.0, weight_decay=0.0, clip_norm=clip), net)
+        descend(net, optimizer, x, y, 1)
+        ends.append(torch.cat([net.weight.detach().flatten(), net.bias.detach()]))
+    whole, clipped = ends  # a step of rate 1 from 0 is the gradient
+    torch.testing.assert_close(clipped, whole * min(1.0, norm / float(whole.norm())), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_clipping_works_with_every_optimiser(name):
+    net, x, y = problem()
+    descend(net, build(options(name, clip_norm=1e-12, weight_decay=0.0), net), x, y, 1)
+    assert float(net.weight.grad.norm()) <= 1.01e-12
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_lion_is_the_papers_formula(decay):
     net, x, y = problem()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from tenfold.errors import RunError
 from tenfold.evidence.metrics import Metrics
 from tenfold.recipe import Plan
-from tenfold.runs import Epoch, Run, best_of
+from tenfold.runs import Epoch, Run, best_of, stopped_early
 
 Value = TypeVar("Value")
 Count = Annotated[int, Field(ge=0)]
@@ -120,8 +120,9 @@ class Documents:
 
     @property
     def finished(self) -> bool:
-        """Whether every epoch of the recipe was trained."""
-        return len(self.epochs) >= self.plan.recipe.epochs
+        """Whether every epoch of the recipe was trained, or the run stopped early as it asks for."""
+        recipe = self.plan.recipe
+        return len(self.epochs) >= recipe.epochs or stopped_early(self.epochs, recipe.early_stopping)
 
 
 def gather(run: Run) -> Documents:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tenfold.errors import Interrupted, TrainingError
 from tenfold.models.blocks import seed_dropout
 from tenfold.randomness import generator
-from tenfold.runs import Epoch, Run, best_of, write_epochs
+from tenfold.runs import Epoch, Run, best_of, stopped_early, write_epochs
 from tenfold.training.checkpoint import load_newest, save_checkpoint
 from tenfold.training.nonfinite import explain, first_bad_layer
 from tenfold.training.optimisers import set_rates
@@ -41,16 +41,23 @@ def resume(setup: Setup, run: Run) -> list[str]:
     setup.state.restore(tensors, progress)
     write_epochs(run.path / "results.csv", setup.state.progress.rows)
     at = setup.state.progress
-    if at.epoch == setup.recipe.epochs:
-        return [*problems, f"All {at.epoch} epochs are trained already; only pictures and report are made anew."]
+    if complete(setup):
+        trained = f"All {at.epoch} epochs are trained" if at.epoch == setup.recipe.epochs else "It stopped early"
+        return [*problems, f"{trained} already; only pictures and report are made anew."]
     return [*problems, f"Resuming at epoch {at.epoch + 1}, step {at.step + 1} of {setup.loader.steps}."]
+
+
+def complete(setup: Setup) -> bool:
+    """Whether nothing is left to train: every epoch is done, or the accuracy has not risen for too long."""
+    at, recipe = setup.state.progress, setup.recipe
+    return at.epoch == recipe.epochs or stopped_early(at.rows, recipe.early_stopping)
 
 
 def fit(setup: Setup, run: Run, observer: Observer) -> None:
     """Train to the last epoch from wherever `setup.state` is; Ctrl-C and SIGTERM save and raise Interrupted."""
     with stopping() as stop, memory_explained(setup, run):
         try:
-            while setup.state.progress.epoch < setup.recipe.epochs:
+            while not complete(setup):
                 train_epoch(setup, run, observer, stop)
                 finish_epoch(setup, run, observer, stop)
         except StopRequested:
@@ -132,9 +139,8 @@ def finish_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None
     started = time.perf_counter()
     val_loss = val_correct = val_total = None
     if setup.validation is not None:
-        val_loss, val_correct = evaluate(
-            setup.state.model, setup.validation, setup.preprocessing, setup.backend, stop.check
-        )
+        with setup.state.judged() as model:
+            val_loss, val_correct = evaluate(model, setup.validation, setup.preprocessing, setup.backend, stop.check)
         val_total = len(setup.validation)
     row = Epoch(
         epoch=at.epoch + 1,
@@ -173,14 +179,13 @@ def save(setup: Setup, run: Run) -> None:
 
 
 def save_weights(setup: Setup, run: Run, best: bool) -> None:
-    """weights/last, and weights/best if they are."""
-    tensors = setup.state.model.state_dict()
-    weights = Weights(
-        tensors, setup.recipe.model, setup.dataset.classes, setup.preprocessing, setup.state.progress.epoch + 1
-    )
-    weights.save(run.weights("last"))
-    if best:
-        weights.save(run.weights("best"))
+    """weights/last, and weights/best if they are: the averaged ones, where the recipe averages."""
+    recipe, epoch = setup.recipe, setup.state.progress.epoch + 1
+    with setup.state.judged() as model:
+        weights = Weights(model.state_dict(), recipe.model, setup.dataset.classes, setup.preprocessing, epoch)
+        weights.save(run.weights("last"))
+        if best:
+            weights.save(run.weights("best"))
 
 
 def stream_hash(before: str, images: Tensor, labels: Tensor) -> str:

@@ -5,10 +5,12 @@ plain loop over parameters.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RAdam, RMSprop
 
 from tenfold.errors import lookup
@@ -182,6 +184,8 @@ def build(options: OptimizerOptions, model: nn.Module) -> Optimizer:
     optimizer = function(model, options.lr, options.weight_decay, **chosen(function, options))
     for group in optimizer.param_groups:
         group.update(base=group["lr"], until=None)
+    if options.clip_norm:
+        optimizer.register_step_pre_hook(partial(clip, norm=options.clip_norm))
     if options.l1:
         optimizer.register_step_pre_hook(add_l1)
     if isinstance(model, TrainsPartly):
@@ -190,6 +194,11 @@ def build(options: OptimizerOptions, model: nn.Module) -> Optimizer:
             set_apart(optimizer, parameters[name], epochs)
     optimizer.param_groups[:] = filled(*optimizer.param_groups)
     return optimizer
+
+
+def clip(optimizer: Optimizer, *_: Any, norm: float) -> None:
+    """Shorten the gradient of all weights together to `norm` where it is longer (Pascanu et al. 2013)."""
+    clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], norm, foreach=True)
 
 
 @torch.no_grad()

@@ -66,11 +66,18 @@ def check_views(plan: Plan) -> None:
 def check_validation(plan: Plan) -> None:
     """What watches the validation accuracy needs validation images."""
     recipe = plan.recipe
-    watching = {f"schedule.name = {recipe.schedule.name}": recipe.schedule.name in WATCHING}
+    watching = {
+        f"schedule.name = {recipe.schedule.name}": recipe.schedule.name in WATCHING,
+        f"early_stopping = {recipe.early_stopping}": recipe.early_stopping is not None,
+    }
     for option, watches in watching.items():
         if watches and recipe.train_on == "train+val":
             told = f"{option} watches the validation accuracy, and train_on = train+val leaves nothing to validate."
-            raise RecipeError(told, "Give another one, or --train-on train.")
+            raise RecipeError(told, "Leave one of both out.")
+    patience, epochs = recipe.early_stopping, recipe.epochs
+    if patience is not None and patience >= epochs and plan.origin["early_stopping"] == "user":
+        told = f"early_stopping = {patience} would have no effect: the run has {epochs} epochs."
+        raise RecipeError(told, "Give fewer epochs to wait, or more --epochs.")
 
 
 def check_data(plan: Plan, dataset: Dataset, training_images: int, notes: list[str]) -> Plan:

@@ -19,6 +19,7 @@ from tenfold.models.protocols import LooksAtImages
 from tenfold.recipe import Plan, Recipe
 from tenfold.runs import Run
 from tenfold.training import optimisers, schedules
+from tenfold.training.averaging import Average
 from tenfold.training.backend import Backend, choose_device, open_backend
 from tenfold.training.curriculum import check_sizes
 from tenfold.training.loader import Images, Loader
@@ -82,7 +83,7 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
         )
     backend = open_backend(plan.recipe.device, plan.recipe.backend)
     model = backend.place(model)
-    state = State(model, optimisers.build(plan.recipe.optimizer, model))
+    state = fresh_state(model, plan.recipe)
     return Setup(
         plan,
         dataset,
@@ -96,6 +97,16 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
         notes,
         choice,
     )
+
+
+def fresh_state(model: nn.Module, recipe: Recipe) -> State:
+    """The net before its first step, with its optimiser, and the average that follows each step."""
+    optimizer = optimisers.build(recipe.optimizer, model)
+    if not recipe.ema:
+        return State(model, optimizer)
+    average = Average(model, recipe.ema)
+    optimizer.register_step_post_hook(average.update)
+    return State(model, optimizer, average=average)
 
 
 def probe_batch(loader: Loader, recipe: Recipe) -> tuple[Tensor, Tensor]:

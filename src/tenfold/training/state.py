@@ -1,10 +1,12 @@
 """State: all that a run needs to continue to the bit.
 
-Order, augmentation and dropout are functions of (seed, epoch, step) and the schedule of the position, so the state is
-the weights, the optimiser's buffers, the position, and what was summed up so far.
+Order, augmentation and dropout are functions of (seed, epoch, step) and the schedule of the position and of the rows so
+far, as early stopping is. So the state is the weights and their average, the optimiser's buffers, the position, and
+what was summed up so far.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tenfold.runs import Epoch
+from tenfold.training.averaging import Average
 
 
 @dataclass
@@ -40,15 +43,24 @@ class Progress:
 
 @dataclass
 class State:
-    """The net, its optimiser, and the position."""
+    """The net, its optimiser, the position, and the average of the weights where the recipe wants one."""
 
     model: nn.Module
     optimizer: Optimizer
     progress: Progress = field(default_factory=Progress)
+    average: Average | None = None
+
+    @contextmanager
+    def judged(self) -> Iterator[nn.Module]:
+        """The net as it is judged and saved: inside this block with its averaged weights, where there are such."""
+        with self.average.in_place() if self.average else nullcontext():
+            yield self.model
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor of the state: model.NAME, and optimizer.NAME.KEY for each buffer of a parameter."""
+        """Every tensor of the state: model.NAME, average.NAME, optimizer.NAME.KEY for each buffer of a parameter."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average.{name}": tensor for name, tensor in self.average.state().items()}
         buffers = self.optimizer.state_dict()["state"]
         for index, name in enumerate(self.parameter_names()):
             for key, value in buffers.get(index, {}).items():
@@ -59,6 +71,8 @@ class State:
     def restore(self, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
         """Take over what `tensors` and `Progress.to_dict` gave."""
         self.model.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model.")})
+        if self.average is not None:
+            self.average.restore({name[8:]: t for name, t in tensors.items() if name.startswith("average.")})
         parameters = dict(self.model.named_parameters())
         buffers: dict[int, dict[str, Tensor]] = {}
         for index, name in enumerate(self.parameter_names()):
