@@ -121,7 +121,7 @@ def correct(model: nnx.Module, images: Array, labels: Array) -> Array:
 def main() -> None:
     """Train, judge, report."""
     chosen = arguments("bf16")
-    (images, labels), (val_images, val_labels) = cifar10(chosen.data, chosen.images)
+    (images, labels), (val_images, val_labels) = cifar10(chosen)
     labels = labels.astype(np.int32)
     dtype = jnp.bfloat16 if chosen.precision == "bf16" else jnp.float32
     model = NETS[chosen.net](dtype, nnx.Rngs(chosen.seed))

@@ -104,7 +104,7 @@ def main() -> None:
     keras.utils.set_random_seed(chosen.seed)
     if chosen.precision == "bf16":
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    training, validation = cifar10(chosen.data, chosen.images)
+    training, validation = cifar10(chosen)
     model = NETS[chosen.net]()
     model.compile(
         optimizer=keras.optimizers.SGD(LEARNING_RATE[chosen.net], MOMENTUM, weight_decay=WEIGHT_DECAY),
@@ -113,7 +113,9 @@ def main() -> None:
         jit_compile=keras.backend.backend() == "jax",  # TensorFlow's XLA is several times slower on CPUs
     )
     clock = Clock(len(training[0]))
-    model.fit(pipeline(training, training=True), epochs=chosen.epochs, callbacks=[Timer(clock)], verbose=0)
+    model.fit(
+        pipeline(training, training=True), epochs=chosen.epochs, shuffle=False, callbacks=[Timer(clock)], verbose=0
+    )
     _, right = model.evaluate(pipeline(validation, training=False), verbose=0)
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     engine = {"tensorflow": ["tensorflow-cpu"], "jax": ["jax", "tensorflow-cpu"]}[keras.backend.backend()]

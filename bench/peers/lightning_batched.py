@@ -98,7 +98,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="lightning")
     torch.set_num_threads(chosen.threads)
     L.seed_everything(chosen.seed, verbose=False)
-    data, model = Cifar10(*cifar10(chosen.data, chosen.images)), Classifier(chosen.net)
+    data, model = Cifar10(*cifar10(chosen)), Classifier(chosen.net)
     clock = Clock(len(data.training))
     trainer = L.Trainer(
         accelerator="cpu",

@@ -1,4 +1,4 @@
-"""CIFAR-10 as a lab or a tutorial writes it: the yardstick of bench/peers.py and bench/throughput.py.
+"""CIFAR-10 as a lab or a tutorial writes it: the yardstick of bench/ratios.py.
 
 A Dataset of Pillow images; random crop (pad 4), flip, to tensor, normalise, image by image; a DataLoader with
 2 workers; eager fp32.
@@ -47,7 +47,7 @@ def main() -> None:
     chosen = arguments("bf16")
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(chosen.seed)
-    training, validation = cifar10(chosen.data, chosen.images)
+    training, validation = cifar10(chosen)
     loader = DataLoader(Cifar10(training, augment=True), BATCH, shuffle=True, num_workers=2)
     net = NETS[chosen.net]()
     criterion = nn.CrossEntropyLoss()

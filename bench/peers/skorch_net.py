@@ -16,12 +16,12 @@ STATISTICS = torch.tensor([MEAN, STD]).mul(255).view(2, 1, 3, 1, 1)
 
 
 class MixedPrecision(NeuralNetClassifier):
-    """Forward and loss under bf16 autocast."""
+    """The net computes under bf16 autocast."""
 
-    def train_step_single(self, batch: Any, **fit_params: Any) -> Any:
-        """The step of one batch."""
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Logits, in float32 for the loss."""
         with torch.autocast("cpu", torch.bfloat16):
-            return super().train_step_single(batch, **fit_params)
+            return super().infer(x, **fit_params).float()
 
 
 def augmented(samples: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
@@ -53,7 +53,7 @@ def main() -> None:
     chosen = arguments("bf16")
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(chosen.seed)
-    training, validation = (tensors(part) for part in cifar10(chosen.data, chosen.images))
+    training, validation = (tensors(part) for part in cifar10(chosen))
     net = (MixedPrecision if chosen.precision == "bf16" else NeuralNetClassifier)(
         NETS[chosen.net],
         criterion=nn.CrossEntropyLoss,
