@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold import api
+from tenfold.augmentations import AUGMENTATIONS
 from tenfold.errors import RecipeError
 from tenfold.recipe import OPTION_NAMES, Plan, Recipe, leaves, load, nested, parse
 from tenfold.recipes import RECIPES, named
@@ -40,7 +41,7 @@ def test_recipe_table_of_the_lab():
     assert all(r.optimizer.lr == 0.01 and r.optimizer.momentum == 0.9 for r in recipes.values())
     assert all(r.optimizer.weight_decay == 1e-4 and r.batch == 128 and r.epochs == 30 for r in recipes.values())
     augment = {
-        name: tuple(v for v in r.augment.model_dump().values() if v not in (0, "zero", "random"))
+        name: tuple(v for k, v in r.augment.model_dump().items() if k in AUGMENTATIONS and v)
         for name, r in recipes.items()
     }
     assert augment["simplenn-plain"] == ()
@@ -88,6 +89,7 @@ def test_settling_twice_changes_nothing():
         ({"schedule.name": "plateau", "train_on": "train+val"}, "train_on = train\\+val leaves nothing to validate"),
         ({"early_stopping": 3, "train_on": "train+val"}, "early_stopping = 3 watches the validation accuracy"),
         ({"early_stopping": 30}, "early_stopping = 30 would have no effect: the run has 30 epochs"),
+        ({"augment.randaugment_magnitude": 5}, "augment.randaugment_magnitude = 5 would have no effect"),
         ({"model.shortcut": "B"}, "model.shortcut = B would have no effect"),
         ({"optimizer.name": "sdg"}, "Did you mean 'sgd'"),
         ({"schedule.name": "stp"}, "Did you mean 'step'"),

@@ -32,8 +32,9 @@ class PreprocessOptions(Options):
 
     center_crop: int | None = Field(None, ge=1)
     """Cut the middle C×C pixels out of every image; the net is built for that size."""
-    normalize: Literal["train", "none"] = "train"
-    """'train': by the training images' channel mean and deviation; 'none': only to 0..1."""
+    normalize: Literal["train", "imagenet", "signed", "none"] = "train"
+    """'train': by the training images' channel mean and deviation; 'imagenet': by ImageNet's, for weights trained so;
+    'signed': to −1..1; 'none': only to 0..1."""
 
 
 class AugmentOptions(Options):
@@ -53,6 +54,29 @@ class AugmentOptions(Options):
     """alternating: chance decides the first epoch only; afterwards an image is mirrored every other epoch."""
     vertical_flip: float = Field(0.0, ge=0.0, le=1.0)
     """Mirror top and bottom with this probability."""
+    randaugment: int = Field(0, ge=0, le=10)
+    """RandAugment: so many operations on each image, drawn from fourteen (turns, shears, shifts, colours)."""
+    randaugment_magnitude: int = Field(9, ge=0, le=30)
+    """How strong they are, from 0 to 30."""
+    trivialaugment: float = Field(0.0, ge=0.0, le=1.0)
+    """TrivialAugment: with this probability one such operation, of random strength. Nothing to tune; use 1."""
+    brightness: float = Field(0.0, ge=0.0, le=1.0)
+    """Colour jitter: brightness times a random factor, at most so far from 1."""
+    contrast: float = Field(0.0, ge=0.0, le=1.0)
+    """Colour jitter: contrast times a random factor, at most so far from 1."""
+    saturation: float = Field(0.0, ge=0.0, le=1.0)
+    """Colour jitter: saturation times a random factor, at most so far from 1."""
+    hue: float = Field(0.0, ge=0.0, le=0.5)
+    """Colour jitter: the colour wheel turned by up to this part of a turn."""
+    cutout: int = Field(0, ge=0)
+    """Cover a square of P×P pixels at a random place with the image's mean colour."""
+    erase: float = Field(0.0, ge=0.0, le=1.0)
+    """Random erasing: with this probability a rectangle of 2 to 33 % of the image becomes noise."""
+    mixup: float = Field(0.0, ge=0.0)
+    """Lay pairs of images over each other, their labels too; the share is from Beta(A, A): 0.2 mixes little, 1 evenly.
+    train_accuracy then counts answers that name the larger share. With cutmix too, each batch gets one of both."""
+    cutmix: float = Field(0.0, ge=0.0)
+    """Paste a box of another image into each, the labels shared by area; its size is from Beta(A, A), 1 is usual."""
 
 
 class ModelOptions(Options):
@@ -151,8 +175,9 @@ class BackendOptions(Options):
 
     choice: Literal["measure", "search", "reference"] = "measure"
     """measure: try what is open, for at most 2 % of the run; search: all of it, torch.compile too; reference: fp32."""
-    precision: Literal["auto", "fp32", "bf16", "bf16_all"] = "auto"
-    """fp32, bf16 autocast, or bf16 throughout with fp32 master weights."""
+    precision: Literal["auto", "fp32", "bf16_grad", "bf16", "bf16_all"] = "auto"
+    """fp32, fp32 with the gradients of convolutions from bf16 products (native kernels), bf16 autocast, or bf16
+    throughout with fp32 master weights."""
     layout: Literal["auto", "channels_last", "contiguous"] = "auto"
     """How images lie in memory."""
     kernels: Literal["auto", "torch", "native"] = "auto"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold import api
-from tenfold.datasets.preprocessing import Preprocessing, channel_statistics, fit_preprocessing
+from tenfold.datasets.preprocessing import CONSTANTS, Preprocessing, channel_statistics, fit_preprocessing
 from tenfold.errors import RecipeError
 from tenfold.recipe import PreprocessOptions
 from tenfold.training.setup import prepare
@@ -47,6 +47,17 @@ def test_alternating_flip_shows_each_image_mirrored_in_the_next_epoch(small):
     assert torch.equal(shown[0], shown[1].flip(-1))
     plain, _ = loader.images.take(torch.arange(len(loader.images)))
     assert 20 < sum(torch.equal(a, b) for a, b in zip(shown[0], plain)) < 77
+
+
+def test_mixed_labels_come_as_targets_in_the_same_order_of_images(small):
+    plain, mixed = (
+        prepare(api.plan("simplenn-augment", **small, augment=options)).loader for options in ({}, {"mixup": 0.2})
+    )
+    (images, labels), (laid, targets) = plain.batch(1, 2), mixed.batch(1, 2)
+    assert targets.shape == (len(labels), 3)
+    assert not torch.equal(images, laid)
+    kept = targets[torch.arange(len(labels)), labels]
+    assert float(kept.mean()) > 0.4
 
 
 def test_curriculum_shows_smaller_images_first(small):
@@ -110,5 +121,11 @@ def test_preprocessing_survives_json_and_constant_channels():
     assert Preprocessing.from_json(fitted.to_json()) == fitted
     assert torch.isfinite(fitted.normalize(torch.zeros(1, 3, 4, 4, dtype=torch.uint8))).all()
     assert fitted.crop(torch.zeros(1, 3, 6, 6)).shape[-1] == fitted.size == 4
+    constants = {name: fit_preprocessing(PreprocessOptions(normalize=name), images, np.arange(4)) for name in CONSTANTS}
+    assert constants["imagenet"].mean == (0.485, 0.456, 0.406)
+    ends = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 6, 6)
+    for name, (low, high) in {"signed": (-1, 1), "none": (0, 1)}.items():
+        scaled = constants[name].normalize(ends)
+        assert (float(scaled[0].max()), float(scaled[1].min())) == (pytest.approx(low), pytest.approx(high))
     with pytest.raises(RecipeError, match="larger than the images"):
         fit_preprocessing(PreprocessOptions(center_crop=7), images, np.arange(4))

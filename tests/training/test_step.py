@@ -41,6 +41,31 @@ def test_loss_is_the_formula_on_smoothed_labels(smoothing):
     assert correct == int((logits.argmax(1) == labels).sum())
 
 
+@pytest.mark.parametrize("micro_batch", [None, 3])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_loss_of_soft_targets_is_the_formula_and_the_largest_share_is_right(smoothing, micro_batch):
+    model, (images, _) = net(), batch()
+    targets = torch.rand(10, 5, generator=torch.Generator().manual_seed(3)).softmax(1)
+    logits = model(images)
+    smoothed = (1 - smoothing) * targets + smoothing / 5
+    expected = -(smoothed * log_softmax(logits, 1)).sum(1).mean()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    loss, correct = train_step(model, optimizer, images, targets, CPU, smoothing, micro_batch)
+    assert loss == pytest.approx(expected.item(), rel=1e-6)
+    assert correct == int((logits.argmax(1) == targets.argmax(1)).sum())
+
+
+def test_targets_of_one_class_each_are_its_labels():
+    images, labels = batch()
+    hard, soft = net(), net()
+    optimizers = [torch.optim.SGD(model.parameters(), lr=0.1) for model in (hard, soft)]
+    first = train_step(hard, optimizers[0], images, labels, CPU, 0.1)
+    second = train_step(soft, optimizers[1], images, one_hot(labels, 5).float(), CPU, 0.1)
+    assert second == (pytest.approx(first[0], rel=1e-6), first[1])
+    for a, b in zip(hard.parameters(), soft.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize("micro_batch", [1, 3, 4, 5, 9, 10, 99])
 def test_slices_give_the_gradient_of_the_whole_mean(micro_batch):
     whole, sliced = net(), net()

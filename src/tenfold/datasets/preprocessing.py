@@ -19,6 +19,16 @@ SMALLEST_DEVIATION = 1 / 255
 """A channel that never changes is divided by one grey level instead of zero."""
 
 
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and deviation of each channel, in units of 0..1."""
+
+CONSTANTS: dict[str, Statistics] = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "signed": ((0.5,) * 3, (0.5,) * 3),
+    "none": ((0.0,) * 3, (1.0,) * 3),
+}
+"""What `normalize` may take instead of the training images' own. Images are always RGB."""
+
 MOST_LINES = 2**31 // 255**2
 """So many squares of grey levels an int32 can sum."""
 
@@ -76,14 +86,12 @@ def fit_preprocessing(options: PreprocessOptions, images: Images, rows: Rows) ->
             f"preprocess.center_crop = {options.center_crop} is larger than the images, which are {size} pixels.",
             f"Choose at most {size}, or larger images with --image-size.",
         )
-    if options.normalize == "none":
-        channels = images.shape[1]
-        return Preprocessing(size, options.center_crop, (0.0,) * channels, (1.0,) * channels)
-    mean, std = channel_statistics(images, rows)
+    known = CONSTANTS.get(options.normalize)
+    mean, std = known or channel_statistics(images, rows)
     return Preprocessing(size, options.center_crop, mean, std)
 
 
-def channel_statistics(images: Images, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(images: Images, rows: Rows) -> Statistics:
     """Mean and standard deviation of each channel of images[rows], in units of 0..1, from exact integer sums."""
     _, c, h, w = images.shape
     stored = torch.from_numpy(images).permute(0, 2, 3, 1)

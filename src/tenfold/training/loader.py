@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenfold.augmentations import Chance, augment
+from tenfold.augmentations import Chance, augment, mix
 from tenfold.datasets.dataset import Dataset, Rows
 from tenfold.datasets.preprocessing import Preprocessing
 from tenfold.randomness import generator
@@ -67,9 +67,11 @@ class Loader:
         return self.order_of[1][step * self.size : (step + 1) * self.size]
 
     def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """Augmented images uint8 [n, C, size, size] and labels int64 [n]."""
+        """Augmented images uint8 [n, C, size, size], and labels int64 [n] or targets float32 [n, classes] (mixed)."""
         positions = self.positions(epoch, step)
         images, labels = self.images.take(positions)
         chance = Chance(generator(self.seed, "augment", epoch, step), epoch, self.lots[positions])
         images = augment(self.preprocessing.crop(images), self.options, chance)
-        return resized(images, size_at(self.stages, epoch)), labels
+        images = resized(images, size_at(self.stages, epoch))
+        chance = Chance(generator(self.seed, "mix", epoch, step), epoch, chance.lots)
+        return mix(images, labels, self.options, chance, len(self.images.dataset.classes))

@@ -27,6 +27,7 @@ def train_step(
 ) -> tuple[float, int]:
     """One step of descent on the mean cross-entropy of the batch; its loss and how many were right before the step.
 
+    labels: classes int64 [n], or targets float32 [n, classes], of which the largest counts as right.
     micro_batch: the images pass the net in equal slices of at most so many; the gradient is that of the whole mean.
     """
     optimizer.zero_grad(set_to_none=True)
@@ -38,9 +39,14 @@ def train_step(
             raise NotFinite(f"{part.item()}")
         part.backward()
         loss += part.item()
-        correct += int((logits.argmax(1) == answers).sum())
+        correct += int((logits.argmax(1) == named(answers)).sum())
     optimizer.step()
     return loss, correct
+
+
+def named(answers: Tensor) -> Tensor:
+    """Labels [n]; of targets [n, classes] the one with the largest share."""
+    return answers if answers.dim() == 1 else answers.argmax(1)
 
 
 def logits_of(

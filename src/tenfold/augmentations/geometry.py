@@ -1,28 +1,10 @@
-"""Augmentations: a batch in, a batch out, chance as an argument.
-
-Every function takes uint8 images [N, C, H, W] and returns a new uint8 batch, channels-last; random numbers are
-drawn on the CPU, so that a GPU sees the same pictures. To add one: a function here, its entry in AUGMENTATIONS,
-and an option of the same name in recipe.AugmentOptions whose 0 means off (`NAME_…` options become keywords).
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+"""Crops, borders and mirror images."""
 
 import torch
 from torch import Tensor, nn
 
+from tenfold.augmentations.chance import Chance
 from tenfold.errors import RecipeError
-from tenfold.recipe import AugmentOptions
-
-
-@dataclass(frozen=True)
-class Chance:
-    """What decides over one batch: fresh random numbers, and what its images keep from epoch to epoch."""
-
-    generator: torch.Generator
-    epoch: int
-    lots: Tensor
-    """[N]: a number in 0..1 for each image, the same in every epoch."""
 
 
 def center_crop(images: Tensor, chance: Chance, size: int) -> Tensor:
@@ -100,24 +82,3 @@ def flip(images: Tensor, chosen: Tensor, axis: int) -> Tensor:
     both = torch.cat((rows, mirrored))
     each = torch.arange(len(images), device=images.device) + len(images) * chosen.to(images.device)
     return both.index_select(0, each).permute(0, 3, 1, 2)
-
-
-AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {
-    "center_crop": center_crop,
-    "pad": pad,
-    "crop": crop,
-    "horizontal_flip": horizontal_flip,
-    "vertical_flip": vertical_flip,
-}
-
-
-def augment(images: Tensor, options: AugmentOptions, chance: Chance) -> Tensor:
-    """Every augmentation that is switched on, in the registry's order."""
-    values = options.model_dump()
-    for name, function in AUGMENTATIONS.items():
-        if values[name]:
-            details = {
-                key.removeprefix(f"{name}_"): value for key, value in values.items() if key.startswith(f"{name}_")
-            }
-            images = function(images, chance, values[name], **details)
-    return images
