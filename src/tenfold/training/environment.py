@@ -7,6 +7,7 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -54,6 +55,16 @@ def memory() -> int | None:
     return int(line.split()[1]) * 1024
 
 
+def peak_resident() -> int | None:
+    """The most bytes of memory that this process ever had; None where the system does not tell."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
 def driver() -> str | None:
     """The NVIDIA driver's version; None where it cannot be asked."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
@@ -65,19 +76,17 @@ def driver() -> str | None:
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.5) -> float:
-    """Measured rate of a matrix product in GFLOP/s, best of several: 2048³, or smaller where that takes too long."""
-    best = 0.0
+    """Measured rate of a matrix product in GFLOP/s, median of several: 2048³, or smaller where that takes too long."""
     for size in (128, 512, 2048):
         a = torch.randn(size, size, device=device).to(dtype)
         product(a)  # warm-up: the first call chooses its kernel
-        spent = product(a)
-        best = 2 * size**3 / spent / 1e9
-        if best and 2 * (4 * size) ** 3 / best / 1e9 > seconds:
-            return best
+        spent = [product(a) for _ in range(3)]
+        if 4**3 * min(spent) > seconds:  # so long would the next size take; a busy machine can delay any single product
+            break
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
-        best = max(best, 2 * size**3 / product(a) / 1e9)
-    return best
+        spent.append(product(a))
+    return 2 * size**3 / median(spent) / 1e9
 
 
 def product(a: torch.Tensor) -> float:

@@ -41,6 +41,10 @@ def explain(loss: str, layer: str, epoch: int, step: int, ids: list[str], lr: fl
     return TrainingError(
         f"The loss is {loss} at epoch {epoch + 1}, step {step + 1}; no optimiser step was taken. "
         f"First bad layer: {layer}. Batch: {shown}.",
-        f"Most often the learning rate ({lr:g}) is too high: try --optimizer.lr {lr / 10:g}. "
-        f"The state before the step is saved; to replay it: {resume}",
+        f"{lower_rate(lr)} The state before the step is saved; to replay it: {resume}",
     )
+
+
+def lower_rate(lr: float) -> str:
+    """What helps most often."""
+    return f"Most often the learning rate ({lr:g}) is too high: try --optimizer.lr {lr / 10:g}."
