@@ -29,11 +29,11 @@ def test_help_names_every_verb_and_needs_no_torch():
     program = "import sys; from tenfold.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for verb in ("train", "evaluate", "predict", "inspect", "show", "list", "report", "info"):
+    for verb in ("train", "evaluate", "predict", "inspect", "bench", "show", "list", "report", "info"):
         assert f"\n  {verb}" in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "inspect", "show", "list", "report", "info"])
+@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "inspect", "bench", "show", "list", "report", "info"])
 def test_every_verb_teaches(verb, capsys):
     code, out, _ = run(capsys, verb, "--help")
     assert code == 0
@@ -112,6 +112,32 @@ def test_inspect_prints_the_table_of_the_lab(capsys):
     assert code == 0
     for figure in (" 600 ", "1,152", "69,240", "10,164", " 850 ", "82,006 parameters", "output [5, 10]"):
         assert figure in out
+
+
+def test_bench_prints_measurements_and_draws(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    bench = ["bench", "simplenn", "--data", photos, "--steps", "2", "--seconds", "1", *QUICK]
+    code, out, err = run(capsys, *bench)
+    assert code == 0, err
+    assert "simplenn: 81,411 parameters, 715,740 multiply-adds an image" in out
+    assert "batches of 16, 32×32 pixels" in out
+    for told in ("images/s", "median of 2 steps", "optimiser", "GFLOP/s", "fp32, contiguous", "chosen", "memory: "):
+        assert told in out
+    assert out.rstrip().endswith("picture: bench-simplenn.png")
+    with Image.open("bench-simplenn.png") as image:
+        assert image.format == "PNG"
+
+
+def test_bench_json_is_all_that_stands_on_standard_output(photos, tmp_path, capsys):
+    picture = tmp_path / "new" / "one.png"
+    plain = ["--backend.choice", "reference", "--json", "--out", picture]
+    code, out, _ = run(capsys, "bench", "--data", photos, "--steps", "1", "--seconds", "1", *QUICK, *plain)
+    assert code == 0
+    seen = json.loads(out)
+    assert seen["images_per_second"] == 16 / seen["step_seconds"]
+    assert seen["picture"] == str(picture)
+    assert seen["choice"]["trials"] == []
+    assert picture.exists()
 
 
 def test_show_data_prints_and_draws(photos, tmp_path, capsys):
@@ -201,6 +227,13 @@ def bad_inputs(photos: Path, trained: Run, tmp: Path) -> dict[str, tuple[list, s
         "no image to predict": (["predict", trained.path, tmp / "empty"], "holds no images"),
         "images too small": ([*train, "--data", photos, "--image-size", "8"], "at least 12 pixels"),
         "missing argument": (["evaluate"], "RUN"),
+        "recipe to bench": (["bench", "simplen"], "Did you mean 'simplenn'"),
+        "option to bench": (["bench", "--optimizer.lrr", "1"], "--optimizer.lr"),
+        "unused option to bench": (["bench", "--schedule.every", "3"], "would have no effect"),
+        "no step to bench": (["bench", "--steps", "0"], "steps = 0 must be at least 1"),
+        "no time to bench": (["bench", "--seconds", "nan"], "seconds = nan more than 0"),
+        "picture below a file": (["bench", "--out", tmp / "file/bench.png"], "cannot be written"),
+        "picture that is a folder": (["bench", "--out", tmp / "empty"], "cannot be written"),
     }  # fmt: skip
 
 

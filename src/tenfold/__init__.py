@@ -15,6 +15,7 @@ EXPORTS = {
     "evaluate": "tenfold.api",
     "predict": "tenfold.api",
     "inspect": "tenfold.api",
+    "bench": "tenfold.api",
     "show": "tenfold.api",
     "list": "tenfold.api",
     "report": "tenfold.api",

@@ -1,4 +1,4 @@
-"""The verbs for Python, exported by `tenfold`: train, evaluate, predict, inspect, show, list, report, info.
+"""The verbs for Python, exported by `tenfold`: train, evaluate, predict, inspect, bench, show, list, report, info.
 
 import tenfold
 run = tenfold.train("simplenn", data="cifar10", epochs=10, optimizer={"lr": 0.05})
@@ -24,8 +24,8 @@ from tenfold.models.inspection import Inspection, inspect_model
 from tenfold.recipe import Plan, Recipe, leaves
 from tenfold.recipes import DEFAULT, RECIPES, named
 from tenfold.registry import defaults
-from tenfold.runs import Run, find_runs, write_atomic
-from tenfold.session import conclude, data_document, introduce, save_evaluation, try_out
+from tenfold.runs import Run, check_place, find_runs, write_atomic
+from tenfold.session import conclude, data_document, headline, introduce, save_evaluation, try_out
 from tenfold.training.backend import choose_device
 from tenfold.training.environment import environment, matrix_rate
 from tenfold.training.loop import fit
@@ -33,6 +33,7 @@ from tenfold.training.loop import resume as restore
 from tenfold.training.optimisers import buffers
 from tenfold.training.resolve import check_options
 from tenfold.training.setup import prepare, start_from_weights
+from tenfold.training.speed import Speed, measure
 
 
 def plan(recipe: str | Path | Recipe = DEFAULT, **options: Any) -> Plan:
@@ -150,6 +151,35 @@ def inspect(recipe: str | Path | Recipe = DEFAULT, *, batch: int = 5, classes: i
     size = settled.preprocess.center_crop or settled.image_size or 32
     model = build(settled.model, 3, size, classes, settled.seed).to(choose_device(settled.device))
     return inspect_model(model, 3, size, batch, buffers(settled.optimizer))
+
+
+def bench(
+    recipe: str | Path | Recipe = DEFAULT,
+    *,
+    out: str | Path | None = None,
+    steps: int = 200,
+    seconds: float = 30.0,
+    progress: Progress = silent,
+    **options: Any,
+) -> tuple[Speed, Path]:
+    """Measure a recipe's training here: images/s, time of each part of a step, memory; and a picture of it as PNG.
+
+    steps: so many are timed whole and as many in parts, or as many as fit `seconds`. options: as for train.
+    """
+    from tenfold.reports import timings
+
+    if steps < 1 or not seconds > 0:
+        raise RecipeError(
+            f"steps = {steps} must be at least 1, seconds = {seconds:g} more than 0.", "Leave them out for 200 and 30."
+        )
+    planned = plan(recipe, **options)
+    picture = Path(out) if out else Path(f"bench-{planned.recipe.name}.png")
+    check_place(picture)
+    setup = prepare(planned, progress=progress)
+    start_from_weights(setup)
+    seen = measure(setup, steps, seconds, progress)
+    write_atomic(picture, timings.step_times(seen.parts, *headline(seen)))
+    return seen, picture
 
 
 def show(

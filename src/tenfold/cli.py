@@ -15,6 +15,7 @@ Construct, train and optimise CNN image classifiers, and learn what each choice 
   evaluate   judge a run on validation or test images
   predict    classes of images, as CSV
   inspect    a net layer by layer
+  bench      speed of a training, and where its time goes
   show       look at data: `tenfold show data NAME|PATH`
   list       recipes, models or runs
   report     write a run's page again, or compare several

@@ -154,6 +154,41 @@ def inspect(
     tables.show_inspection(str(chosen), api.inspect(chosen, batch=batch, classes=classes, **changed))
 
 
+def bench(
+    recipe_name: Positional[RecipeName] = None,
+    recipe_file: RecipeFile = None,
+    steps: int = 200,
+    seconds: float = 30.0,
+    out: Path | None = None,
+    json: bool = False,
+    options: Settings = NOTHING_SET,
+    written: Written = frozenset(),
+) -> None:
+    """Measure a training on this machine: images/s, how near to its ceiling, where the time of a step goes, memory.
+
+    Examples:
+      tenfold bench                                    the default recipe on the built-in data, about 15 seconds
+      tenfold bench resnet20 --data cifar10
+      tenfold bench simplenn --batch 512 --backend.precision fp32
+
+    Args:
+        steps: So many are timed whole, and as many in parts; the first ones do not count.
+        seconds: Time limit for these steps; at least 3 of each are timed.
+        out: The picture; unset: bench-RECIPE.png here.
+        json: Print one JSON object instead of tables.
+    """
+    from tenfold import api, tables
+    from tenfold.console import Screen
+
+    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written)
+    with Screen(quiet=json).working() as progress:
+        seen, picture = api.bench(chosen, out=out, steps=steps, seconds=seconds, progress=progress, **changed)
+    if json:
+        tables.print_json({**seen.to_dict(), "picture": str(picture)})
+    else:
+        tables.show_speed(seen, picture)
+
+
 def show(
     what: Positional[Annotated[Literal["data"], arg(metavar="data")]],
     data: Positional[Annotated[str, arg(metavar="NAME|PATH", help="cifar10, shapes, or a path.")]],
@@ -226,6 +261,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "inspect": inspect,
+    "bench": bench,
     "show": show,
     "list": list_,
     "report": report,
@@ -233,7 +269,7 @@ VERBS: dict[str, Callable[..., None]] = {
 }
 
 
-TAKES_OPTIONS = ("train", "inspect")
+TAKES_OPTIONS = ("train", "inspect", "bench")
 
 
 def flags(arguments: Sequence[str]) -> frozenset[str]:

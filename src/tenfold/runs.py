@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,6 +74,16 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def check_place(path: Path) -> None:
+    """RunError where a file could not be written: asked before long work rather than after it."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 def sync_folder(folder: Path) -> None:

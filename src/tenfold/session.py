@@ -7,11 +7,15 @@ from tenfold.checks.preflight import preflight
 from tenfold.console import Screen
 from tenfold.errors import RecipeError, TrainingError
 from tenfold.evidence import evaluation
+from tenfold.reports.words import milliseconds
 from tenfold.runs import Run, write_atomic
 from tenfold.training.environment import environment
 from tenfold.training.loop import descend
+from tenfold.training.nonfinite import lower_rate
 from tenfold.training.setup import Setup
+from tenfold.training.speed import Speed
 from tenfold.training.step import NotFinite, evaluate
+from tenfold.training.tuning import Choice, described
 
 
 def introduce(setup: Setup, screen: Screen) -> str:
@@ -23,7 +27,7 @@ def introduce(setup: Setup, screen: Screen) -> str:
         f"{recipe.name}: {recipe.model.name} with {parameters:,} parameters, {recipe.epochs} epochs, seed {recipe.seed}"
     )
     screen.say(f"{data.name}: {parts} images, {len(data.classes)} classes, {data.image_size}×{data.image_size} pixels")
-    screen.say(f"{device_line(setup)}")
+    screen.say(device_line(environment(setup.backend.device), described(setup.backend), setup.choice))
     for line in (*data.notes, *setup.notes):
         screen.say(line)
     if data.skipped:
@@ -39,24 +43,39 @@ def introduce(setup: Setup, screen: Screen) -> str:
     return findings[0].text()
 
 
-def device_line(setup: Setup) -> str:
-    """Where and how it computes."""
-    facts = environment(setup.backend.device)
+def device_line(facts: dict[str, Any], backend: dict[str, Any], choice: Choice | None) -> str:
+    """Where and how it computes: the facts of `environment`, and the backend's options."""
     size = f", {facts['device_memory'] / 2**30:.0f} GiB" if facts["device_memory"] else ""
     driver = f", driver {facts['driver']}" if facts["driver"] else ""
-    threads = f", {setup.backend.threads} threads" if setup.backend.device.type == "cpu" else ""
-    native = ", native kernels" if setup.backend.kernels == "native" else ""
-    how = f"{threads}, {setup.backend.precision}, {setup.recipe.backend.layout}{native}"
-    return f"{facts['device']}: {facts['device_name']}{size}{driver}{how}{gain_of(setup)}"
+    count = backend["threads"]
+    threads = f"{count} thread{'' if count == 1 else 's'}, " if facts["device"] == "cpu" else ""
+    how = f"{threads}{backend_words(backend)}"
+    return f"{facts['device']}: {facts['device_name']}{size}{driver}, {how}{gain_of(choice)}"
 
 
-def gain_of(setup: Setup) -> str:
+def backend_words(backend: dict[str, Any]) -> str:
+    """A backend's options, the threads aside."""
+    native = ", native kernels" if backend["kernels"] == "native" else ""
+    compiled = ", compiled" if backend["compile"] else ""
+    return f"{backend['precision']}, {backend['layout']}{native}{compiled}"
+
+
+def gain_of(choice: Choice | None) -> str:
     """What measuring the backend gained; nothing where nothing was open."""
-    choice = setup.choice
     if choice is None or not choice.trials:
         return ""
     when = "measured before" if choice.cached else f"measured in {choice.seconds:.1f} s"
     return f" ({choice.gain:.2f} times plain fp32, {when})"
+
+
+def headline(seen: Speed) -> tuple[str, str]:
+    """How fast the training is, and what was measured where."""
+    slices = f" in slices of {seen.recipe.micro_batch}" if seen.recipe.micro_batch else ""
+    where = device_line(seen.environment, seen.backend, None)
+    return (
+        f"{seen.recipe.name}: {seen.images_per_second:,.0f} images/s, {milliseconds(seen.step_seconds)} a step",
+        f"batches of {seen.recipe.batch}{slices}, {seen.size}×{seen.size} pixels; {where}",
+    )
 
 
 def try_out(setup: Setup, screen: Screen) -> None:
@@ -66,8 +85,8 @@ def try_out(setup: Setup, screen: Screen) -> None:
         try:
             loss, _ = descend(setup, 0, step, images, labels)
         except NotFinite as error:
-            lower = f"Most often the learning rate is too high: try --optimizer.lr {setup.recipe.optimizer.lr / 10:g}."
-            raise TrainingError(f"The loss is {error} at step {step + 1} of the dry run.", lower) from None
+            told = f"The loss is {error} at step {step + 1} of the dry run."
+            raise TrainingError(told, lower_rate(setup.recipe.optimizer.lr)) from None
         screen.say(f"step {step + 1}: loss {loss:.4f}")
     judged = setup.validation or setup.loader.images
     with setup.state.judged() as model:

@@ -1,5 +1,6 @@
 """Results as tables in the terminal."""
 
+import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +13,19 @@ from rich.table import Table
 from tenfold.datasets.dataset import Dataset
 from tenfold.deploy.predict import Predictions
 from tenfold.evidence.evaluation import Evaluation
-from tenfold.models.inspection import Inspection
+from tenfold.models.inspection import Inspection, Memory
+from tenfold.reports.words import milliseconds
 from tenfold.runs import Run
+from tenfold.session import backend_words, headline
+from tenfold.training.speed import Speed
+from tenfold.training.tuning import Choice, Trial
 
 MOST_CLASSES = 20
 """A confusion matrix of more classes is left to the picture."""
+
+
+BUSY = 1.5
+"""A middle half of steps that is wider tells of a machine that others use."""
 
 
 def console() -> Console:
@@ -116,8 +125,81 @@ def show_inspection(name: str, seen: Inspection) -> None:
     screen.print(table(f"{name}, input {list(seen.input)}", columns, rows, words=3))
     screen.print(f"\noutput {list(seen.output)}", markup=False)
     screen.print(f"{seen.parameters:,} parameters; {seen.multiply_adds:,} multiply-adds an image")
-    parts = ", ".join(f"{name} {size(count)}" for name, count in asdict(seen.memory).items())
-    screen.print(f"{size(seen.memory.total)} for a training step with this batch in fp32: {parts}")
+    screen.print(step_memory("for a training step with this batch in fp32", seen.memory))
+
+
+def print_json(values: dict[str, Any]) -> None:
+    """One JSON object on standard output."""
+    print(json.dumps(values, indent=2))
+
+
+def show_speed(seen: Speed, picture: Path) -> None:
+    """`tenfold bench`."""
+    screen, (pace, how) = console(), headline(seen)
+    name = seen.recipe.model.name
+    low, high = map(milliseconds, seen.quartiles)
+    screen.print(f"{name}: {seen.parameters:,} parameters, {seen.multiply_adds:,} multiply-adds an image", markup=False)
+    for line in (f"{seen.data}: {how}", *seen.notes, pace):
+        screen.print(line, markup=False)
+    screen.print(f"median of {seen.steps} steps after a warm-up; the middle half took {low} to {high}")
+    if seen.quartiles[1] > BUSY * seen.quartiles[0]:
+        screen.print("Steps differ that much where other programs run too: measure again once they are done.")
+    screen.print()
+    screen.print(table("", ["part", "ms", "share"], part_rows(seen.parts)))
+    show_ceilings(screen, seen)
+    if seen.choice is not None and seen.choice.trials:
+        show_trials(screen, seen.choice)
+    show_memory(screen, seen)
+    screen.print(f"picture: {picture}", markup=False)
+
+
+def part_rows(parts: dict[str, float]) -> list[list[str]]:
+    """Each part of a step, and all together."""
+    total = sum(parts.values())
+    return [[name, f"{1e3 * s:.3f}", percent(s / total)] for name, s in {**parts, "all parts": total}.items()]
+
+
+def show_ceilings(screen: Console, seen: Speed) -> None:
+    """How near the training comes to what matrix products reach."""
+    screen.print(f"\n{seen.work:,.1f} GFLOP/s of net work: images/s × multiply-adds × 3 passes × 2 operations")
+    names = {kind: f"{kind}, as this training" if kind == seen.own else kind for kind in seen.ceilings}
+    rows = [[names[kind], f"{rate:,.0f}", percent(seen.reached[kind])] for kind, rate in seen.ceilings.items()]
+    screen.print(table("", ["matrix product of 2048³", "GFLOP/s", "reached"], rows))
+    if seen.reached[seen.own] > 1:
+        screen.print("above 100 %: kernels such as Winograd's compute fewer products than are counted")
+
+
+def show_trials(screen: Console, choice: Choice) -> None:
+    """The backends that were compared, the fastest first, those that were not timed last."""
+    when = "measured before" if choice.cached else f"measured in {choice.seconds:.1f} s"
+    screen.print(f"\nbackend: {choice.gain:.2f} times plain fp32 in forward and backward passes, {when}")
+    trials = sorted(choice.trials, key=lambda trial: -(trial.images_per_second or 0))
+    rows = [[*trial_words(trial, choice), rate(trial.images_per_second)] for trial in trials]
+    screen.print(table("", ["candidate", "threads", "", "images/s"], rows, words=3))
+
+
+def trial_words(trial: Trial, choice: Choice) -> list[str]:
+    """A candidate, its threads, and what became of it."""
+    verdict = "chosen" if trial.backend == choice.options else trial.rejected or "overtaken"
+    return [backend_words(trial.backend), str(trial.backend["threads"]), verdict]
+
+
+def rate(images_per_second: float | None) -> str:
+    """Images/s; a dash where nothing was timed."""
+    return "–" if images_per_second is None else f"{images_per_second:,.0f}"
+
+
+def show_memory(screen: Console, seen: Speed) -> None:
+    """The peaks that were seen, and what a step holds by the net's shapes."""
+    allocated = f", on the device {size(seen.peak_allocated)}" if seen.peak_allocated is not None else ""
+    screen.print(f"\nmemory: this process held at most {size(seen.peak_resident)}{allocated}")
+    screen.print(step_memory("for a step in fp32, by the net's shapes", seen.step_memory))
+
+
+def step_memory(what: str, memory: Memory) -> str:
+    """What a training step holds, and of what it consists."""
+    parts = ", ".join(f"{name} {size(count)}" for name, count in asdict(memory).items())
+    return f"{size(memory.total)} {what}: {parts}"
 
 
 def show_data(dataset: Dataset, counts: dict[str, list[int]], picture: Path) -> None:

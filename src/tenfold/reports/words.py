@@ -63,3 +63,9 @@ def titles(runs: Sequence[Run]) -> list[str]:
     """Names that tell runs apart: the folder's, or the whole path where two folders are called the same."""
     found = [run.name for run in runs]
     return [name if found.count(name) == 1 else str(run.path) for name, run in zip(found, runs, strict=True)]
+
+
+def milliseconds(seconds: float) -> str:
+    """0.0123 → '12.3 ms', without decimals from 100 on."""
+    each = 1e3 * seconds
+    return f"{each:,.{(each < 10) + (each < 100)}f}\u00a0ms"
