@@ -5,9 +5,12 @@ from collections.abc import Callable
 from torch import nn
 
 from tenfold.errors import lookup
+from tenfold.models.mobilenet import MobileNet
 from tenfold.models.resnet import ResNet20, ResNet32, ResNet44, ResNet56, ResNet110
 from tenfold.models.simplenn import SimpleNN
 from tenfold.models.sprint import Sprint
+from tenfold.models.squeezenet import SqueezeNet
+from tenfold.models.vgg import VGG11
 from tenfold.randomness import seeded_init
 from tenfold.recipe import ModelOptions
 from tenfold.registry import chosen
@@ -20,6 +23,9 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet56": ResNet56,
     "resnet110": ResNet110,
     "sprint": Sprint,
+    "mobilenet": MobileNet,
+    "squeezenet": SqueezeNet,
+    "vgg11": VGG11,
 }
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tenfold.errors import lookup
+from tenfold.errors import RecipeError, lookup
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
@@ -84,6 +84,48 @@ class Activated(nn.Module):
 def activated(norm: bool, channels: int, activation: str) -> nn.Module:
     """activation(x + other), batch norm before it if `norm`."""
     return ActivatedBatchNorm(channels, activation) if norm else Activated(activation)
+
+
+class Conv(nn.Module):
+    """activation(norm(conv(x))) that keeps the size, or divides it by the stride; a bias only where no norm follows."""
+
+    def __init__(
+        self, before: int, after: int, side: int, norm: str, activation: str, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        lookup(NORMS, norm, "norm")
+        bare = norm == "none"
+        self.conv = nn.Conv2d(before, after, side, stride, side // 2, groups=groups, bias=bare)
+        self.norm = activated(not bare, after, activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, before, H, W] to [N, after, ⌈H / stride⌉, ⌈W / stride⌉]."""
+        return self.norm(self.conv(x))  # type: ignore[no-any-return]
+
+
+def eighths(width: float, channels: int) -> int:
+    """So many times the channels, as a multiple of 8, which vector instructions like; at least 8."""
+    return max(8, 8 * round(width * channels / 8))
+
+
+def begin(net: nn.Module, head: nn.Linear) -> None:
+    """He's initialisation (He et al. 2015), biases 0; a head so small that the untrained net guesses."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)
+
+
+def require_size(net: str, size: int, smallest: int) -> None:
+    """RecipeError where the images are so small that the net's poolings would leave nothing."""
+    if size < smallest:
+        raise RecipeError(
+            f"{net} needs images of at least {smallest} pixels; these have {size}.",
+            f"Give --image-size {smallest} or more.",
+        )
 
 
 class Dropout(nn.Module):

@@ -2,7 +2,6 @@
 
 from torch import Tensor, nn
 
-from tenfold.errors import RecipeError
 from tenfold.models import blocks
 
 SMALLEST_IMAGE = 12
@@ -55,9 +54,5 @@ class SimpleNN(nn.Module):
 
 def feature_side(size: int) -> int:
     """Side of the map that fc1 reads, for images of `size` pixels: 6 at 32."""
-    if size < SMALLEST_IMAGE:
-        raise RecipeError(
-            f"simplenn needs images of at least {SMALLEST_IMAGE} pixels; these have {size}.",
-            f"Give --image-size {SMALLEST_IMAGE} or more.",
-        )
+    blocks.require_size("simplenn", size, SMALLEST_IMAGE)
     return ((size - 4) // 2 - 2) // 2
