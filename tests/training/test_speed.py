@@ -9,6 +9,7 @@ import torch
 from tenfold import api
 from tenfold.errors import TrainingError
 from tenfold.training import speed
+from tenfold.training.environment import affordable, matrix_rate
 from tenfold.training.loop import descend
 from tenfold.training.setup import prepare
 from tenfold.training.speed import PARTS, Watch, full_size_epoch, measure, step_in_parts
@@ -103,3 +104,11 @@ def test_python_gives_what_the_command_prints(small, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert math.isfinite(seen.images_per_second)
     assert ("timing steps", 3, 3) in told
+
+
+def test_ceiling_is_measured_on_a_product_that_can_be_afforded():
+    cpu, threads = torch.device("cpu"), torch.get_num_threads()
+    assert affordable(cpu, torch.float32, 1e-9) == 128
+    assert affordable(cpu, torch.float32, 8.0) == 2048
+    assert matrix_rate(cpu, torch.bfloat16, 1e-9) > 0
+    assert torch.get_num_threads() == threads

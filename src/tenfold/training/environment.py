@@ -77,16 +77,32 @@ def driver() -> str | None:
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.5) -> float:
     """Measured rate of a matrix product in GFLOP/s, median of several: 2048³, or smaller where that takes too long."""
-    for size in (128, 512, 2048):
-        a = torch.randn(size, size, device=device).to(dtype)
-        product(a)  # warm-up: the first call chooses its kernel
-        spent = [product(a) for _ in range(3)]
-        if 4**3 * min(spent) > seconds:  # so long would the next size take; a busy machine can delay any single product
-            break
-    until = time.perf_counter() + seconds
+    size = affordable(device, dtype, seconds)
+    a = torch.randn(size, size, device=device).to(dtype)
+    product(a)  # warm-up: the first call chooses its kernel
+    return 2 * size**3 / median(products(a, seconds)) / 1e9
+
+
+def affordable(device: torch.device, dtype: torch.dtype, seconds: float) -> int:
+    """The side of a matrix whose product takes less, 2048 at most; tried on one thread, which waits for no other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for size in (128, 512):
+            a = torch.randn(size, size, device=device).to(dtype)
+            if 4**3 * min(products(a, seconds / 8)) > seconds * threads:
+                return size
+    finally:
+        torch.set_num_threads(threads)
+    return 2048
+
+
+def products(a: torch.Tensor, seconds: float) -> list[float]:
+    """Seconds of each product in this time; several, because a busy machine delays any single one."""
+    spent, until = [product(a)], time.perf_counter() + seconds
     while time.perf_counter() < until:
         spent.append(product(a))
-    return 2 * size**3 / median(spent) / 1e9
+    return spent
 
 
 def product(a: torch.Tensor) -> float:
