@@ -31,6 +31,12 @@ def settled(name: str = "resnet20", steps: int = 10**6, **backend):
     return settle_backend(plan, model, pixels, labels, steps)
 
 
+@pytest.fixture(autouse=True)
+def _steady(monkeypatch):
+    """Tests run side by side: no measurement is steady there."""
+    monkeypatch.setattr(tuning, "STEADY", (0.0, float("inf")))
+
+
 def test_candidates_are_distinct_and_keep_to_what_is_fixed():
     free = list(candidates(BackendOptions(), REFERENCE, native=True))
     assert len(set(free)) == len(free)
@@ -67,6 +73,13 @@ def test_a_second_run_recalls_the_choice_and_a_search_does_not():
     assert second.options == first.options
     assert plan.recipe.backend.precision == first.options["precision"]
     assert not settled(steps=1, choice="search", compile=False)[1].cached
+
+
+def test_a_choice_made_while_the_machine_was_unsteady_is_not_remembered(monkeypatch):
+    monkeypatch.setattr(tuning, "STEADY", (1e6, 1e7))
+    settled("resnet44")
+    monkeypatch.setattr(tuning, "STEADY", (0.0, float("inf")))
+    assert not settled("resnet44")[1].cached
 
 
 def test_a_damaged_cache_is_measured_anew():

@@ -44,6 +44,9 @@ STEPS = 3
 
 TOO_SHORT = "no time: the run is short"
 
+STEADY = (1 / 1.3, 1.3)
+"""A drift outside this range makes a choice too doubtful to be remembered."""
+
 
 @dataclass(frozen=True)
 class Numbers:
@@ -73,6 +76,8 @@ class Choice:
     gain: float = 1.0
     seconds: float = 0.0
     cached: bool = False
+    drift: float = 1.0
+    """Time of plain fp32 measured at the end over that at the beginning; far from 1 on a machine that others use."""
     trials: list[Trial] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -180,8 +185,12 @@ def measure(
 
     try_all(candidates(options, start, bool(suited(model))))
     try_all(variations(options, best))
+    drift = 1.0
+    if time.perf_counter() - began + (STEPS + 2) * exact.seconds < limit:
+        drift = compute(reference, model, pixels, labels).seconds / exact.seconds
     torch.set_num_threads(best.threads)
-    return Choice(described(best), exact.seconds / fastest, time.perf_counter() - began, trials=trials)
+    spent = time.perf_counter() - began
+    return Choice(described(best), exact.seconds / fastest, spent, drift=drift, trials=trials)
 
 
 def attempt(
@@ -267,7 +276,8 @@ def recall(plan: Plan, pixels: Tensor) -> Choice | None:
 
 def remember(plan: Plan, pixels: Tensor, choice: Choice) -> None:
     """Keep the choice for the next run; a cache that cannot be written is no harm."""
-    if choice.cached or any(trial.rejected == TOO_SHORT for trial in choice.trials):
+    doubtful = not STEADY[0] <= choice.drift <= STEADY[1]
+    if choice.cached or doubtful or any(trial.rejected == TOO_SHORT for trial in choice.trials):
         return
     try:
         file = place_in_cache(plan, pixels)
