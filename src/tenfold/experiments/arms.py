@@ -1,0 +1,75 @@
+"""Arms of a comparison: a resolved recipe, of which several seeds are trained, found again by what they are."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenfold.errors import RecipeError
+from tenfold.experiments.many import Outcome, Split, fastest_split, train_many
+from tenfold.recipe import Plan
+from tenfold.training.setup import prepare
+
+UNIMPORTANT = {"name", "seed", "data", "device", "checkpoint_every"}
+"""Options that leave a run what it is; the data count by their fingerprint."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A recipe with nothing left open, backend included; `plan.recipe.seed` is not part of it."""
+
+    name: str
+    plan: Plan
+    fingerprint: str
+    training_images: int
+    judging_images: int
+
+    @property
+    def key(self) -> str:
+        """Equal for equal resolved recipes on equal data."""
+        values = self.plan.recipe.model_dump(mode="json", exclude=UNIMPORTANT)
+        return hashlib.sha256(json.dumps([values, self.fingerprint], sort_keys=True).encode()).hexdigest()[:10]
+
+    @property
+    def split_seed(self) -> int:
+        """Which images are validation."""
+        return self.plan.recipe.split_seed
+
+    @property
+    def budget(self) -> int:
+        """Images that a run sees."""
+        return self.plan.recipe.epochs * self.training_images
+
+    def folder(self, out: Path, seed: int) -> Path:
+        """Where the run of a seed lies."""
+        return out / f"{self.plan.recipe.name}-{self.key}-seed{seed}"
+
+
+def resolve(name: str, plan: Plan, threads: int) -> Arm:
+    """The arm of a plan: its data read, its backend measured where it is open."""
+    if not plan.recipe.backend.threads:
+        plan = plan.override({"backend.threads": threads}, "measured")
+    setup = prepare(plan)
+    if setup.validation is None:
+        raise RecipeError(
+            f"{name} trains on train+val: nothing is left to compare it by.", "Leave --train-on out, or give train."
+        )
+    training, judging = len(setup.loader.images), len(setup.validation)
+    return Arm(name, setup.plan, setup.dataset.fingerprint, training, judging)
+
+
+def resolve_all(plans: Mapping[str, Plan]) -> tuple[dict[str, Arm], Split]:
+    """The arms by name, and how their runs share the machine: as is fastest for the first."""
+    split = fastest_split(next(iter(plans.values()))).best
+    return {name: resolve(name, plan, split.threads) for name, plan in plans.items()}, split
+
+
+def train_arms(
+    arms: Sequence[Arm], seeds: Sequence[int], out: Path, split: Split, tell: Callable[[str], None]
+) -> dict[str, dict[int, Outcome]]:
+    """The outcome of every seed of every arm, by the arm's name; seed by seed, so that pairs are whole early."""
+    folders = {(arm.name, seed): arm.folder(out, seed) for seed in seeds for arm in arms}
+    plans = {arm.folder(out, seed): arm.plan.override({"seed": seed}) for seed in seeds for arm in arms}
+    outcomes = train_many(plans, split, tell)
+    return {arm.name: {seed: outcomes[folders[arm.name, seed]] for seed in seeds} for arm in arms}

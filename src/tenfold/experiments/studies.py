@@ -1,0 +1,208 @@
+"""Studies: arms trained over seeds (or found trained), judged, and written as table, pictures and JSON.
+
+compare: A against B. ablate: variants against a baseline. sweep: one recipe over a grid of values.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.errors import RecipeError
+from tenfold.experiments.arms import Arm, resolve_all, train_arms
+from tenfold.experiments.groups import Group, Metric, group_of, group_on_disk
+from tenfold.experiments.verdicts import Judgement, announce, judge, judge_all, refuse_unfair
+from tenfold.recipe import Plan
+from tenfold.runs import csv_text, write_atomic
+
+Tell = Callable[[str], None]
+Source = Plan | Sequence[Path]
+"""What an arm is made of: a plan to train, or run folders that are there."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a study is made. `error`: the expected error rate, for the forecast of power."""
+
+    seeds: int = 8
+    metric: Metric = "last"
+    delta_points: float = 0.5
+    unequal: bool = False
+    error: float = 0.3
+    out: Path = Path("runs")
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise RecipeError(f"{self.seeds} seeds are none.", "Give --seeds 1 or more; a verdict needs 6.")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Groups, the baseline first, the judgements of the others against it, and the folder with its files."""
+
+    kind: str
+    title: str
+    groups: tuple[Group, ...]
+    judgements: tuple[Judgement, ...]
+    folder: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "kind": self.kind,
+            "title": self.title,
+            "groups": [
+                {
+                    "name": group.name,
+                    "mean": group.mean,
+                    "interval": group.interval,
+                    "deviation": group.deviation,
+                    "accuracies": {str(seed): value for seed, value in group.accuracies.items()},
+                    "runs": {str(seed): str(run.path) for seed, run in group.runs.items()},
+                    "troubles": group.troubles,
+                }
+                for group in self.groups
+            ],
+            "judgements": [
+                {**asdict(one.comparison), "verdict": one.comparison.verdict, "text": one.text()}
+                for one in self.judgements
+            ],
+        }
+
+
+def compare(sources: tuple[tuple[str, Source], tuple[str, Source]], terms: Terms, tell: Tell) -> Study:
+    """A against B, each trained here or read from disk."""
+    plans = {name: source for name, source in sources if isinstance(source, Plan)}
+    groups = {
+        name: group_on_disk(name, source, terms.metric) for name, source in sources if not isinstance(source, Plan)
+    }
+    if plans:
+        groups |= trained(plans, terms, tell, list(groups.values()))
+    a, b = (groups[name] for name, _ in sources)
+    judgement = judge(a, b, terms.delta_points, terms.unequal)
+    return written("comparison", f"{a.name} against {b.name}", [b, a], [judgement], terms)
+
+
+def ablate(baseline: tuple[str, Plan], variants: Mapping[str, Plan], terms: Terms, tell: Tell) -> Study:
+    """Each variant against the baseline, p adjusted for their number."""
+    if not variants:
+        raise RecipeError("There is no variant to compare.", "Give --variant NAME --option VALUE, once or more.")
+    name, plan = baseline
+    groups = trained({name: plan, **variants}, terms, tell, [])
+    judgements = judge_all([groups[v] for v in variants], groups[name], terms.delta_points, terms.unequal)
+    return written("ablation", f"Ablation of {name}", list(groups.values()), judgements, terms)
+
+
+def sweep(name: str, plan: Plan, over: Mapping[str, Sequence[Any]], terms: Terms, tell: Tell) -> Study:
+    """Every combination of the values, beside each other in table and picture, without a verdict."""
+    points = grid(over)
+    plans = {words(point): plan.override(point) for point in points}
+    groups = trained(plans, terms, tell, [])
+    return written("sweep", f"{name} over {', '.join(over)}", list(groups.values()), [], terms, points)
+
+
+def grid(over: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """All combinations; RecipeError where there is nothing to combine."""
+    if not over or not all(over.values()):
+        raise RecipeError("The grid is empty.", "Give --over OPTION=VALUE,VALUE: --over optimizer.lr=0.1,0.01")
+    for option, values in over.items():
+        if len(set(map(str, values))) < len(values):
+            raise RecipeError(f"--over {option} names a value twice.", "Name each value once.")
+    return [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
+
+
+def words(point: Mapping[str, Any]) -> str:
+    """{'optimizer.lr': 0.1} → 'optimizer.lr=0.1'."""
+    return " ".join(
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in point.items()
+    )
+
+
+def trained(plans: Mapping[str, Plan], terms: Terms, tell: Tell, others: Sequence[Group]) -> dict[str, Group]:
+    """The groups of these plans, trained as far as they are not there; what is unfair is refused before."""
+    arms, split = resolve_all(plans)
+    known: list[Group | Arm] = [*others, *arms.values()]
+    for one in known[1:]:
+        refuse_unfair(one, known[0], terms.unequal)
+    twins = [f"{a.name} and {b.name}" for a, b in itertools.combinations(arms.values(), 2) if a.key == b.key]
+    if twins:
+        raise RecipeError(f"{twins[0]} are the same recipe.", "Change an option that the recipe reads in one of them.")
+    if len(known) > 1:
+        images = next(iter(arms.values())).judging_images
+        tell(announce(terms.error, images, terms.seeds, terms.delta_points, len(known) - 1))
+    sharing = (
+        f"{split.processes} process{'es' * (split.processes > 1)} of {split.threads} thread{'s' * (split.threads > 1)}"
+    )
+    tell(f"{len(arms)} × {terms.seeds} runs, {sharing} (measured fastest).")
+    outcomes = train_arms(list(arms.values()), range(terms.seeds), terms.out, split, tell)
+    return {name: group_of(arm, outcomes[name], terms.metric) for name, arm in arms.items()}
+
+
+def written(
+    kind: str,
+    title: str,
+    groups: Sequence[Group],
+    judgements: Sequence[Judgement],
+    terms: Terms,
+    points: Sequence[Mapping[str, Any]] = (),
+) -> Study:
+    """The study with its files in a folder of its own, named by what it is about: the same study is renewed."""
+    from tenfold.reports import evidence
+
+    identity = hashlib.sha256(json.dumps([title, [group.key for group in groups]]).encode()).hexdigest()[:8]
+    folder = terms.out / f"{kind}-{identity}"
+    study = Study(kind, title, tuple(groups), tuple(judgements), folder)
+    files: dict[str, bytes | str] = {
+        "study.json": json.dumps(study.to_dict(), indent=2) + "\n",
+        "runs.csv": csv_text(
+            ("arm", "seed", "validation accuracy", "run"),
+            [(g.name, seed, value, g.runs[seed].path) for g in groups for seed, value in g.accuracies.items()],
+        ),
+        "curves.png": evidence.bands({group.name: group.epochs() for group in groups}, title),
+    }
+    if judgements:
+        rows = [forest_row(one) for one in judgements]
+        files["forest.png"] = evidence.forest(rows, groups[0].name, title, terms.delta_points)
+    if kind == "comparison":
+        a, b = judgements[0].a, judgements[0].b
+        files["pairs.png"] = evidence.pairs(a.accuracies, b.accuracies, (a.name, b.name), title)
+    if points and len(points[0]) == 1:
+        files["sweep.png"] = sweep_picture(points, groups, title)
+    for name, content in files.items():
+        write_atomic(folder / name, content)
+    return study
+
+
+def sweep_picture(points: Sequence[Mapping[str, Any]], groups: Sequence[Group], title: str) -> bytes:
+    """Accuracy against the value; places on a line where the values are no numbers."""
+    from tenfold.reports import evidence
+
+    (option,) = points[0]
+    values = [point[option] for point in points]
+    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    at = {
+        (float(value) if numeric else float(index)): group.values
+        for index, (value, group) in enumerate(zip(values, groups, strict=True))
+    }
+    best = max(at, key=lambda value: np.mean(at[value]) if at[value] else -1.0)
+    return evidence.sweep(at, option, title, best, None if numeric else [str(value) for value in values])
+
+
+def forest_row(one: Judgement) -> Any:
+    """A judgement as a line of the forest plot."""
+    from tenfold.reports.evidence import Row
+
+    a, b, found = one.a.accuracies, one.b.accuracies, one.comparison
+    whole = [(a[seed], b[seed]) for seed in found.seeds]
+    return Row(
+        one.a.name,
+        [100 * (x - y) for x, y in whole if x is not None and y is not None],
+        None if found.difference is None else 100 * found.difference,
+        None if found.interval is None else (100 * found.interval[0], 100 * found.interval[1]),
+        found.verdict,
+    )
