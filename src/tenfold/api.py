@@ -7,6 +7,7 @@ tenfold.evaluate(run, split="test").metrics.accuracy
 
 from collections.abc import Sequence
 from pathlib import Path
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -22,6 +23,7 @@ from tenfold.evidence import evaluation
 from tenfold.models import MODELS, build
 from tenfold.models.inspection import Inspection, inspect_model
 from tenfold.recipe import Plan, Recipe, leaves
+from tenfold.models.own import Make, choose, choose_again, find_own, is_own
 from tenfold.recipes import DEFAULT, RECIPES, named
 from tenfold.registry import defaults
 from tenfold.runs import Run, check_place, find_runs, write_atomic
@@ -39,7 +41,7 @@ from tenfold.training.speed import Speed, measure
 def plan(recipe: str | Path | Recipe = DEFAULT, **options: Any) -> Plan:
     """A named recipe, a recipe file (.json, .toml) or a Recipe, with options set.
 
-    plan("simplenn", optimizer={"lr": 0.1})
+    plan("simplenn", optimizer={"lr": 0.1}); model: a net's name, FILE.py:CLASS or a callable, or its options.
     """
     if isinstance(recipe, Recipe):
         base = Plan.of(recipe)
@@ -47,7 +49,14 @@ def plan(recipe: str | Path | Recipe = DEFAULT, **options: Any) -> Plan:
         base = recipes_on_disk.load(Path(recipe))
     else:
         base = Plan.of(named(str(recipe)))
-    return base.override({name: str(value) if isinstance(value, Path) else value for name, value in leaves(options)})
+    values = {name: str(value) if isinstance(value, Path) else value for name, value in leaves(options)}
+    if "model" in values:
+        if "model.name" in values:
+            raise RecipeError(
+                f"Two nets were given: {values['model']} and {values['model.name']}.", "Give one of both."
+            )
+        values |= choose(values.pop("model"))
+    return base.override(values)
 
 
 def train(
@@ -68,7 +77,11 @@ def train(
     """
     screen = Screen(quiet)
     if resume is not None:
-        return continue_run(as_run(resume), screen)
+        run = as_run(resume)
+        for note in named_net(run, options.get("model"), f"tenfold train --resume {run.path}"):
+            screen.say(note, "yellow")
+        return continue_run(run, screen)
+    model: a net's name, or a net of your own: a class, a function, or "FILE.py:CLASS" (docs/guide.md, "Your own net").
     with screen.working() as progress:
         setup = prepare(plan(recipe, **options), verify, progress)
     start_from_weights(setup)
@@ -114,8 +127,9 @@ def evaluate(
 ) -> evaluation.Evaluation:
     """Judge a run on its validation or test split, or on other data with the same classes.
 
+    model: str | Make | None = None,
     Each opening of the test set is counted and recorded in the run folder; its files are written there, and the report
-    renewed. Results on other data (`data`) are only returned.
+    renewed. Results on other data (`data`) are only returned. model: the run's net, where that is your own code.
     """
     from tenfold.reports import page
 
@@ -124,7 +138,9 @@ def evaluate(
     if data is None:
         save_evaluation(run, result)
     if data is None or split == "test":
+    notes = named_net(run, model, f"tenfold evaluate {run.path}")
         page.write_report(run)
+    result = replace(result, notes=(*notes, *result.notes))
     return result
 
 
@@ -136,9 +152,16 @@ def predict(
     device: str = "auto",
     progress: Progress = silent,
 ) -> prediction.Predictions:
-    """Classes of image files and of the images below folders; broken files are listed in `.skipped`."""
+    """Classes of image files and of the images below folders; broken files are listed in `.skipped`.
+
+    model: the run's net, where that is your own code.
+    """
+    run = as_run(run)
+    notes = named_net(run, model, f"tenfold predict {run.path} PATH…")
     several = [paths] if isinstance(paths, str | Path) else paths
-    return prediction.predict(as_run(run), several, weights, device, progress)
+    model: str | Make | None = None,
+    found = prediction.predict(run, several, weights, device, progress)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def inspect(recipe: str | Path | Recipe = DEFAULT, *, batch: int = 5, classes: int = 10, **options: Any) -> Inspection:
@@ -257,3 +280,14 @@ def info() -> dict[str, Any]:
 def as_run(run: str | Path | Run) -> Run:
     """A run, from its path or itself."""
     return run if isinstance(run, Run) else Run.open(run)
+def named_net(run: Run, model: str | Make | None, command: str) -> tuple[str, ...]:
+    """Name the user's net that a run was trained with, or find it named before; what to say about it."""
+    recorded = run.recipe.model
+    if model is not None:
+        changed = choose_again(model, recorded, run.path)
+        return (changed,) if changed else ()
+    if is_own(recorded.name):
+        find_own(recorded, command)
+    return ()
+
+

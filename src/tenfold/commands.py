@@ -16,11 +16,15 @@ from pydantic import create_model
 from tyro.conf import Positional, Suppress, arg
 
 from tenfold.errors import RecipeError, lookup
-from tenfold.recipe import Options, Recipe, leaves
+from tenfold.recipe import ModelOptions, Options, Recipe, leaves
 from tenfold.recipes import DEFAULT, RECIPES, named
 
 # A recipe's own name is what it is called by, not an option: --name is the run folder's.
 OPTION_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in Recipe.model_fields.items() if n != "name"}
+# The SHA-256 of a net's file is recorded, never given.
+MODEL_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in ModelOptions.model_fields.items() if n != "sha256"}
+ModelSettings = create_model("ModelSettings", __base__=Options, __doc__=ModelOptions.__doc__, **MODEL_FIELDS)
+OPTION_FIELDS["model"] = (ModelSettings, ModelSettings())
 RecipeOptions = create_model("RecipeOptions", __base__=Options, **OPTION_FIELDS)
 RecipeName = Annotated[str | None, arg(metavar="RECIPE", help=f"{', '.join(RECIPES)}; unset: {DEFAULT}.")]
 RecipeFile = Annotated[
@@ -32,6 +36,12 @@ Written = Suppress[frozenset[str]]
 """Which options the command line really holds; filled in by run_verb."""
 RunPath = Annotated[Path, arg(metavar="RUN", help="A run folder.")]
 Weights = Literal["best", "last"]
+Net = Annotated[
+    str | None, arg(name="model", metavar="NET|FILE.py:CLASS", help="A net by name, or your own: its file is run.")
+]
+SameNet = Annotated[
+    str | None, arg(name="model", metavar="FILE.py:CLASS", help="The run's net, where it is your own: its file is run.")
+]
 
 
 def train(
@@ -40,6 +50,7 @@ def train(
     out: Path = Path("runs"),
     name: str | None = None,
     resume: Path | None = None,
+    net: Net = None,
     dry_run: bool = False,
     verify: bool = False,
     options: Settings = NOTHING_SET,
@@ -52,12 +63,13 @@ def train(
       tenfold train simplenn --data cifar10 --seed 1   CIFAR-10
       tenfold train --data photos/ --image-size 48     a folder of class folders
       tenfold train simplenn --optimizer.lr 0.05 --epochs 10
+      tenfold train --model nets/mine.py:MyNet         a net of your own
       tenfold train --resume runs/NAME                 continue to the bit
 
     Args:
         out: Folder in which the run folder is made.
         name: Name of the run folder; unset: RECIPE-TIME-ID.
-        resume: A run folder to continue where it stopped; takes no other option.
+        resume: A run folder to continue where it stopped; takes no other option than --model.
         dry_run: Two steps and one evaluation, then stop; leaves nothing.
         verify: Hash the files of an image folder again before training.
     """
@@ -65,14 +77,14 @@ def train(
 
     if resume is None:
         chosen = one_recipe(recipe_name, recipe_file)
-        api.train(chosen, out=out, name=name, dry_run=dry_run, verify=verify, **given(options, written))
+        api.train(chosen, out=out, name=name, dry_run=dry_run, verify=verify, **given(options, written, net))
         return
-    others = [*([recipe_name] if recipe_name else []), *(f"--{name}" for name in sorted(written - {"resume"}))]
+    others = [*([recipe_name] if recipe_name else []), *(f"--{name}" for name in sorted(written - {"resume", "model"}))]
     if others:
         raise RecipeError(
             f"--resume continues a recorded recipe; {', '.join(others)} would change it.", "Give --resume alone."
         )
-    api.train(resume=resume)
+    api.train(resume=resume, model=net)
 
 
 def evaluate(
@@ -81,6 +93,7 @@ def evaluate(
     data: str | None = None,
     weights: Weights = "best",
     device: str | None = None,
+    net: SameNet = None,
 ) -> None:
     """Judge a run: accuracy, loss, precision and recall per class, confusion matrix, calibration error.
 
@@ -99,7 +112,7 @@ def evaluate(
     from tenfold.console import Screen
 
     with Screen().working() as progress:
-        result = api.evaluate(run, split=split, data=data, weights=weights, device=device, progress=progress)
+        result = api.evaluate(run, split=split, data=data, weights=weights, device=device, model=net, progress=progress)
     tables.show_evaluation(result)
 
 
@@ -109,6 +122,7 @@ def predict(
     out: Path | None = None,
     weights: Weights = "best",
     device: str = "auto",
+    net: SameNet = None,
 ) -> None:
     """Classes of images as CSV: path, prediction, probability of each class. Broken files are reported, not fatal.
 
@@ -125,7 +139,7 @@ def predict(
     from tenfold.runs import write_atomic
 
     with Screen().working() as progress:
-        found = api.predict(run, paths, weights=weights, device=device, progress=progress)
+        found = api.predict(run, paths, weights=weights, device=device, model=net, progress=progress)
     if out is not None:
         write_atomic(out, found.csv())
     tables.show_predictions(found, out)
@@ -134,6 +148,7 @@ def predict(
 def inspect(
     recipe_name: Positional[RecipeName] = None,
     recipe_file: RecipeFile = None,
+    net: Net = None,
     classes: int = 10,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
@@ -143,20 +158,22 @@ def inspect(
     Examples:
       tenfold inspect simplenn
       tenfold inspect simplenn --image-size 64 --model.norm batch
+      tenfold inspect --model squeezenet
 
     Args:
         classes: Number of classes.
     """
     from tenfold import api, tables
 
-    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written)
+    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written, net)
     batch = changed.pop("batch", 5)
-    tables.show_inspection(str(chosen), api.inspect(chosen, batch=batch, classes=classes, **changed))
+    tables.show_inspection(str(net or chosen), api.inspect(chosen, batch=batch, classes=classes, **changed))
 
 
 def bench(
     recipe_name: Positional[RecipeName] = None,
     recipe_file: RecipeFile = None,
+    net: Net = None,
     steps: int = 200,
     seconds: float = 30.0,
     out: Path | None = None,
@@ -180,7 +197,7 @@ def bench(
     from tenfold import api, tables
     from tenfold.console import Screen
 
-    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written)
+    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written, net)
     with Screen(quiet=json).working() as progress:
         seen, picture = api.bench(chosen, out=out, steps=steps, seconds=seconds, progress=progress, **changed)
     if json:
@@ -278,9 +295,10 @@ def flags(arguments: Sequence[str]) -> frozenset[str]:
     return frozenset(match[1].replace("-", "_") for match in found if match)
 
 
-def given(options: Options, written: frozenset[str]) -> dict[str, Any]:
-    """The recipe options that the user wrote; the others stay what the recipe says."""
-    return {name: value for name, value in leaves(options.model_dump()) if name in written}
+def given(options: Options, written: frozenset[str], net: str | None = None) -> dict[str, Any]:
+    """The recipe options and the net that the user wrote; the others stay what the recipe says."""
+    found = {name: value for name, value in leaves(options.model_dump()) if name in written}
+    return found if net is None else {**found, "model": net}
 
 
 def one_recipe(recipe: str | None, file: Path | None) -> str | Path:
@@ -293,7 +311,7 @@ def one_recipe(recipe: str | None, file: Path | None) -> str | Path:
 def recipe_options(arguments: Sequence[str]) -> Options:
     """The values of the recipe that the command names, which --help shows as defaults."""
     name = next((argument for argument in arguments if argument in RECIPES), DEFAULT)
-    return RecipeOptions.model_validate(named(name).model_dump(exclude={"name"}))
+    return RecipeOptions.model_validate(named(name).model_dump(exclude={"name": True, "model": {"sha256"}}))
 
 
 def run_verb(verb: str, arguments: Sequence[str]) -> None:

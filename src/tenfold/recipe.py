@@ -83,7 +83,9 @@ class ModelOptions(Options):
     """The net; `tenfold list models` shows the names and which options each reads."""
 
     name: str = "simplenn"
-    """Which net."""
+    """Which net; one of your own is FILE.py:CLASS and is named by --model."""
+    sha256: str | None = None
+    """The SHA-256 of a file of your own, as it was when the run began; recorded by tenfold."""
     norm: str | None = None
     """Normalisation after each convolution: none or batch."""
     activation: str | None = None

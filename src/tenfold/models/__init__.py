@@ -6,6 +6,7 @@ from torch import nn
 
 from tenfold.errors import lookup
 from tenfold.models.mobilenet import MobileNet
+from tenfold.models.own import find_own, is_own
 from tenfold.models.resnet import ResNet20, ResNet32, ResNet44, ResNet56, ResNet110
 from tenfold.models.simplenn import SimpleNN
 from tenfold.models.sprint import Sprint
@@ -29,8 +30,13 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+def find(options: ModelOptions) -> Callable[..., nn.Module]:
+    """The function that makes the net of that name; a user's own only if the user named it in this process."""
+    return find_own(options) if is_own(options.name) else lookup(MODELS, options.name, "model")
+
+
 def build(options: ModelOptions, channels: int, size: int, classes: int, seed: int) -> nn.Module:
     """The net that the resolved options describe, its weights drawn from `seed`."""
-    function = lookup(MODELS, options.name, "model")
+    function = find(options)
     with seeded_init(seed):
         return function(channels, size, classes, **chosen(function, options))

@@ -1,6 +1,7 @@
 """Looking at a net: shapes, parameters and multiply-adds of each layer, and the memory of a training batch."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,9 @@ def inspect_model(model: nn.Module, channels: int, size: int, batch: int = 5, bu
     counted: set[int] = set()
 
     def watch(name: str) -> object:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if not isinstance(output, Tensor) or not inputs:
+                return  # a user's own layer may give and take anything; its parameters count in the total
             own = 0 if id(module) in counted else sum(p.numel() for p in module.parameters(recurse=False))
             counted.add(id(module))
             layers.append(

@@ -3,7 +3,7 @@
 from tenfold.augmentations import AUGMENTATIONS
 from tenfold.datasets.dataset import Dataset
 from tenfold.errors import RecipeError, lookup
-from tenfold.models import MODELS
+from tenfold.models import find
 from tenfold.recipe import Plan
 from tenfold.registry import settle, unread
 from tenfold.training.backend import choose_device
@@ -13,7 +13,7 @@ from tenfold.training.schedules import SCHEDULES, WATCHING
 
 def check_options(plan: Plan, notes: list[str]) -> Plan:
     """Options of model, optimiser, schedule and augmentation: filled where read, refused where not. Needs no data."""
-    plan = settle(plan, "model", lookup(MODELS, plan.recipe.model.name, "model"), notes)
+    plan = settle(plan, "model", find(plan.recipe.model), notes)
     plan = settle(plan, "optimizer", lookup(OPTIMISERS, plan.recipe.optimizer.name, "optimizer"), notes)
     plan = settle(plan, "schedule", lookup(SCHEDULES, plan.recipe.schedule.name, "schedule"), notes)
     check_augmentation(plan)

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from tenfold.runs import Epoch
 from tenfold.training.averaging import Average
+from tenfold.training.weights import take_over
 
 
 @dataclass
@@ -70,7 +71,7 @@ class State:
 
     def restore(self, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
         """Take over what `tensors` and `Progress.to_dict` gave."""
-        self.model.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model.")})
+        take_over(self.model, {name[6:]: t for name, t in tensors.items() if name.startswith("model.")})
         if self.average is not None:
             self.average.restore({name[8:]: t for name, t in tensors.items() if name.startswith("average.")})
         parameters = dict(self.model.named_parameters())

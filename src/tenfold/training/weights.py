@@ -4,6 +4,7 @@ So a weights file alone is enough to predict, and nothing in it can run code.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Weights:
     def build(self) -> nn.Module:
         """The net in eval mode, on the CPU."""
         net = build(self.model, self.preprocessing.channels, self.preprocessing.size, len(self.classes), seed=0)
-        net.load_state_dict(self.tensors)
+        take_over(net, self.tensors)
         return net.eval()
 
     def save(self, path: Path) -> None:
@@ -44,6 +45,15 @@ class Weights:
             "epoch": str(self.epoch),
         }
         write_tensors(path, self.tensors, metadata)
+
+
+def take_over(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load the tensors into the net; RunError where it has others (the code of a user's own net changed)."""
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        differences = "; ".join(line.strip() for line in str(error).splitlines()[1:])
+        raise RunError(f"The weights do not fit this net: {differences}", "Give the net that was trained.") from None
 
 
 def load_weights(run: Run, which: str = "best") -> Weights:
