@@ -6,8 +6,8 @@ tenfold.evaluate(run, split="test").metrics.accuracy
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -22,8 +22,8 @@ from tenfold.errors import DataError, RecipeError, RunError
 from tenfold.evidence import evaluation
 from tenfold.models import MODELS, build
 from tenfold.models.inspection import Inspection, inspect_model
-from tenfold.recipe import Plan, Recipe, leaves
 from tenfold.models.own import Make, choose, choose_again, find_own, is_own
+from tenfold.recipe import Plan, Recipe, leaves
 from tenfold.recipes import DEFAULT, RECIPES, named
 from tenfold.registry import defaults
 from tenfold.runs import Run, check_place, find_runs, write_atomic
@@ -74,6 +74,7 @@ def train(
 
     resume: a run to continue to the bit. verify: hash the files of an image folder again.
     options: any of the recipe's, nested (`optimizer={"lr": 0.1}`) or dotted (`**{"optimizer.lr": 0.1}`).
+    model: a net's name, or a net of your own: a class, a function, or "FILE.py:CLASS" (docs/guide.md, "Your own net").
     """
     screen = Screen(quiet)
     if resume is not None:
@@ -81,7 +82,6 @@ def train(
         for note in named_net(run, options.get("model"), f"tenfold train --resume {run.path}"):
             screen.say(note, "yellow")
         return continue_run(run, screen)
-    model: a net's name, or a net of your own: a class, a function, or "FILE.py:CLASS" (docs/guide.md, "Your own net").
     with screen.working() as progress:
         setup = prepare(plan(recipe, **options), verify, progress)
     start_from_weights(setup)
@@ -123,24 +123,24 @@ def evaluate(
     data: str | Path | None = None,
     weights: Literal["best", "last"] = "best",
     device: str | None = None,
+    model: str | Make | None = None,
     progress: Progress = silent,
 ) -> evaluation.Evaluation:
     """Judge a run on its validation or test split, or on other data with the same classes.
 
-    model: str | Make | None = None,
     Each opening of the test set is counted and recorded in the run folder; its files are written there, and the report
     renewed. Results on other data (`data`) are only returned. model: the run's net, where that is your own code.
     """
     from tenfold.reports import page
 
     run = as_run(run)
+    notes = named_net(run, model, f"tenfold evaluate {run.path}")
     result = evaluation.evaluate(run, split, str(data) if data else None, weights, device, progress)
+    result = replace(result, notes=(*notes, *result.notes))
     if data is None:
         save_evaluation(run, result)
     if data is None or split == "test":
-    notes = named_net(run, model, f"tenfold evaluate {run.path}")
         page.write_report(run)
-    result = replace(result, notes=(*notes, *result.notes))
     return result
 
 
@@ -150,6 +150,7 @@ def predict(
     *,
     weights: Literal["best", "last"] = "best",
     device: str = "auto",
+    model: str | Make | None = None,
     progress: Progress = silent,
 ) -> prediction.Predictions:
     """Classes of image files and of the images below folders; broken files are listed in `.skipped`.
@@ -159,7 +160,6 @@ def predict(
     run = as_run(run)
     notes = named_net(run, model, f"tenfold predict {run.path} PATH…")
     several = [paths] if isinstance(paths, str | Path) else paths
-    model: str | Make | None = None,
     found = prediction.predict(run, several, weights, device, progress)
     return replace(found, notes=(*notes, *found.notes))
 
@@ -277,9 +277,6 @@ def info() -> dict[str, Any]:
     }
 
 
-def as_run(run: str | Path | Run) -> Run:
-    """A run, from its path or itself."""
-    return run if isinstance(run, Run) else Run.open(run)
 def named_net(run: Run, model: str | Make | None, command: str) -> tuple[str, ...]:
     """Name the user's net that a run was trained with, or find it named before; what to say about it."""
     recorded = run.recipe.model
@@ -291,3 +288,6 @@ def named_net(run: Run, model: str | Make | None, command: str) -> tuple[str, ..
     return ()
 
 
+def as_run(run: str | Path | Run) -> Run:
+    """A run, from its path or itself."""
+    return run if isinstance(run, Run) else Run.open(run)
