@@ -87,6 +87,12 @@ def bands(groups: Mapping[str, Mapping[int, Sequence[Epoch]]], title: str) -> by
         curves = [[100 * (row.val_accuracy or np.nan) for row in rows] for rows in runs.values() if rows]
         last = max(last, *map(len, curves))
         band(axes, curves, colour, f"{short(name, 30)} ({len(curves)})")
+    heights = [
+        100 * row.val_accuracy for runs in drawn.values() for rows in runs.values() for row in rows if row.val_accuracy
+    ]
+    if heights:  # a band of few seeds may be far wider than anything that happened
+        margin = max(0.5, 0.05 * (max(heights) - min(heights)))
+        axes.set_ylim(min(heights) - margin, min(100.5, max(heights) + margin))
     axes.set(ylabel="validation accuracy (%)")
     axes.legend(loc="lower right", labelcolor=MUTED, frameon=True, framealpha=0.9, edgecolor="none")
     epoch_axis(axes, last)
@@ -100,7 +106,7 @@ def band(axes: Axes, curves: Sequence[Sequence[float]], colour: str, label: str)
     epochs = np.arange(1, shortest + 1)
     for curve in curves:
         axes.plot(np.arange(1, len(curve) + 1), curve, color=colour, linewidth=0.6, alpha=0.35)
-    axes.plot(epochs, table.mean(0), color=colour, label=label)
+    axes.plot(epochs, table.mean(0), color=colour, label=label, marker="o" if shortest == 1 else None)
     if len(table) > 1:
         half = half_width(table)
         axes.fill_between(epochs, table.mean(0) - half, table.mean(0) + half, color=colour, alpha=0.15, linewidth=0)
@@ -163,5 +169,7 @@ def sweep(
         axes.set_xscale("symlog", linthresh=min(positive)) if min(points) <= 0 else axes.set_xscale("log")
     axes.set_xticks(list(points), [labels[int(v)] if labels else f"{v:g}" for v in points])
     axes.minorticks_off()
-    axes.set(ylabel="validation accuracy (%)", xlabel=option)
+    failed = [labels[int(v)] if labels else f"{v:g}" for v, accuracies in values.items() if not accuracies]
+    told = f"; no run finished at {', '.join(failed)}" if failed else ""
+    axes.set(ylabel="validation accuracy (%)", xlabel=option + told)
     return png(made)
