@@ -1,6 +1,7 @@
 """The command line: what it prints, and that every bad input is a clear error with exit code 2, nothing lost."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from PIL import Image
 
 from tenfold.cli import main
 from tenfold.runs import Run
+from tenfold.training.schedules import SCHEDULES
 
 QUICK = ["--epochs=1", "--batch=16", "--backend.threads=1", "--device=cpu"]
 
@@ -29,11 +31,13 @@ def test_help_names_every_verb_and_needs_no_torch():
     program = "import sys; from tenfold.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for verb in ("train", "evaluate", "predict", "inspect", "bench", "show", "list", "report", "info"):
+    for verb in ("train", "evaluate", "predict", "inspect", "bench", "find-lr", "show", "list", "report", "info"):
         assert f"\n  {verb}" in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "inspect", "bench", "show", "list", "report", "info"])
+@pytest.mark.parametrize(
+    "verb", ["train", "evaluate", "predict", "inspect", "bench", "find-lr", "show", "list", "report", "info"]
+)
 def test_every_verb_teaches(verb, capsys):
     code, out, _ = run(capsys, verb, "--help")
     assert code == 0
@@ -149,6 +153,46 @@ def test_show_data_prints_and_draws(photos, tmp_path, capsys):
         assert image.format == "PNG"
 
 
+def test_find_lr_prints_an_option_and_draws(photos, tmp_path, capsys):
+    quick = [argument for argument in QUICK if "epochs" not in argument]
+    options = ["--model.norm", "batch", "--steps", "60", "--out", tmp_path / "lr.png"]
+    code, out, err = run(capsys, "find-lr", "simplenn", "--data", photos, *quick, *options)
+    assert code == 0, err
+    assert re.search(r"the suggestion: --optimizer\.lr [\d.e-]+\n", out)
+    with Image.open(tmp_path / "lr.png") as image:
+        assert image.format == "PNG"
+    assert [path.name for path in tmp_path.iterdir()] == ["lr.png"]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_show_schedule_draws_every_schedule(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "show", "schedule", "simplenn", "--schedule.name", name, "--schedule.warmup", "1")
+    assert code == 0, err
+    assert "learning rate: 0 at first, 0.01 at most" in out
+    with Image.open(tmp_path / "schedule-simplenn.png") as image:
+        assert image.format == "PNG"
+
+
+def test_show_batch_draws_images_before_and_after(photos, tmp_path, capsys):
+    quick = [argument for argument in QUICK if "epochs" not in argument]
+    augment = ["--augment.crop", "0", "--augment.pad", "2", "--augment.mixup", "0.4", "--augment.randaugment", "1"]
+    options = [*augment, "--model.adaptive-pool", "True", "--images", "7", "--out", tmp_path / "batch.png"]
+    code, out, err = run(capsys, "show", "batch", "--data", photos, *quick, *options)
+    assert code == 0, err
+    assert out == f"picture: {tmp_path / 'batch.png'}\n"
+    with Image.open(tmp_path / "batch.png") as image:
+        assert image.size[1] > image.size[0] / 3
+
+
+@pytest.mark.parametrize("word", ["data", "schedule", "batch"])
+def test_every_word_of_show_teaches(word, capsys):
+    code, out, _ = run(capsys, "show", word, "--help")
+    assert code == 0
+    assert f"usage: tenfold show {word}" in out
+    assert "Examples:" in out
+
+
 def test_list_and_report(trained, tmp_path, capsys):
     assert "simplenn-augment" in run(capsys, "list", "recipes")[1]
     assert "dropout=0.0" in run(capsys, "list", "models")[1]
@@ -227,6 +271,8 @@ def bad_inputs(photos: Path, trained: Run, tmp: Path) -> dict[str, tuple[list, s
         "no image to predict": (["predict", trained.path, tmp / "empty"], "holds no images"),
         "images too small": ([*train, "--data", photos, "--image-size", "8"], "at least 12 pixels"),
         "missing argument": (["evaluate"], "RUN"),
+        "unknown word of show": (["show", "dta"], "'schedule'"),
+        "rate given to its finder": (["find-lr", "--optimizer.lr", "0.1"], "optimizer.lr would have no effect"),
         "recipe to bench": (["bench", "simplen"], "Did you mean 'simplenn'"),
         "option to bench": (["bench", "--optimizer.lrr", "1"], "--optimizer.lr"),
         "unused option to bench": (["bench", "--schedule.every", "3"], "would have no effect"),

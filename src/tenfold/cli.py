@@ -16,7 +16,8 @@ Construct, train and optimise CNN image classifiers, and learn what each choice 
   predict    classes of images, as CSV
   inspect    a net layer by layer
   bench      speed of a training, and where its time goes
-  show       look at data: `tenfold show data NAME|PATH`
+  find-lr    a learning rate to begin with
+  show       look at data, a schedule or a batch: `tenfold show data NAME|PATH`
   list       recipes, models or runs
   report     write a run's page again, or compare several
   info       devices, versions, measured speed

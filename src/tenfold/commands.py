@@ -206,8 +206,52 @@ def bench(
         tables.show_speed(seen, picture)
 
 
-def show(
-    what: Positional[Annotated[Literal["data"], arg(metavar="data")]],
+def find_lr(
+    recipe_name: Positional[RecipeName] = None,
+    recipe_file: RecipeFile = None,
+    low: float = 1e-5,
+    high: float = 10.0,
+    steps: int = 300,
+    out: Path | None = None,
+    options: Settings = NOTHING_SET,
+    written: Written = frozenset(),
+) -> None:
+    """Find a learning rate to begin with: a few steps at ever higher rates, and where the loss fell most steeply.
+
+    Examples:
+      tenfold find-lr simplenn --data cifar10
+      tenfold find-lr --optimizer.name adamw
+      tenfold find-lr resnet20 --data cifar10 --low 1e-3 --steps 100
+
+    Args:
+        low: The rate of the first step.
+        high: The rate of the last one, unless the loss diverges before.
+        steps: So many, on training batches.
+        out: The picture; unset: lr-RECIPE.png here. Nothing else is written.
+    """
+    from tenfold import api, tables
+    from tenfold.console import Screen
+
+    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written)
+    with Screen().working() as progress:
+        seen = api.find_lr(chosen, out=out, low=low, high=high, steps=steps, progress=progress, **changed)
+    tables.show_range(*seen)
+
+
+def show(what: Positional[Annotated[Literal["data", "schedule", "batch"], arg(metavar="data|schedule|batch")]]) -> None:
+    """Look at data, at a recipe's learning rate over the epochs, or at a batch before and after augmentation.
+
+    Examples:
+      tenfold show data photos/
+      tenfold show schedule simplenn-decay
+      tenfold show batch simplenn --augment.randaugment 2
+
+    `tenfold show data --help` and so on teach each.
+    """
+    # run_verb calls the function in SHOWN that the word names.
+
+
+def show_data(
     data: Positional[Annotated[str, arg(metavar="NAME|PATH", help="cifar10, shapes, or a path.")]],
     out: Path | None = None,
     image_size: int | None = None,
@@ -232,6 +276,55 @@ def show(
     with Screen().working() as progress:
         seen = api.show(data, out=out, image_size=image_size, split_seed=split_seed, verify=verify, progress=progress)
     tables.show_data(*seen)
+
+
+def show_schedule(
+    recipe_name: Positional[RecipeName] = None,
+    recipe_file: RecipeFile = None,
+    out: Path | None = None,
+    options: Settings = NOTHING_SET,
+    written: Written = frozenset(),
+) -> None:
+    """Draw a recipe's learning rate over the epochs.
+
+    Examples:
+      tenfold show schedule simplenn-decay
+      tenfold show schedule simplenn --schedule.name cosine_restarts --schedule.warmup 2
+
+    Args:
+        out: The picture; unset: schedule-RECIPE.png here.
+    """
+    from tenfold import api, tables
+
+    chosen = one_recipe(recipe_name, recipe_file)
+    tables.show_schedule(*api.show_schedule(chosen, out=out, **given(options, written)))
+
+
+def show_batch(
+    recipe_name: Positional[RecipeName] = None,
+    recipe_file: RecipeFile = None,
+    images: int = 18,
+    out: Path | None = None,
+    options: Settings = NOTHING_SET,
+    written: Written = frozenset(),
+) -> None:
+    """Draw images of a recipe's first batch, before and after augmentation.
+
+    Examples:
+      tenfold show batch simplenn-augment --data cifar10
+      tenfold show batch --augment.randaugment 2 --augment.mixup 0.4
+
+    Args:
+        images: So many of the batch.
+        out: The picture; unset: batch-RECIPE.png here.
+    """
+    from tenfold import api
+    from tenfold.console import Screen
+
+    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written)
+    with Screen().working() as progress:
+        picture = api.show_batch(chosen, out=out, images=images, progress=progress, **changed)
+    print(f"picture: {picture}")
 
 
 def list_(
@@ -279,14 +372,17 @@ VERBS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "inspect": inspect,
     "bench": bench,
+    "find-lr": find_lr,
     "show": show,
     "list": list_,
     "report": report,
     "info": info,
 }
 
+SHOWN: dict[str, Callable[..., None]] = {"data": show_data, "schedule": show_schedule, "batch": show_batch}
+"""What `tenfold show` shows, by its first word."""
 
-TAKES_OPTIONS = ("train", "inspect", "bench")
+TAKES_OPTIONS = (train, inspect, bench, find_lr, show_schedule, show_batch)
 
 
 def flags(arguments: Sequence[str]) -> frozenset[str]:
@@ -316,12 +412,15 @@ def recipe_options(arguments: Sequence[str]) -> Options:
 
 def run_verb(verb: str, arguments: Sequence[str]) -> None:
     """Parse the arguments of one verb and call it."""
-    function = lookup(VERBS, verb, "verb")
-    if verb in TAKES_OPTIONS:
+    function, named_so = lookup(VERBS, verb, "verb"), f"tenfold {verb}"
+    if function is show and arguments and arguments[0] in SHOWN:
+        function, named_so, arguments = SHOWN[arguments[0]], f"{named_so} {arguments[0]}", arguments[1:]
+    help_text = function_help(function)
+    if function in TAKES_OPTIONS:
         function = partial(function, options=recipe_options(arguments), written=flags(arguments))
-    tyro.cli(function, prog=f"tenfold {verb}", description=function_help(verb), args=arguments)
+    tyro.cli(function, prog=named_so, description=help_text, args=arguments)
 
 
-def function_help(verb: str) -> str:
+def function_help(function: Callable[..., None]) -> str:
     """The docstring of a verb above its Args."""
-    return (getdoc(VERBS[verb]) or "").split("Args:")[0].strip()
+    return (getdoc(function) or "").split("Args:")[0].strip()

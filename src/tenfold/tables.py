@@ -17,6 +17,7 @@ from tenfold.models.inspection import Inspection, Memory
 from tenfold.reports.words import milliseconds
 from tenfold.runs import Run
 from tenfold.session import backend_words, headline
+from tenfold.training.range_test import RangeTest
 from tenfold.training.speed import Speed
 from tenfold.training.tuning import Choice, Trial
 
@@ -221,6 +222,25 @@ def show_data(dataset: Dataset, counts: dict[str, list[int]], picture: Path) -> 
     if len(dataset.skipped) > 10:
         screen.print(f"… {len(dataset.skipped)} unreadable files in all")
     screen.print(f"fingerprint {dataset.fingerprint}\npicture: {picture}", markup=False)
+
+
+def show_range(seen: RangeTest, picture: Path) -> None:
+    """`tenfold find-lr`."""
+    screen = console()
+    lowest = min(range(len(seen.smooth)), key=lambda index: seen.smooth[index])
+    end = "where it diverged" if seen.diverged else "the highest"
+    screen.print(
+        f"{len(seen.losses)} steps, rates {seen.rates[0]:.3g} to {seen.rates[-1]:.3g} ({end}); the smoothed loss began "
+        f"at {seen.smooth[0]:.4f} and was lowest, {seen.smooth[lowest]:.4f}, at {seen.rates[lowest]:.3g}"
+    )
+    screen.print(f"It fell most steeply at the suggestion: {seen.option}\npicture: {picture}", markup=False)
+
+
+def show_schedule(seen: dict[float, float], picture: Path) -> None:
+    """`tenfold show schedule`."""
+    rates = list(seen.values())
+    ends = f"{rates[0]:.4g} at first, {max(rates):.4g} at most, {rates[-1]:.4g} at last"
+    console().print(f"learning rate: {ends}\npicture: {picture}", markup=False)
 
 
 def show_list(what: str, found: dict[str, Any]) -> None:

@@ -18,7 +18,9 @@ SHARP = 128
 
 
 @drawing()
-def image_grid(images: Images, captions: Sequence[str], title: str, columns: int = 5) -> bytes:
+def image_grid(
+    images: Images | Sequence[NDArray[np.uint8]], captions: Sequence[str], title: str, columns: int = 5
+) -> bytes:
     """Images uint8 [n, C, H, W], each above its caption."""
     if not len(images):
         return note("There are none.", title)
@@ -37,6 +39,23 @@ def image_grid(images: Images, captions: Sequence[str], title: str, columns: int
         axes.text(column + 0.5, under, caption, ha="center", va="top", fontsize=9, linespacing=1.35)
     axes.set(xlim=(0, columns), ylim=(rows * pitch, 0))
     return png(made)
+
+
+def before_and_after(
+    before: Sequence[NDArray[np.uint8]],
+    after: Sequence[NDArray[np.uint8]],
+    captions: Sequence[tuple[str, str]],
+    title: str,
+) -> bytes:
+    """Rows of images uint8 [C, H, W], and below each row the same ones augmented."""
+    columns, shown, said = 6, [], []
+    for start in range(0, len(before), columns):
+        row = slice(start, start + columns)
+        blank = columns - len(before[row])
+        for images, which in ((before, 0), (after, 1)):
+            shown += [*images[row], *[np.full((3, 1, 1), 255, np.uint8)] * blank]
+            said += [*(caption[which] for caption in captions[row]), *[""] * blank]
+    return image_grid(shown, said, title, columns)
 
 
 @drawing()
