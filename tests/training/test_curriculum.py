@@ -62,3 +62,16 @@ def test_command_line_takes_pairs(small, tmp_path):
     more = ["--model.name", "sprint", "--model.width", "0.125", "--curriculum", "24", "1"]
     assert main(["train", *options, *more, "--out", str(tmp_path), "--name", "run"]) == 0
     assert Run.open(tmp_path / "run").recipe.curriculum == ((24, 1),)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"epochs": 3}, "its stages take 4 epochs, the run has 3. It is left out."),
+        ({"epochs": 5, "image_size": 16}, "20 pixels are not fewer than the images' 16. It is left out."),
+    ],
+)
+def test_a_recipes_own_that_does_not_fit_is_left_out_and_said(options, told, small):
+    setup = prepare(api.plan("sprint", **{**small, "model.width": 0.125, **options}))
+    assert setup.recipe.curriculum == ()
+    assert any(told in note for note in setup.notes)

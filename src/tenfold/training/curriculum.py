@@ -32,11 +32,9 @@ def resized(images: Tensor, size: int | None) -> Tensor:
 
 
 def check_sizes(stages: Sequence[Stage], model: nn.Module, channels: int, size: int) -> None:
-    """RecipeError where a stage's images are not smaller than the data's, or the net does not take them."""
+    """RecipeError where the net, built for `size` pixels, does not take a stage's images."""
     training = model.training
     for side, _ in stages:
-        if side >= size:
-            raise RecipeError(f"curriculum: {side} pixels are not fewer than the images' {size}.", "Give smaller ones.")
         try:
             with torch.no_grad():
                 model.eval()(torch.zeros(1, channels, side, side))

@@ -18,7 +18,7 @@ def check_options(plan: Plan, notes: list[str]) -> Plan:
     plan = settle(plan, "schedule", lookup(SCHEDULES, plan.recipe.schedule.name, "schedule"), notes)
     check_augmentation(plan)
     check_warmup(plan)
-    check_stages(plan)
+    plan = fit_stages(plan, notes)
     check_views(plan)
     check_validation(plan)
     device = str(choose_device(plan.recipe.device))
@@ -45,15 +45,30 @@ def check_warmup(plan: Plan) -> None:
         )
 
 
-def check_stages(plan: Plan) -> None:
-    """A curriculum longer than the run would have no effect at its end."""
+def fit_stages(plan: Plan, notes: list[str]) -> Plan:
+    """A curriculum longer than the run: refused if the user gave it, left out otherwise."""
     stages, epochs = plan.recipe.curriculum, plan.recipe.epochs
     planned = sum(duration for _, duration in stages)
-    if planned > epochs:
-        raise RecipeError(
-            f"curriculum: its stages take {planned} epochs, the run has {epochs}.",
-            f"Give stages of at most {epochs} epochs together, or more --epochs.",
-        )
+    if planned <= epochs:
+        return plan
+    told = f"curriculum: its stages take {planned} epochs, the run has {epochs}."
+    if plan.origin["curriculum"] == "user":
+        raise RecipeError(told, f"Give stages of at most {epochs} epochs together, or more --epochs.")
+    notes.append(f"The recipe's {told} It is left out.")
+    return plan.override({"curriculum": ()}, "measured")
+
+
+def fit_stage_sizes(plan: Plan, notes: list[str]) -> Plan:
+    """Stages that are no smaller than the images: refused if the user gave them, left out otherwise."""
+    size = plan.recipe.preprocess.center_crop or plan.recipe.image_size or 0
+    large = [side for side, _ in plan.recipe.curriculum if side >= size]
+    if not large:
+        return plan
+    told = f"curriculum: {large[0]} pixels are not fewer than the images' {size}."
+    if plan.origin["curriculum"] == "user":
+        raise RecipeError(told, "Give smaller ones.")
+    notes.append(f"The recipe's {told} It is left out.")
+    return plan.override({"curriculum": ()}, "measured")
 
 
 def check_views(plan: Plan) -> None:
@@ -91,7 +106,7 @@ def check_data(plan: Plan, dataset: Dataset, training_images: int, notes: list[s
             )
     if recipe.image_size is None:
         plan = plan.override({"image_size": dataset.image_size}, "measured")
-    return fit_slices(fit_batch(plan, training_images, notes), notes)
+    return fit_stage_sizes(fit_slices(fit_batch(plan, training_images, notes), notes), notes)
 
 
 def fit_batch(plan: Plan, training_images: int, notes: list[str]) -> Plan:
