@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tenfold import api
 from tenfold.cli import main
+from tenfold.models import own
 from tenfold.runs import Run
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +23,16 @@ PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 def blocks(page: Path, language: str) -> list[str]:
     """The fenced blocks of one language."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+FILES = {
+    code.split("\n")[0].removeprefix("# "): code
+    for page in PAGES
+    for code in blocks(page, "python")
+    if re.match(r"# [\w.]+\.py\n", code)
+}
+"""Python blocks that are the reader's own files: `# net.py` is their first line."""
+PROGRAMS = [code for page in PAGES for code in blocks(page, "python") if code not in FILES.values()]
 
 
 def commands() -> list[tuple[str, str]]:
@@ -41,7 +53,17 @@ def place(tmp_path, monkeypatch, trained, photos):
     shutil.copytree(photos, tmp_path / "photos")
     for name in ("first", "photos"):
         shutil.copytree(trained.path, tmp_path / "runs" / name)
+    for file, code in FILES.items():
+        (tmp_path / file).write_text(code)
+    monkeypatch.setattr(own, "NAMED", {})  # as in a new process
     return tmp_path
+
+
+@pytest.fixture
+def owned(place, small):
+    """The run of the guide's own net, in the reader's folder."""
+    api.train(model="net.py:MyNet", name="own", quiet=True, **{**small, "data": "photos", "epochs": 3})
+    own.NAMED.clear()
 
 
 def run(command: str, *more: str) -> int:
@@ -60,6 +82,8 @@ def test_the_pages_hold_commands():
 def test_command_runs_as_printed(command, printed, place, request, monkeypatch, capsys):
     if "cifar10" in command:
         monkeypatch.setenv("TENFOLD_DATA", str(request.getfixturevalue("cifar10").parent))
+    if "runs/own" in command:
+        request.getfixturevalue("owned")
     if printed.startswith("error:"):
         assert run(command) == 2
         assert printed in capsys.readouterr().err
@@ -81,15 +105,17 @@ def test_training_runs_whole(command, place, request, monkeypatch, capsys):
         monkeypatch.setenv("TENFOLD_DATA", str(request.getfixturevalue("cifar10").parent))
     if "momentum" in command:
         pytest.skip("printed as an example of an error")
+    if "runs/own" in command:
+        request.getfixturevalue("owned")
     for name in re.findall(r"--name (\S+)", command):
-        shutil.rmtree(place / "runs" / name)
+        shutil.rmtree(place / "runs" / name, ignore_errors=True)
     before = set((place / "runs").iterdir())
     assert run(command) == 0, capsys.readouterr().err
     made = set((place / "runs").iterdir()) - before
     assert "--resume" in command or all(Run(path).finished for path in made)
 
 
-@pytest.mark.parametrize("code", [code for page in PAGES for code in blocks(page, "python")])
+@pytest.mark.parametrize("code", PROGRAMS)
 def test_python_block_runs(code, place, capsys):
     exec(compile(code, "README.md", "exec"), {})
     assert "report.html" in capsys.readouterr().out

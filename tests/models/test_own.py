@@ -157,8 +157,10 @@ def test_view_rules_out_channels_last_and_trains_all_the_same(small, tmp_path):
             x = nn.functional.adaptive_avg_pool2d(self.conv(x), 2)
             return self.fc(x.view(len(x), -1)[:, :8])
 
-    free = {name: value for name, value in small.items() if not name.startswith("backend.")}
-    run = api.train("simplenn", model=Viewing, out=tmp_path, quiet=True, **{**free, "epochs": 1, "backend.threads": 1})
+    open_ = {**small, "epochs": 1, "backend.layout": "auto", "backend.choice": "search"}
+    run = api.train("simplenn", model=Viewing, out=tmp_path, quiet=True, **open_)
+    (trial,) = [t for t in run.read("backend.json")["trials"] if t["backend"]["layout"] == "channels_last"]
+    assert trial["rejected"].startswith("it failed: view size is not compatible")
     assert run.recipe.backend.layout == "contiguous"
 
 
