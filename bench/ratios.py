@@ -142,7 +142,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", program, str(data), folder]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return {"peak_MiB": int(done.stdout.split()[-1]), "uint8_images_MiB": 60_000 * 3 * 32 * 32 // 2**20}
+    return {"peak_MiB": int(done.stdout.split()[-1]), "uint8_images_MiB": round(60_000 * 3 * 32 * 32 / 2**20)}
 
 
 def grouped(figures: list[Line], net: str) -> dict[Arm, list[Line]]:
