@@ -52,4 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        told = users_fault(error)
+        if told is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
+        return 2
     return 0
+
+
+def users_fault(error: Exception) -> str | None:
+    """What to say of an exception that comes out of a model file of the user's; None for any other."""
+    usercode = sys.modules.get("tenfold.models.usercode")  # it was imported if such a file was run
+    return usercode.blame(error) if usercode else None

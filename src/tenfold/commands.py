@@ -209,6 +209,7 @@ def bench(
 def find_lr(
     recipe_name: Positional[RecipeName] = None,
     recipe_file: RecipeFile = None,
+    net: Net = None,
     low: float = 1e-5,
     high: float = 10.0,
     steps: int = 300,
@@ -232,7 +233,7 @@ def find_lr(
     from tenfold import api, tables
     from tenfold.console import Screen
 
-    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written)
+    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written, net)
     with Screen().working() as progress:
         seen = api.find_lr(chosen, out=out, low=low, high=high, steps=steps, progress=progress, **changed)
     tables.show_range(*seen)
@@ -281,6 +282,7 @@ def show_data(
 def show_schedule(
     recipe_name: Positional[RecipeName] = None,
     recipe_file: RecipeFile = None,
+    net: Net = None,
     out: Path | None = None,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
@@ -297,12 +299,13 @@ def show_schedule(
     from tenfold import api, tables
 
     chosen = one_recipe(recipe_name, recipe_file)
-    tables.show_schedule(*api.show_schedule(chosen, out=out, **given(options, written)))
+    tables.show_schedule(*api.show_schedule(chosen, out=out, **given(options, written, net)))
 
 
 def show_batch(
     recipe_name: Positional[RecipeName] = None,
     recipe_file: RecipeFile = None,
+    net: Net = None,
     images: int = 18,
     out: Path | None = None,
     options: Settings = NOTHING_SET,
@@ -321,7 +324,7 @@ def show_batch(
     from tenfold import api
     from tenfold.console import Screen
 
-    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written)
+    chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written, net)
     with Screen().working() as progress:
         picture = api.show_batch(chosen, out=out, images=images, progress=progress, **changed)
     print(f"picture: {picture}")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from inspect import signature
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from tenfold import api
 from tenfold.cli import main
+from tenfold.commands import TAKES_OPTIONS
 from tenfold.errors import RecipeError, RunError
 from tenfold.models import build, own, usercode
 from tenfold.models.blocks import Dropout
@@ -260,6 +262,20 @@ def test_what_is_wrong_is_told_with_the_users_line(code, what, remedy, tmp_path,
     assert told.startswith(f"error: {what}")
     assert remedy in told
     assert "Traceback" not in told
+
+
+def test_a_net_that_fails_later_is_told_with_the_users_line_too(tmp_path, small, capsys):
+    viewing = LINEAR + "self.fc(x.view(len(x), -1))\n"
+    options = ["--data", small["data"], "--backend.layout", "channels_last", "--dry-run"]
+    assert main(["train", "--model", write(tmp_path, viewing), *options]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: The model file bad.py fails.\nbad.py, line 8: return self.fc(x.view(len(x), -1))")
+    assert told.endswith("write x.flatten(1), or give --backend.layout contiguous.\n")
+    assert usercode.blame(ValueError("another's")) is None
+
+
+def test_every_verb_that_takes_a_recipe_takes_a_net():
+    assert all("net" in signature(verb).parameters for verb in TAKES_OPTIONS)
 
 
 def test_an_error_below_a_library_shows_the_users_line(tmp_path):

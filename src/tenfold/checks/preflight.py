@@ -34,7 +34,9 @@ def feature_mismatch(setup: Setup) -> Finding | None:
     images = augment(blank, setup.recipe.augment, Chance(generator(0, "probe"), 0, torch.zeros(1)))
     if images.shape[-1] == size:
         return None
-    trace = trace_failure(setup.state.model, setup.preprocessing.normalize(images).to(setup.backend.device))
+    trace = trace_failure(
+        setup.state.model, setup.preprocessing.normalize(images, setup.backend.layout).to(setup.backend.device)
+    )
     if trace is None:
         return None
     name, expected, shape = trace

@@ -23,6 +23,9 @@ OTHERS = tuple(
 )
 """Folders whose lines are not the user's: Python's own, the installed packages', tenfold's."""
 
+RUN: set[str] = set()
+"""The users' files that were run in this process."""
+
 
 @contextmanager
 def running(what: str) -> Iterator[None]:
@@ -38,12 +41,20 @@ def running(what: str) -> Iterator[None]:
 def told(error: BaseException) -> str:
     """File, line number, the line, and the exception."""
     said = f"{type(error).__name__}: {error}"
+    if "view size is not compatible" in said:
+        said += "\nImages lie channels-last here: write x.flatten(1), or give --backend.layout contiguous."
     if isinstance(error, SyntaxError) and error.lineno:
         return (
             f"{error.filename}, line {error.lineno}: {(error.text or '').strip()}\n{type(error).__name__}: {error.msg}"
         )
     frames = [f for f in traceback.extract_tb(error.__traceback__) if is_users(f.filename)]
     return f"{frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line}\n{said}" if frames else said
+
+
+def blame(error: BaseException) -> str | None:
+    """What to say of an exception that passed through a file that `load_class` ran; None for any other."""
+    passed = {frame.filename for frame in traceback.extract_tb(error.__traceback__)} & RUN
+    return f"The model file {passed.pop()} fails.\n{told(error)}" if passed else None
 
 
 def is_users(file: str) -> bool:
@@ -73,6 +84,7 @@ def execute(path: Path, source: bytes) -> ModuleType:
     module = ModuleType(f"tenfold_own_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
+    RUN.add(str(path))
     sys.path.insert(0, str(path.resolve().parent))
     try:
         with running(f"The model file {path} fails."):
