@@ -230,12 +230,12 @@ def find_lr(
         steps: So many, on training batches.
         out: The picture; unset: lr-RECIPE.png here. Nothing else is written.
     """
-    from tenfold import api, tables
+    from tenfold import previews, tables
     from tenfold.console import Screen
 
     chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written, net)
     with Screen().working() as progress:
-        seen = api.find_lr(chosen, out=out, low=low, high=high, steps=steps, progress=progress, **changed)
+        seen = previews.find_lr(chosen, out=out, low=low, high=high, steps=steps, progress=progress, **changed)
     tables.show_range(*seen)
 
 
@@ -296,10 +296,10 @@ def show_schedule(
     Args:
         out: The picture; unset: schedule-RECIPE.png here.
     """
-    from tenfold import api, tables
+    from tenfold import previews, tables
 
     chosen = one_recipe(recipe_name, recipe_file)
-    tables.show_schedule(*api.show_schedule(chosen, out=out, **given(options, written, net)))
+    tables.show_schedule(*previews.show_schedule(chosen, out=out, **given(options, written, net)))
 
 
 def show_batch(
@@ -321,12 +321,12 @@ def show_batch(
         images: So many of the batch.
         out: The picture; unset: batch-RECIPE.png here.
     """
-    from tenfold import api
+    from tenfold import previews
     from tenfold.console import Screen
 
     chosen, changed = one_recipe(recipe_name, recipe_file), given(options, written, net)
     with Screen().working() as progress:
-        picture = api.show_batch(chosen, out=out, images=images, progress=progress, **changed)
+        picture = previews.show_batch(chosen, out=out, images=images, progress=progress, **changed)
     print(f"picture: {picture}")
 
 

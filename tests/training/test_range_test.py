@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tenfold import api
+from tenfold import api, previews
 from tenfold.errors import RecipeError, TrainingError
 from tenfold.training.optimisers import OPTIMISERS
 from tenfold.training.range_test import at_rate, diverging, noise, smoothed, suggested
@@ -20,7 +20,7 @@ def quick(small) -> dict:
 
 def test_suggests_a_rate_and_leaves_nothing_but_the_picture(quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    seen, picture = api.find_lr("simplenn", **quick)
+    seen, picture = previews.find_lr("simplenn", **quick)
     assert [path.name for path in tmp_path.iterdir()] == [picture.name] == ["lr-simplenn.png"]
     assert seen.option == f"--optimizer.lr {seen.suggestion:g}"
     assert float(seen.option.split()[1]) == seen.suggestion
@@ -32,16 +32,16 @@ def test_suggests_a_rate_and_leaves_nothing_but_the_picture(quick, tmp_path, mon
 
 def test_is_deterministic_for_a_seed_and_leaves_torchs_chance_alone(quick, tmp_path):
     before = torch.random.get_rng_state()
-    first, second = (api.find_lr("simplenn", out=tmp_path / "a.png", **quick)[0] for _ in range(2))
+    first, second = (previews.find_lr("simplenn", out=tmp_path / "a.png", **quick)[0] for _ in range(2))
     assert first == second
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert api.find_lr("simplenn", out=tmp_path / "a.png", seed=1, **quick)[0].losses != first.losses
+    assert previews.find_lr("simplenn", out=tmp_path / "a.png", seed=1, **quick)[0].losses != first.losses
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_ends_finite_or_with_a_clear_error_for_every_optimiser(name, quick, tmp_path):
     try:
-        seen, _ = api.find_lr("simplenn", out=tmp_path / "a.png", **quick, high=1e30, **{"optimizer.name": name})
+        seen, _ = previews.find_lr("simplenn", out=tmp_path / "a.png", **quick, high=1e30, **{"optimizer.name": name})
     except TrainingError:  # that no rate lowered the loss
         return
     assert 1e-5 <= seen.suggestion < 1e30
@@ -49,14 +49,14 @@ def test_ends_finite_or_with_a_clear_error_for_every_optimiser(name, quick, tmp_
 
 
 def test_stops_where_the_loss_diverges(quick, tmp_path):
-    seen, _ = api.find_lr("simplenn", out=tmp_path / "a.png", **{**quick, "model.norm": "none"}, high=1e12)
+    seen, _ = previews.find_lr("simplenn", out=tmp_path / "a.png", **{**quick, "model.norm": "none"}, high=1e12)
     assert seen.diverged
     assert len(seen.losses) < 60
 
 
 def test_rates_that_lower_nothing_are_a_clear_error_and_draw_nothing(quick, tmp_path):
     with pytest.raises(TrainingError, match="No rate from 1e-12 to 1e-10 lowered the loss"):
-        api.find_lr("simplenn", out=tmp_path / "a.png", low=1e-12, high=1e-10, **quick)
+        previews.find_lr("simplenn", out=tmp_path / "a.png", low=1e-12, high=1e-10, **quick)
     assert not list(tmp_path.iterdir())
 
 
@@ -75,7 +75,7 @@ def test_rates_that_lower_nothing_are_a_clear_error_and_draw_nothing(quick, tmp_
 )
 def test_what_it_does_not_read_is_refused(options, told, quick, tmp_path):
     with pytest.raises(RecipeError, match=told):
-        api.find_lr("simplenn", out=tmp_path / "a.png", **{**quick, **options})
+        previews.find_lr("simplenn", out=tmp_path / "a.png", **{**quick, **options})
 
 
 def test_muons_other_rates_keep_their_ratio(small):
