@@ -154,6 +154,11 @@ def test_restarts_begin_anew_after_ever_longer_cycles():
     assert [schedule("cosine_restarts", period=3.0, stretch=1)(e) for e in (3, 27)] == [1.0, 1.0]
 
 
+@pytest.mark.parametrize("stretch", [1, 2])
+def test_shortest_cycles_end_too(stretch):
+    assert 0 <= schedule("cosine_restarts", period=1e-12, stretch=stretch)(29.5) <= 1
+
+
 def test_cyclic_is_a_triangle():
     cyclic = schedule("cyclic", period=4.0, floor=0.2)
     assert [cyclic(e) for e in (0, 1, 2, 3, 4, 6)] == pytest.approx([0.2, 0.6, 1.0, 0.6, 0.2, 1.0])

@@ -61,6 +61,8 @@ def cosine_restarts(
     epoch: float, epochs: float, *, period: float = 10.0, stretch: int = 2, floor: float = 0.0
 ) -> float:
     """Half cosines from 1 to `floor`, each `stretch` times as long as the one before (Loshchilov & Hutter 2017)."""
+    if stretch == 1:
+        epoch %= period
     while epoch >= period:
         epoch, period = epoch - period, period * stretch
     return between(1.0, floor, epoch / period, "cosine")
