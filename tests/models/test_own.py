@@ -315,6 +315,8 @@ def test_code_without_a_file_has_a_digest_of_its_own():
     one, same, other = (written(f"class Net:\n    def __init__(self): self.depth = {n}") for n in (1, 1, 2))
     assert one[:2] == same[:2]
     assert one[0] == "python:Net"
+    with pytest.raises(RecipeError, match=r"give it there again, as model=Net\."):
+        own.find_own(ModelOptions(name=one[0], sha256=one[1]))
     assert one[1] != other[1]
 
 

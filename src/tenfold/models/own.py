@@ -30,6 +30,9 @@ SUPPLIED = {
 OPTIONS = frozenset(ModelOptions.model_fields) - {"name", "sha256"}
 """Parameters that --model.NAME fills."""
 
+PROMPT = "python"
+"""Stands for the file of a net that was written at a prompt or in a notebook."""
+
 NAMED: dict[tuple[str, str | None], "OwnNet"] = {}
 """The nets that the user named in this process, by recorded name and SHA-256."""
 
@@ -110,8 +113,11 @@ def find_own(recorded: ModelOptions, command: str = "") -> OwnNet:
 
 def again(recorded: ModelOptions, command: str = "") -> str:
     """What to type, or to write in Python, to name the net."""
+    file, _, title = recorded.name.rpartition(":")
+    if file == PROMPT:
+        return f"It was given from Python, not from a file: give it there again, as model={title}."
     typed = f"{command} --model {shlex.quote(recorded.name)}".strip()
-    return f"Look at the file, then give: {typed} (from Python: model={recorded.name.rpartition(':')[2]})."
+    return f"Look at the file, then give: {typed} (from Python: model={title})."
 
 
 def is_own(name: str) -> bool:
@@ -136,8 +142,8 @@ def identify(model: str | Make) -> tuple[str, str | None, Make]:
     try:
         file = Path(inspect.getsourcefile(core) or "")
         return f"{file.name}:{title}", hashlib.sha256(file.read_bytes()).hexdigest(), model
-    except (TypeError, OSError):  # written at a prompt or in a notebook
-        return f"python:{title}", code_digest(core), model
+    except (TypeError, OSError):
+        return f"{PROMPT}:{title}", code_digest(core), model
 
 
 def code_digest(make: Make) -> str:
