@@ -17,6 +17,9 @@ Construct, train and optimise CNN image classifiers, and learn what each choice 
   inspect    a net layer by layer
   bench      speed of a training, and where its time goes
   find-lr    a learning rate to begin with
+  compare    is A better than B? over seeds, with a verdict
+  ablate     what does each change buy? variants against a baseline
+  sweep      a recipe over a grid of values, with a plot
   show       look at data, a schedule or a batch: `tenfold show data NAME|PATH`
   list       recipes, models or runs
   report     write a run's page again, or compare several

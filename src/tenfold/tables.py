@@ -13,6 +13,7 @@ from rich.table import Table
 from tenfold.datasets.dataset import Dataset
 from tenfold.deploy.predict import Predictions
 from tenfold.evidence.evaluation import Evaluation
+from tenfold.experiments.studies import Study
 from tenfold.models.inspection import Inspection, Memory
 from tenfold.reports.words import milliseconds
 from tenfold.runs import Run
@@ -58,6 +59,27 @@ def size(count: int | None) -> str:
         if count >= scale:
             return f"{count / scale:.1f} {unit}"
     return f"{count} B"
+
+
+def show_study(study: Study) -> None:
+    """`tenfold compare`, `ablate`, `sweep`: every group's mean ± half of its interval, then the verdicts."""
+    screen, best = console(), max((group.mean or 0.0 for group in study.groups), default=0.0)
+    rows = []
+    for group in study.groups:
+        half = "" if group.interval is None else f"± {50 * (group.interval[1] - group.interval[0]):.2f}"
+        failed = len(group.accuracies) - len(group.values)
+        singles = " ".join("–" if value is None else f"{100 * value:.2f}" for value in group.accuracies.values())
+        mark = "best" if study.kind == "sweep" and group.mean == best else f"{failed} failed" if failed else ""
+        rows.append([group.name, singles, percent(group.mean), half, mark])
+    columns = ["", "validation accuracy of each seed (%)", "mean", "95 % interval", ""]
+    screen.print(table(study.title, columns, rows, words=2))
+    for judgement in study.judgements:
+        screen.print(f"\n{judgement.text()}", markup=False, soft_wrap=True)
+    if not study.judgements:
+        for group in study.groups:
+            for trouble in group.troubles:
+                screen.print(f"{group.name}, {trouble}", markup=False, soft_wrap=True)
+    screen.print(f"\nfiles: {study.folder}", markup=False)
 
 
 def show_evaluation(result: Evaluation) -> None:

@@ -97,7 +97,11 @@ def test_unequal_budgets_are_refused_before_training_unless_asked_for(plan, tmp_
 
 @pytest.mark.parametrize(
     ("over", "said"),
-    [({}, "grid is empty"), ({"optimizer.lr": []}, "grid is empty"), ({"optimizer.lr": [0.1, 0.1]}, "names a value twice")],
+    [
+        ({}, "grid is empty"),
+        ({"optimizer.lr": []}, "grid is empty"),
+        ({"optimizer.lr": [0.1, 0.1]}, "names a value twice"),
+    ],
 )
 def test_a_grid_that_is_none_is_refused(over, said):
     with pytest.raises(RecipeError, match=said):

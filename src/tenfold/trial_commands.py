@@ -1,0 +1,233 @@
+"""The verbs over several runs on the command line: compare, ablate, sweep."""
+
+import json
+import tomllib
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional, Suppress, arg
+
+from tenfold.arguments import (
+    NOTHING_SET,
+    RecipeFile,
+    RecipeName,
+    RecipeOptions,
+    Settings,
+    Written,
+    flags,
+    given,
+    one_recipe,
+)
+from tenfold.errors import RecipeError
+from tenfold.recipe import OPTION_NAMES, leaves
+
+Metric = Literal["last", "best"]
+Arm = Annotated[str, arg(metavar="RECIPE|RUN[,RUN…]")]
+Variants = Suppress[dict[str, dict[str, Any]]]
+"""Of the command line's --variant parts; filled in by run_verb."""
+
+
+def compare(
+    a: Positional[Arm],
+    b: Positional[Arm],
+    a_set: tuple[str, ...] = (),
+    b_set: tuple[str, ...] = (),
+    seeds: int = 8,
+    metric: Metric = "last",
+    delta: float = 0.5,
+    unequal: bool = False,
+    error: float = 0.3,
+    out: Path = Path("runs"),
+    options: Settings = NOTHING_SET,
+    written: Written = frozenset(),
+) -> None:
+    """Is A better than B? Trains both over seeds (or reads runs), pairs them, and gives an honest verdict.
+
+    helps or hurts (p < 0.05 and the interval excludes 0), equivalent (within ±delta), inconclusive (about k more
+    seeds), no verdict (under 6 pairs). Same seeds, same split, equal budget; crashed runs count. Stopped, it continues.
+
+    Examples:
+      tenfold compare simplenn simplenn-plain --data cifar10 --epochs 10
+      tenfold compare simplenn simplenn --a-set model.norm=batch --seeds 6
+      tenfold compare runs/a0,runs/a1,runs/a2 runs/b0,runs/b1,runs/b2
+
+    Args:
+        a: A recipe, a run folder, or several with commas.
+        b: What to compare it with.
+        a_set: Options of A only, as NAME=VALUE.
+        b_set: Options of B only, as NAME=VALUE.
+        seeds: Pairs: seeds 0, 1, …
+        metric: Validation accuracy of the last epoch, or of the best one.
+        delta: Margin of equivalence in points.
+        unequal: Compare although data, split or budget differ; the verdict says so.
+        error: Expected error rate, for the forecast of power before anything runs.
+        out: Folder of the runs and of the comparison.
+    """
+    from tenfold import tables, trials
+
+    study = trials.compare(
+        side(a),
+        side(b),
+        a_options=assignments(a_set, "--a-set"),
+        b_options=assignments(b_set, "--b-set"),
+        seeds=seeds,
+        metric=metric,
+        delta=delta,
+        unequal=unequal,
+        error=error,
+        out=out,
+        tell=print,
+        **given(options, written),
+    )
+    tables.show_study(study)
+
+
+def ablate(
+    recipe_name: Positional[RecipeName] = None,
+    recipe_file: RecipeFile = None,
+    variants: Path | None = None,
+    seeds: int = 8,
+    metric: Metric = "last",
+    delta: float = 0.5,
+    unequal: bool = False,
+    error: float = 0.3,
+    out: Path = Path("runs"),
+    options: Settings = NOTHING_SET,
+    written: Written = frozenset(),
+    changes: Variants = {},  # noqa: B006 (never changed)
+) -> None:
+    """What does each change buy? A baseline and variants of it at equal budget: table, forest plot, curves.
+
+    What stands before the first --variant holds for all. p values are adjusted for the number of variants (Holm).
+
+    Examples:
+      tenfold ablate simplenn --data cifar10 --variant bn --model.norm batch --variant slow --optimizer.lr 0.001
+      tenfold ablate simplenn --variants variants.toml --seeds 6
+
+    Args:
+        variants: A TOML file with one table of options for each variant.
+        seeds: Runs of each variant: seeds 0, 1, …
+        metric: Validation accuracy of the last epoch, or of the best one.
+        delta: Margin of equivalence in points.
+        unequal: Compare although data, split or budget differ; the verdicts say so.
+        error: Expected error rate, for the forecast of power before anything runs.
+        out: Folder of the runs and of the ablation.
+    """
+    from tenfold import tables, trials
+
+    study = trials.ablate(
+        one_recipe(recipe_name, recipe_file),
+        {**(variants_of(variants) if variants else {}), **changes},
+        seeds=seeds,
+        metric=metric,
+        delta=delta,
+        unequal=unequal,
+        error=error,
+        out=out,
+        tell=print,
+        **given(options, written),
+    )
+    tables.show_study(study)
+
+
+def sweep(
+    recipe_name: Positional[RecipeName] = None,
+    recipe_file: RecipeFile = None,
+    over: tuple[str, ...] = (),
+    seeds: int = 1,
+    metric: Metric = "last",
+    out: Path = Path("runs"),
+    options: Settings = NOTHING_SET,
+    written: Written = frozenset(),
+) -> None:
+    """One recipe over a grid of values: table, and a plot of accuracy against the value with every run.
+
+    Examples:
+      tenfold sweep simplenn --data cifar10 --over optimizer.lr=1,0.1,0.05,0.01,0.005,0.001
+      tenfold sweep simplenn --over optimizer.lr=0.1,0.01 model.norm=none,batch --seeds 3
+
+    Args:
+        over: OPTION=VALUE,VALUE,… once or more; all combinations are trained.
+        seeds: Runs of each combination: seeds 0, 1, …
+        metric: Validation accuracy of the last epoch, or of the best one.
+        out: Folder of the runs and of the sweep.
+    """
+    from tenfold import tables, trials
+
+    grid = {name: [value_of(v) for v in text.split(",") if v] for name, text in pairs(over, "--over").items()}
+    study = trials.sweep(
+        one_recipe(recipe_name, recipe_file),
+        grid,
+        seeds=seeds,
+        metric=metric,
+        out=out,
+        tell=print,
+        **given(options, written),
+    )
+    tables.show_study(study)
+
+
+def side(text: str) -> str | list[str]:
+    """'runs/a,runs/b' → both; anything else is one recipe or run."""
+    return text if "," not in text else [part for part in text.split(",") if part]
+
+
+def pairs(words: Sequence[str], option: str) -> dict[str, str]:
+    """('optimizer.lr=0.1', …) → names and texts."""
+    found = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise RecipeError(f"{option} {word} names no value.", f"Write it as {option} NAME=VALUE.")
+        found[name.replace("-", "_")] = text
+    return found
+
+
+def assignments(words: Sequence[str], option: str) -> dict[str, Any]:
+    """Options of one arm."""
+    return {name: value_of(text) for name, text in pairs(words, option).items()}
+
+
+def value_of(text: str) -> Any:
+    """A number, true, false or null as such; any other text as text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def variants_of(file: Path) -> dict[str, dict[str, Any]]:
+    """The variants of a TOML file: {name: {option: value}}."""
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{file} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{file} is not valid TOML: {error}.") from None
+    if not all(isinstance(table, dict) for table in tables.values()):
+        raise RecipeError(f"{file} must hold one table of options for each variant.", '[bn]\nmodel.norm = "batch"')
+    return {name: dict(leaves(table)) for name, table in tables.items()}
+
+
+def cut_variants(arguments: Sequence[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """The arguments before the first --variant, and the options of each variant."""
+    starts = [at for at, word in enumerate(arguments) if word == "--variant" or word.startswith("--variant=")]
+    found: dict[str, dict[str, Any]] = {}
+    for at, end in pairwise([*starts, len(arguments)]):
+        name, *rest = [*arguments[at].split("=", 1)[1:], *arguments[at + 1 : end]] or [""]
+        if not name or name.startswith("-"):
+            raise RecipeError("--variant has no name.", "Write --variant NAME --option VALUE.")
+        if name in found:
+            raise RecipeError(f"There are two variants called {name}.", "Give each a name of its own.")
+        unknown = [word for word in sorted(flags(rest)) if word not in OPTION_NAMES]
+        if unknown:
+            raise RecipeError(
+                f"--variant {name}: there is no option --{unknown[0]} of a recipe.",
+                "Options of the study itself stand before the first --variant.",
+            )
+        parsed = tyro.cli(RecipeOptions, prog=f"tenfold ablate … --variant {name}", args=rest)
+        found[name] = given(parsed, flags(rest))
+    return list(arguments[: starts[0]] if starts else arguments), found

@@ -1,0 +1,119 @@
+"""The verbs over several runs: compare, ablate, sweep; exported by `tenfold`.
+
+import tenfold
+study = tenfold.compare("simplenn-augment", "simplenn", data="cifar10", seeds=8)
+print(study.judgements[0].text())
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tenfold.api import as_run, plan
+from tenfold.errors import RecipeError
+from tenfold.experiments import studies
+from tenfold.experiments.groups import Metric
+from tenfold.experiments.studies import Source, Study, Terms
+from tenfold.recipe import Recipe
+from tenfold.recipes import DEFAULT
+from tenfold.runs import Run
+
+Side = str | Path | Recipe | Run | Sequence[str | Path | Run]
+"""One arm of a comparison: a recipe (its name, its file or a Recipe), a run, or several runs."""
+Tell = Callable[[str], None]
+
+
+def quietly(_line: str) -> None:
+    """A Tell that says nothing."""
+
+
+def compare(
+    a: Side,
+    b: Side,
+    *,
+    a_options: Mapping[str, Any] | None = None,
+    b_options: Mapping[str, Any] | None = None,
+    seeds: int = 8,
+    metric: Metric = "last",
+    delta: float = 0.5,
+    unequal: bool = False,
+    error: float = 0.3,
+    out: str | Path = "runs",
+    tell: Tell = quietly,
+    **options: Any,
+) -> Study:
+    """Is A better than B? Paired by seed, with interval, test and verdict; recipes are trained, runs are read.
+
+    a_options, b_options: options of one arm only, dotted. options: of both. delta: the margin of equivalence in points.
+    metric: validation accuracy of the last epoch, or of the best. error: expected error rate, to forecast the power.
+    """
+    terms = Terms(seeds, metric, delta, unequal, error, Path(out))
+    sides = [source_of(side, own or {}, options) for side, own in ((a, a_options), (b, b_options))]
+    (first, one), (second, two) = sides
+    if first == second:
+        first, second = f"{first} (A)", f"{second} (B)"
+    return studies.compare(((first, one), (second, two)), terms, tell)
+
+
+def source_of(side: Side, own: Mapping[str, Any], common: Mapping[str, Any]) -> tuple[str, Source]:
+    """What to call an arm, and its plan or run folders."""
+    paths = run_folders(side)
+    if paths is None:
+        assert isinstance(side, str | Path | Recipe)
+        made = plan(side, **common).override(dict(own))
+        return " ".join([made.recipe.name, *([studies.words(own)] if own else [])]), made
+    if own or common:
+        names = ", ".join([*own, *common])
+        raise RecipeError(f"{names} would have no effect on runs that are there.", "Leave it out, or compare recipes.")
+    return paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more", paths
+
+
+def run_folders(side: Side) -> list[Path] | None:
+    """The run folders that a side names; None where it is a recipe."""
+    if isinstance(side, Run):
+        return [side.path]
+    if isinstance(side, Recipe):
+        return None
+    if isinstance(side, str | Path):
+        is_run = (Path(side) / "recipe.json").is_file() or Path(side).is_dir()
+        return [as_run(side).path] if is_run else None
+    if not side:
+        raise RecipeError("An arm has no run.", "Give one run folder or more.")
+    return [one.path if isinstance(one, Run) else Path(one) for one in side]
+
+
+def ablate(
+    recipe: str | Path | Recipe = DEFAULT,
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    seeds: int = 8,
+    metric: Metric = "last",
+    delta: float = 0.5,
+    unequal: bool = False,
+    error: float = 0.3,
+    out: str | Path = "runs",
+    tell: Tell = quietly,
+    **options: Any,
+) -> Study:
+    """What does each change buy? A baseline and variants of it ({name: {option: value}}, dotted) at equal budget."""
+    base = plan(recipe, **options)
+    made = {name: base.override(dict(changes)) for name, changes in (variants or {}).items()}
+    if base.recipe.name in made:
+        raise RecipeError(f"A variant is called {base.recipe.name}, as the baseline.", "Choose another name.")
+    terms = Terms(seeds, metric, delta, unequal, error, Path(out))
+    return studies.ablate((base.recipe.name, base), made, terms, tell)
+
+
+def sweep(
+    recipe: str | Path | Recipe = DEFAULT,
+    over: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    seeds: int = 1,
+    metric: Metric = "last",
+    out: str | Path = "runs",
+    tell: Tell = quietly,
+    **options: Any,
+) -> Study:
+    """Every combination of values of some options, {option: [values]}; table and plot with every run."""
+    base = plan(recipe, **options)
+    return studies.sweep(base.recipe.name, base, over or {}, Terms(seeds, metric, out=Path(out)), tell)
