@@ -12,6 +12,7 @@ from tyro.conf import Positional, Suppress, arg
 
 from tenfold.arguments import (
     NOTHING_SET,
+    Net,
     RecipeFile,
     RecipeName,
     RecipeOptions,
@@ -41,6 +42,7 @@ def compare(
     unequal: bool = False,
     error: float = 0.3,
     out: Path = Path("runs"),
+    net: Net = None,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
 ) -> None:
@@ -80,7 +82,7 @@ def compare(
         error=error,
         out=out,
         tell=print,
-        **given(options, written),
+        **given(options, written, net),
     )
     tables.show_study(study)
 
@@ -95,6 +97,7 @@ def ablate(
     unequal: bool = False,
     error: float = 0.3,
     out: Path = Path("runs"),
+    net: Net = None,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
     changes: Variants = {},  # noqa: B006 (never changed)
@@ -128,7 +131,7 @@ def ablate(
         error=error,
         out=out,
         tell=print,
-        **given(options, written),
+        **given(options, written, net),
     )
     tables.show_study(study)
 
@@ -140,6 +143,7 @@ def sweep(
     seeds: int = 1,
     metric: Metric = "last",
     out: Path = Path("runs"),
+    net: Net = None,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
 ) -> None:
@@ -165,7 +169,7 @@ def sweep(
         metric=metric,
         out=out,
         tell=print,
-        **given(options, written),
+        **given(options, written, net),
     )
     tables.show_study(study)
 

@@ -81,3 +81,17 @@ def test_runs_of_one_kind_compute_alike(plan):
     assert first == second
     assert first.threads == 1
     assert first.precision != "auto"
+
+
+def test_a_net_of_ones_own_is_named_again_in_its_process(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n    def __init__(self, classes):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(3 * 32 * 32, classes))\n"
+    )
+    own = api.plan("simplenn", **{**plan.recipe.model_dump(exclude={"model", "name"}), "model": "net.py:Net"})
+    outcomes = train_many({Path("runs/own"): own}, Split(1, 1))
+    assert outcomes[Path("runs/own")].failure is None
+    Path("net.py").unlink()
+    with pytest.raises(RecipeError, match="cannot see the net"):
+        train_many({Path("runs/other"): own}, Split(1, 1))

@@ -23,6 +23,7 @@ from pathlib import Path
 from tenfold.cache import cache_folder
 from tenfold.errors import RecipeError, RunError, TenfoldError
 from tenfold.experiments.rates import rate_side_by_side
+from tenfold.models.own import find_own, is_own
 from tenfold.recipe import Plan, leaves
 from tenfold.runs import Run, write_atomic
 from tenfold.training import kernels
@@ -129,6 +130,8 @@ def train_many(
 
     Ctrl-C and SIGTERM stop the runs, which save their states: the same call continues them.
     """
+    for plan in plans.values():
+        refuse_unseen(plan)
     waiting = {folder: plan for folder, plan in plans.items() if not is_done(folder, plan)}
     free: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
     for share in shares(cores(), split.threads)[: split.processes]:
@@ -179,7 +182,7 @@ def train_one(
             recipe.write_text(plan.to_json(), encoding="utf-8")
             new = ["--recipe", str(recipe), "--out", str(folder.parent), "--name", folder.name]
             how = ["--resume", str(folder)] if folder.exists() else new
-            command = [sys.executable, "-m", "tenfold", "train", *how]
+            command = [sys.executable, "-m", "tenfold", "train", *how, *own_net(plan)]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(process.pid, share)
@@ -188,6 +191,23 @@ def train_one(
             return None if process.returncode == 0 else said.strip() or f"exit code {process.returncode}"
     finally:
         free.put(share)
+
+
+def refuse_unseen(plan: Plan) -> None:
+    """A net given from Python as a class cannot be seen by other processes; RecipeError."""
+    name = plan.recipe.model.name
+    if is_own(name) and not Path(name.rpartition(":")[0]).is_file():
+        told = f"The processes of several runs cannot see the net {name}, which was given from Python as a class."
+        raise RecipeError(told, "Give model='FILE.py:CLASS', with a path from the current folder.")
+
+
+def own_net(plan: Plan) -> list[str]:
+    """The arguments that name a net of the user's own, who named it in this process; none for tenfold's."""
+    model = plan.recipe.model
+    if not is_own(model.name):
+        return []
+    find_own(model)
+    return ["--model", model.name]
 
 
 def summary(outcome: Outcome) -> str:

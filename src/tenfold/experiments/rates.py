@@ -8,6 +8,7 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 from tenfold.errors import TrainingError
+from tenfold.models.own import choose, is_own
 from tenfold.recipe import Plan
 from tenfold.training.loop import descend
 from tenfold.training.setup import prepare
@@ -37,6 +38,8 @@ def train_some(plan: Plan, share: set[int], barrier: Barrier, answers: Any) -> N
     """Train for SECONDS on these cores once all are ready; puts the images/s into `answers`."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, share)
+    if is_own(plan.recipe.model.name):  # the user named it in the process that started this one
+        choose(plan.recipe.model.name)
     setup = prepare(plan if plan.recipe.backend.threads else plan.override({"backend.threads": len(share)}, "measured"))
 
     def train_step(step: int) -> int:
