@@ -1,5 +1,7 @@
 """Smaller images first: which size when, the resizing against Pillow's, and nets that cannot."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from tenfold.cli import main
 from tenfold.errors import RecipeError
 from tenfold.runs import Run
 from tenfold.training.curriculum import resized, size_at
+from tenfold.training.loop import seconds_left
 from tenfold.training.setup import prepare
 
 SMALL_NET = {"name": "sprint", "width": 0.125}
@@ -75,3 +78,12 @@ def test_a_recipes_own_that_does_not_fit_is_left_out_and_said(options, told, sma
     setup = prepare(api.plan("sprint", **{**small, "model.width": 0.125, **options}))
     assert setup.recipe.curriculum == ()
     assert any(told in note for note in setup.notes)
+
+
+def test_time_left_counts_pixels(small):
+    setup = prepare(api.plan(**small, model=SMALL_NET, curriculum=[[16, 1]]))
+    at = setup.state.progress
+    assert seconds_left(setup) is None
+    at.rows.append(SimpleNamespace(seconds=1.0))
+    at.epoch = 1
+    assert seconds_left(setup) == pytest.approx(2 * 32**2 / 16**2)

@@ -13,6 +13,7 @@ from tenfold.models.blocks import seed_dropout
 from tenfold.randomness import generator
 from tenfold.runs import Epoch, Run, best_of, stopped_early, write_epochs
 from tenfold.training.checkpoint import load_newest, save_checkpoint
+from tenfold.training.curriculum import size_at
 from tenfold.training.nonfinite import explain, first_bad_layer
 from tenfold.training.optimisers import set_rates
 from tenfold.training.setup import Setup, start_from_weights
@@ -201,8 +202,11 @@ def resume_command(run: Run) -> str:
 
 
 def seconds_left(setup: Setup) -> float | None:
-    """Estimated from the pace of the epoch under way and the last ones; None before there is one."""
-    at = setup.state.progress
-    done = at.epoch * setup.loader.steps + at.step
+    """Estimated from the time that is spent and the pixels that are left; None before there is a pace."""
+    at, steps, whole = setup.state.progress, setup.loader.steps, setup.preprocessing.size
+    work = [(size_at(setup.recipe.curriculum, epoch) or whole) ** 2 for epoch in range(setup.recipe.epochs)]
+    done = float(sum(work[: at.epoch]))
+    if at.step:
+        done += work[at.epoch] * at.step / steps
     spent = sum(row.seconds for row in at.rows) + at.seconds
-    return spent / done * (setup.recipe.epochs * setup.loader.steps - done) if done else None
+    return spent / done * (sum(work) - done) if done else None
