@@ -177,9 +177,9 @@ class BackendOptions(Options):
 
     choice: Literal["measure", "search", "reference"] = "measure"
     """measure: try what is open, for at most 2 % of the run; search: all of it, torch.compile too; reference: fp32."""
-    precision: Literal["auto", "fp32", "bf16_grad", "bf16", "bf16_all"] = "auto"
-    """fp32, fp32 with the gradients of convolutions from bf16 products (native kernels), bf16 autocast, or bf16
-    throughout with fp32 master weights."""
+    precision: Literal["auto", "fp32", "bf16_grad", "bf16_onednn", "bf16", "bf16_all"] = "auto"
+    """fp32; bf16_grad: the gradients of convolutions from bf16 products (native kernels); bf16_onednn: oneDNN may round
+    the factors of all products (CPU); bf16: autocast; bf16_all: bf16 throughout with fp32 master weights."""
     layout: Literal["auto", "channels_last", "contiguous"] = "auto"
     """How images lie in memory."""
     kernels: Literal["auto", "torch", "native"] = "auto"

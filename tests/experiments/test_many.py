@@ -2,6 +2,10 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +64,33 @@ def test_what_is_there_is_kept_and_what_was_stopped_goes_on(plan, tmp_path, trai
     assert (done / "report.html").stat().st_mtime_ns == before
     assert Run.open(cut).finished
     assert Run.open(cut).weights("last").read_bytes() == trained.weights("last").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_runs_and_the_same_call_continues(number, plan, tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from tenfold.experiments.many import Split, train_many
+from tenfold.errors import Interrupted
+from tenfold.recipe import load
+try:
+    train_many({Path(sys.argv[2]): load(Path(sys.argv[1]))}, Split(1, 1))
+except Interrupted as stopped:
+    sys.exit(stopped.exit_code)
+"""
+    longer = plan.override({"epochs": 300})
+    (tmp_path / "recipe.json").write_text(longer.to_json())
+    command = [sys.executable, "-c", program, str(tmp_path / "recipe.json"), str(tmp_path / "run")]
+    process = subprocess.Popen(command, start_new_session=True)
+    until = time.monotonic() + 120
+    while not (tmp_path / "run" / "results.csv").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    run = Run.open(tmp_path / "run")
+    assert 0 < len(run.epochs) < 300
+    assert list((run.path / "checkpoints").iterdir())
 
 
 def test_a_split_is_measured_once(plan, monkeypatch):

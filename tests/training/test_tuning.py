@@ -13,7 +13,7 @@ from tenfold.models import build
 from tenfold.recipe import BackendOptions, Plan, Recipe
 from tenfold.runs import Run
 from tenfold.training import kernels, tuning
-from tenfold.training.backend import LAYOUTS, Backend, open_backend
+from tenfold.training.backend import LAYOUTS, Backend, open_backend, rounding
 from tenfold.training.kernels import winograd
 from tenfold.training.resolve import check_options
 from tenfold.training.tuning import candidates, settle_backend, variations
@@ -103,6 +103,18 @@ def test_reference_is_plain_fp32():
     assert {name: getattr(plan.recipe.backend, name) for name in wanted} == wanted
 
 
+def test_rounding_holds_inside_its_block_only():
+    kinds = (torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul)
+    before = [kind.fp32_precision for kind in kinds]
+    with rounding("bf16_onednn"):
+        assert [kind.fp32_precision for kind in kinds] == ["bf16", "bf16"]
+    assert [kind.fp32_precision for kind in kinds] == before
+    open_backend("cpu", BackendOptions(precision="bf16_onednn"))
+    assert kinds[0].fp32_precision == "bf16"
+    open_backend("cpu", BackendOptions(precision="fp32"))
+    assert kinds[0].fp32_precision != "bf16"
+
+
 class Off(nn.Conv2d):
     """A convolution that is wrong in the channels-last layout."""
 
@@ -161,7 +173,7 @@ def test_bf16_gradients_without_the_instructions_are_refused(monkeypatch):
 
 def backends():
     """Every precision that this machine computes, with its kernels."""
-    yield from (("fp32", "torch"), ("bf16", "torch"), ("bf16_all", "torch"))
+    yield from (("fp32", "torch"), ("bf16", "torch"), ("bf16_all", "torch"), ("bf16_onednn", "torch"))
     if kernels.unavailable() is None:
         yield "fp32", "native"
         if winograd.has_halves():

@@ -15,16 +15,21 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 
 from tenfold.cache import cache_folder
-from tenfold.errors import RecipeError, RunError, TenfoldError
+from tenfold.errors import Interrupted, RecipeError, RunError, TenfoldError
 from tenfold.experiments.rates import rate_side_by_side
 from tenfold.models.own import find_own, is_own
 from tenfold.recipe import Plan, leaves
+from tenfold.reports.words import duration
 from tenfold.runs import Run, write_atomic
 from tenfold.training import kernels
 from tenfold.training.backend import choose_device
@@ -128,7 +133,7 @@ def train_many(
 ) -> dict[Path, Outcome]:
     """Train the plans, each into its run folder; `tell` hears a line whenever one ends.
 
-    Ctrl-C and SIGTERM stop the runs, which save their states: the same call continues them.
+    Ctrl-C and SIGTERM stop the runs, which save their states, and raise Interrupted: the same call continues them.
     """
     for plan in plans.values():
         refuse_unseen(plan)
@@ -140,22 +145,41 @@ def train_many(
     if outcomes.keys() - waiting.keys():
         tell(f"{len(plans) - len(waiting)} of {len(plans)} runs are there already.")
     running: list[subprocess.Popen[str]] = []
-    with ThreadPoolExecutor(split.processes) as pool:
-        futures = {
-            pool.submit(train_one, folder, plan, free, running): folder
-            for folder, plan in settled(waiting, split.threads).items()
-        }
+    ready = settled(waiting, split.threads)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(split.processes) as pool, interrupts():
+        futures = {pool.submit(train_one, folder, plan, free, running): folder for folder, plan in ready.items()}
         try:
             for number, future in enumerate(as_completed(futures), 1):
                 folder = futures[future]
                 outcomes[folder] = Outcome(Run(folder), future.result())
-                tell(f"{number}/{len(futures)} {folder.name}: {summary(outcomes[folder])}")
+                left = (time.perf_counter() - began) / number * (len(futures) - number)
+                ahead = f", about {duration(left)} left" if left else ""
+                tell(f"{number}/{len(futures)} {folder.name}: {summary(outcomes[folder])}{ahead}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in running:
                 process.send_signal(signal.SIGTERM)
             raise
     return outcomes
+
+
+@contextmanager
+def interrupts() -> Iterator[None]:
+    """Inside this block Ctrl-C and SIGTERM raise Interrupted; outside the main thread nothing can be caught."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Interrupted("Stopped; what is trained so far is saved.", "The same command continues.", number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def is_done(folder: Path, plan: Plan) -> bool:

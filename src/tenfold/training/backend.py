@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import platform
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -60,14 +61,33 @@ class Backend:
         return model
 
     def activate(self) -> None:
-        """Switch on what holds for the whole process: threads, memory, determinism."""
+        """Switch on what holds for the whole process: threads, memory, rounding, determinism."""
         torch.set_num_threads(self.threads)
+        set_rounding(self.precision)
         torch.set_flush_denormal(True)  # numbers below 1e-38 cost a hundred times as much as others
         keep_freed_memory()
         if self.device.type == "cuda":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.backends.cudnn.benchmark = False
             torch.use_deterministic_algorithms(True)
+
+
+def set_rounding(precision: str) -> None:
+    """Whether oneDNN rounds the factors of fp32 products to bf16, in this process."""
+    for kind in (torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul):
+        kind.fp32_precision = "bf16" if precision == "bf16_onednn" else "none"
+
+
+@contextlib.contextmanager
+def rounding(precision: str) -> Iterator[None]:
+    """`set_rounding` inside this block only."""
+    before = [(kind, kind.fp32_precision) for kind in (torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul)]
+    set_rounding(precision)
+    try:
+        yield
+    finally:
+        for kind, value in before:
+            kind.fp32_precision = value
 
 
 def halved(model: nn.Module) -> dict[str, Tensor]:

@@ -26,13 +26,13 @@ from tenfold.randomness import generator
 from tenfold.recipe import BackendOptions, Plan
 from tenfold.runs import write_atomic
 from tenfold.training import kernels
-from tenfold.training.backend import LAYOUTS, Backend, require, usable_cores
+from tenfold.training.backend import LAYOUTS, Backend, require, rounding, usable_cores
 from tenfold.training.kernels.install import suited
 
 SHARE = 0.02
 """Of the expected run, for measuring."""
 
-TOLERANCE = {"fp32": 1e-3, "bf16_grad": 1e-3, "bf16": 0.02, "bf16_all": 0.02}
+TOLERANCE = {"fp32": 1e-3, "bf16_grad": 1e-3, "bf16_onednn": 0.02, "bf16": 0.02, "bf16_all": 0.02}
 """Largest difference of an output, as a share of the largest output. bf16 has 8 bits of mantissa."""
 
 GRADIENT_TOLERANCE = 0.15
@@ -135,6 +135,7 @@ def candidates(options: BackendOptions, start: Backend, native: bool) -> Iterato
         ("fp32", last, "torch"),
         ("bf16", last, "torch"),
         ("bf16_all", last, "torch"),
+        *((("bf16_onednn", last, "torch"),) if start.device.type == "cpu" else ()),
         ("bf16", LAYOUTS["contiguous"], "torch"),
     ):
         found = replace(start, precision=precision, layout=layout, kernels=kernels_)
@@ -222,6 +223,12 @@ def compute(
 ) -> Numbers:
     """Outputs, gradient and least time of forward and backward passes of a copy; one pass if it exceeds `patience`."""
     torch.set_num_threads(backend.threads)
+    with rounding(backend.precision):
+        return timed_passes(backend, model, pixels, labels, patience)
+
+
+def timed_passes(backend: Backend, model: nn.Module, pixels: Tensor, labels: Tensor, patience: float) -> Numbers:
+    """`compute`, with what holds for the whole process switched on."""
     model = backend.place(copy.deepcopy(model)).train()
     pixels = pixels.contiguous(memory_format=backend.layout)
     times, logits, gradient = [], torch.empty(0), torch.empty(0)
