@@ -40,10 +40,10 @@ def ways() -> dict[str, Convolve]:
     """What is compared."""
     found: dict[str, Convolve] = {
         "torch fp32": lambda x, w: conv2d(x, w, padding=1),
-        "native fp32": lambda x, w: Convolution.apply(x, w, 1, False),  # type: ignore[no-any-return]
+        "native fp32": lambda x, w: Convolution.apply(x, w, 1, False),
     }
     if has_halves():
-        found["native bf16_grad"] = lambda x, w: Convolution.apply(x, w, 1, True)  # type: ignore[no-any-return]
+        found["native bf16_grad"] = lambda x, w: Convolution.apply(x, w, 1, True)
     return found
 
 

@@ -88,7 +88,9 @@ def main() -> None:
     )  # nothing in place for vmap
     found: dict[str, int] = {}
     for copies in COPIES:
-        nets = [build(options, 3, 32, 10, seed).to(memory_format=torch.channels_last) for seed in range(copies)]
+        nets = [build(options, 3, 32, 10, seed) for seed in range(copies)]
+        for net in nets:
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         pixels = torch.randn(copies, plan.recipe.batch, 3, 32, 32)
         labels = torch.randint(10, (copies, plan.recipe.batch))
         for name, make in (("one by one", one_by_one), ("in one step", in_one_step)):

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,16 +73,22 @@ class Backend:
             torch.use_deterministic_algorithms(True)
 
 
+def products() -> list[Any]:
+    """oneDNN's settings for convolutions and matrix products; torch does not declare them."""
+    onednn: Any = torch.backends.mkldnn
+    return [onednn.conv, onednn.matmul]
+
+
 def set_rounding(precision: str) -> None:
-    """Whether oneDNN rounds the factors of fp32 products to bf16, in this process."""
-    for kind in (torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul):
+    """Whether oneDNN may round the factors of fp32 products to bf16, in this process."""
+    for kind in products():
         kind.fp32_precision = "bf16" if precision == "bf16_onednn" else "none"
 
 
 @contextlib.contextmanager
 def rounding(precision: str) -> Iterator[None]:
     """`set_rounding` inside this block only."""
-    before = [(kind, kind.fp32_precision) for kind in (torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul)]
+    before = [(kind, kind.fp32_precision) for kind in products()]
     set_rounding(precision)
     try:
         yield
