@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from tenfold.training.backend import keep_freed_memory, usable_cores
+from tenfold.cores import usable_cores
+from tenfold.training.backend import keep_freed_memory
 from tenfold.training.environment import processor
 from tenfold.training.kernels.winograd import Convolution, has_halves
 

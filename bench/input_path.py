@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from tenfold.cores import usable_cores
 from tenfold.datasets.dataset import Dataset
 from tenfold.datasets.preprocessing import Preprocessing
 from tenfold.recipe import AugmentOptions, Recipe
-from tenfold.training.backend import keep_freed_memory, usable_cores
+from tenfold.training.backend import keep_freed_memory
 from tenfold.training.environment import processor
 from tenfold.training.loader import Images, Loader
 

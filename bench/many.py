@@ -21,7 +21,8 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
 from tenfold import api
-from tenfold.experiments.many import cores, possible, shares
+from tenfold.cores import core_numbers
+from tenfold.experiments.many import possible, shares
 from tenfold.experiments.rates import rate_side_by_side
 from tenfold.models import build
 from tenfold.runs import write_atomic
@@ -75,7 +76,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     plan = api.plan(chosen.recipe, data=chosen.data)
-    own = cores()
+    own = core_numbers()
     figures: dict[str, object] = {"processor": processor(), "recipe": chosen.recipe, "batch": plan.recipe.batch}
     figures["processes × threads"] = {
         f"{split.processes} × {split.threads}": round(rate_side_by_side(plan, shares(own, split.threads)))

@@ -34,10 +34,10 @@ from typing import Any
 
 from contenders import PEERS, PLAIN, TENFOLD, Contender, check_installed, train
 from peers.install import ENVIRONMENTS
+from tenfold.cores import usable_cores
 from tenfold.errors import RunError, TenfoldError
 from tenfold.evidence.comparison import compare
 from tenfold.runs import write_atomic
-from tenfold.training.backend import usable_cores
 from tenfold.training.environment import processor
 
 RESULTS = Path(__file__).parent / "results"

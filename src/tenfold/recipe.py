@@ -189,6 +189,11 @@ class BackendOptions(Options):
     threads: int | None = Field(None, ge=1, le=1024)
     """CPU threads; unset: measured, at most one for each core this process may use."""
 
+    @property
+    def open(self) -> list[str]:
+        """The names of what is left to be measured."""
+        return [name for name, value in self.model_dump().items() if value in (None, "auto")]
+
 
 class Recipe(Options):
     """One complete description of a training run."""

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +13,6 @@ from rich.table import Table
 from tenfold.datasets.dataset import Dataset
 from tenfold.deploy.predict import Predictions
 from tenfold.evidence.evaluation import Evaluation
-from tenfold.experiments.studies import Study
 from tenfold.models.inspection import Inspection, Memory
 from tenfold.reports.words import milliseconds
 from tenfold.runs import Run
@@ -21,6 +20,9 @@ from tenfold.session import backend_words, headline
 from tenfold.training.range_test import RangeTest
 from tenfold.training.speed import Speed
 from tenfold.training.tuning import Choice, Trial
+
+if TYPE_CHECKING:  # scipy and matplotlib come with it
+    from tenfold.experiments.studies import Study
 
 MOST_CLASSES = 20
 """A confusion matrix of more classes is left to the picture."""
@@ -61,7 +63,7 @@ def size(count: int | None) -> str:
     return f"{count} B"
 
 
-def show_study(study: Study) -> None:
+def show_study(study: "Study") -> None:
     """`tenfold compare`, `ablate`, `sweep`: every group's mean ± half of its interval, then the verdicts."""
     screen, best = console(), max((group.mean or 0.0 for group in study.groups), default=0.0)
     rows = []

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional, Suppress, arg
@@ -23,9 +23,11 @@ from tenfold.arguments import (
     one_recipe,
 )
 from tenfold.errors import RecipeError
+from tenfold.experiments.terms import Metric, Terms
 from tenfold.recipe import OPTION_NAMES, leaves
 
-Metric = Literal["last", "best"]
+SharedTerms = Annotated[Terms, arg(name="")]
+USUAL_TERMS = Terms()
 Arm = Annotated[str, arg(metavar="RECIPE|RUN[,RUN…]")]
 Variants = Suppress[dict[str, dict[str, Any]]]
 """Of the command line's --variant parts; filled in by run_verb."""
@@ -36,12 +38,7 @@ def compare(
     b: Positional[Arm],
     a_set: tuple[str, ...] = (),
     b_set: tuple[str, ...] = (),
-    seeds: int = 8,
-    metric: Metric = "last",
-    delta: float = 0.5,
-    unequal: bool = False,
-    error: float = 0.3,
-    out: Path = Path("runs"),
+    terms: SharedTerms = USUAL_TERMS,
     net: Net = None,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
@@ -61,12 +58,6 @@ def compare(
         b: What to compare it with.
         a_set: Options of A only, as NAME=VALUE.
         b_set: Options of B only, as NAME=VALUE.
-        seeds: Pairs: seeds 0, 1, …
-        metric: Validation accuracy of the last epoch, or of the best one.
-        delta: Margin of equivalence in points.
-        unequal: Compare although data, split or budget differ; the verdict says so.
-        error: Expected error rate, for the forecast of power before anything runs.
-        out: Folder of the runs and of the comparison.
     """
     from tenfold import tables, trials
 
@@ -75,13 +66,8 @@ def compare(
         side(b),
         a_options=assignments(a_set, "--a-set"),
         b_options=assignments(b_set, "--b-set"),
-        seeds=seeds,
-        metric=metric,
-        delta=delta,
-        unequal=unequal,
-        error=error,
-        out=out,
         tell=print,
+        **vars(terms),
         **given(options, written, net),
     )
     tables.show_study(study)
@@ -91,12 +77,7 @@ def ablate(
     recipe_name: Positional[RecipeName] = None,
     recipe_file: RecipeFile = None,
     variants: Path | None = None,
-    seeds: int = 8,
-    metric: Metric = "last",
-    delta: float = 0.5,
-    unequal: bool = False,
-    error: float = 0.3,
-    out: Path = Path("runs"),
+    terms: SharedTerms = USUAL_TERMS,
     net: Net = None,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
@@ -112,25 +93,14 @@ def ablate(
 
     Args:
         variants: A TOML file with one table of options for each variant.
-        seeds: Runs of each variant: seeds 0, 1, …
-        metric: Validation accuracy of the last epoch, or of the best one.
-        delta: Margin of equivalence in points.
-        unequal: Compare although data, split or budget differ; the verdicts say so.
-        error: Expected error rate, for the forecast of power before anything runs.
-        out: Folder of the runs and of the ablation.
     """
     from tenfold import tables, trials
 
     study = trials.ablate(
         one_recipe(recipe_name, recipe_file),
         {**(variants_of(variants) if variants else {}), **changes},
-        seeds=seeds,
-        metric=metric,
-        delta=delta,
-        unequal=unequal,
-        error=error,
-        out=out,
         tell=print,
+        **vars(terms),
         **given(options, written, net),
     )
     tables.show_study(study)

@@ -12,8 +12,8 @@ from typing import Any
 from tenfold.api import as_run, plan
 from tenfold.errors import RecipeError
 from tenfold.experiments import studies
-from tenfold.experiments.groups import Metric
-from tenfold.experiments.studies import Source, Study, Terms
+from tenfold.experiments.studies import Source, Study
+from tenfold.experiments.terms import Metric, Terms
 from tenfold.recipe import Recipe
 from tenfold.recipes import DEFAULT
 from tenfold.runs import Run

@@ -9,7 +9,8 @@ from tenfold import api
 from tenfold.errors import RecipeError, RunError
 from tenfold.experiments import studies
 from tenfold.experiments.groups import group_on_disk
-from tenfold.experiments.studies import Terms, grid
+from tenfold.experiments.studies import grid
+from tenfold.experiments.terms import Terms
 from tenfold.experiments.verdicts import judge, unfair
 from tenfold.runs import Run
 

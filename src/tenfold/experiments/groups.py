@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -11,10 +10,8 @@ from tenfold.errors import RecipeError, RunError
 from tenfold.evidence.statistics import interval
 from tenfold.experiments.arms import Arm
 from tenfold.experiments.many import Outcome
+from tenfold.experiments.terms import Metric
 from tenfold.runs import Epoch, Run
-
-Metric = Literal["last", "best"]
-"""Validation accuracy of the last epoch, or of the best one (which was chosen by it, and flatters a little)."""
 
 
 @dataclass(frozen=True)

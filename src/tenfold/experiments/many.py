@@ -7,7 +7,6 @@ What is finished is not trained again, what was stopped continues to the bit; a 
 go on. Small nets train faster in two processes of one thread than in one of two (SimpleNN: about 1.3 times).
 """
 
-import hashlib
 import json
 import os
 import queue
@@ -24,16 +23,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
-from tenfold.cache import cache_folder
+from tenfold.cores import core_numbers
 from tenfold.errors import Interrupted, RecipeError, RunError, TenfoldError
 from tenfold.experiments.rates import rate_side_by_side
 from tenfold.models.own import find_own, is_own
 from tenfold.recipe import Plan, leaves
 from tenfold.reports.words import duration
 from tenfold.runs import Run, write_atomic
-from tenfold.training import kernels
 from tenfold.training.backend import choose_device
 from tenfold.training.setup import prepare
+from tenfold.training.tuning import cached_measurement
 
 KIND = ("data", "image_size", "preprocess", "model", "batch", "micro_batch", "device", "backend")
 """Options that decide which backend is fastest."""
@@ -67,11 +66,6 @@ class Outcome:
     failure: str | None = None
 
 
-def cores() -> list[int]:
-    """The cores that this process may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-
-
 def possible(count: int) -> list[Split]:
     """One process of all cores, two of half, … one of each."""
     return [Split(count // threads, threads) for threads in range(count, 0, -1) if count % threads == 0]
@@ -82,10 +76,10 @@ def fastest_split(plan: Plan) -> Splits:
 
     On a GPU the runs go one after the other: a run fills it.
     """
-    own = cores()
+    own = core_numbers()
     if choose_device(plan.recipe.device).type != "cpu" or len(own) == 1:
         return Splits(((Split(1, len(own)), 0.0),))
-    kept = cache_folder("splits") / f"{fingerprint_of(plan, own)}.json"
+    kept = cached_measurement("splits", plan.recipe.model_dump(include=set(KIND)))
     try:
         return Splits(tuple((Split(**split), rate) for split, rate in json.loads(kept.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError):
@@ -93,13 +87,6 @@ def fastest_split(plan: Plan) -> Splits:
     found = Splits(tuple((s, rate_side_by_side(plan, shares(own, s.threads))) for s in possible(len(own))))
     write_atomic(kept, json.dumps([(asdict(split), rate) for split, rate in found.rates]))
     return found
-
-
-def fingerprint_of(plan: Plan, own: list[int]) -> str:
-    """What the best split depends on."""
-    values = plan.recipe.model_dump(include=set(KIND))
-    built = kernels.unavailable() or kernels.identity()
-    return hashlib.sha256(json.dumps([values, len(own), kernels.processor(), built]).encode()).hexdigest()[:32]
 
 
 def shares(own: list[int], threads: int) -> list[set[int]]:
@@ -110,8 +97,10 @@ def shares(own: list[int], threads: int) -> list[set[int]]:
 def settled(plans: Mapping[Path, Plan], threads: int) -> dict[Path, Plan]:
     """The plans with their backends decided: runs of one kind compute alike, whichever comes first."""
     known: dict[str, dict[str, object]] = {}
-    made = {}
+    made = dict(plans)
     for folder, plan in plans.items():
+        if not plan.recipe.backend.open:
+            continue
         kind = json.dumps(plan.recipe.model_dump(include=set(KIND)))
         if kind not in known:
             known[kind] = backend_of(plan, threads)
@@ -139,7 +128,7 @@ def train_many(
         refuse_unseen(plan)
     waiting = {folder: plan for folder, plan in plans.items() if not is_done(folder, plan)}
     free: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
-    for share in shares(cores(), split.threads)[: split.processes]:
+    for share in shares(core_numbers(), split.threads)[: split.processes]:
         free.put(share)
     outcomes = {folder: Outcome(Run(folder)) for folder in plans}
     if outcomes.keys() - waiting.keys():

@@ -15,30 +15,16 @@ import numpy as np
 
 from tenfold.errors import RecipeError
 from tenfold.experiments.arms import Arm, resolve_all, train_arms
-from tenfold.experiments.groups import Group, Metric, group_of, group_on_disk
+from tenfold.experiments.groups import Group, group_of, group_on_disk
+from tenfold.experiments.terms import Terms
 from tenfold.experiments.verdicts import Judgement, announce, judge, judge_all, refuse_unfair
 from tenfold.recipe import Plan
+from tenfold.reports import evidence
 from tenfold.runs import csv_text, write_atomic
 
 Tell = Callable[[str], None]
 Source = Plan | Sequence[Path]
 """What an arm is made of: a plan to train, or run folders that are there."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How a study is made. `error`: the expected error rate, for the forecast of power."""
-
-    seeds: int = 8
-    metric: Metric = "last"
-    delta_points: float = 0.5
-    unequal: bool = False
-    error: float = 0.3
-    out: Path = Path("runs")
-
-    def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise RecipeError(f"{self.seeds} seeds are none.", "Give --seeds 1 or more; a verdict needs 6.")
 
 
 @dataclass(frozen=True)
@@ -84,7 +70,7 @@ def compare(sources: tuple[tuple[str, Source], tuple[str, Source]], terms: Terms
     if plans:
         groups |= trained(plans, terms, tell, list(groups.values()))
     a, b = (groups[name] for name, _ in sources)
-    judgement = judge(a, b, terms.delta_points, terms.unequal)
+    judgement = judge(a, b, terms.delta, terms.unequal)
     return written("comparison", f"{a.name} against {b.name}", [b, a], [judgement], terms)
 
 
@@ -94,7 +80,7 @@ def ablate(baseline: tuple[str, Plan], variants: Mapping[str, Plan], terms: Term
         raise RecipeError("There is no variant to compare.", "Give --variant NAME --option VALUE, once or more.")
     name, plan = baseline
     groups = trained({name: plan, **variants}, terms, tell, [])
-    judgements = judge_all([groups[v] for v in variants], groups[name], terms.delta_points, terms.unequal)
+    judgements = judge_all([groups[v] for v in variants], groups[name], terms.delta, terms.unequal)
     return written("ablation", f"Ablation of {name}", list(groups.values()), judgements, terms)
 
 
@@ -134,7 +120,7 @@ def trained(plans: Mapping[str, Plan], terms: Terms, tell: Tell, others: Sequenc
         raise RecipeError(f"{twins[0]} are the same recipe.", "Change an option that the recipe reads in one of them.")
     if len(known) > 1:
         images = next(iter(arms.values())).judging_images
-        tell(announce(terms.error, images, terms.seeds, terms.delta_points, len(known) - 1))
+        tell(announce(terms.error, images, terms.seeds, terms.delta, len(known) - 1))
     sharing = (
         f"{split.processes} process{'es' * (split.processes > 1)} of {split.threads} thread{'s' * (split.threads > 1)}"
     )
@@ -152,8 +138,6 @@ def written(
     points: Sequence[Mapping[str, Any]] = (),
 ) -> Study:
     """The study with its files in a folder of its own, named by what it is about: the same study is renewed."""
-    from tenfold.reports import evidence
-
     identity = hashlib.sha256(json.dumps([title, [group.key for group in groups]]).encode()).hexdigest()[:8]
     folder = terms.out / f"{kind}-{identity}"
     study = Study(kind, title, tuple(groups), tuple(judgements), folder)
@@ -167,7 +151,7 @@ def written(
     }
     if judgements:
         rows = [forest_row(one) for one in judgements]
-        files["forest.png"] = evidence.forest(rows, groups[0].name, title, terms.delta_points)
+        files["forest.png"] = evidence.forest(rows, groups[0].name, title, terms.delta)
     if kind == "comparison":
         a, b = judgements[0].a, judgements[0].b
         files["pairs.png"] = evidence.pairs(a.accuracies, b.accuracies, (a.name, b.name), title)
@@ -180,8 +164,6 @@ def written(
 
 def sweep_picture(points: Sequence[Mapping[str, Any]], groups: Sequence[Group], title: str) -> bytes:
     """Accuracy against the value; places on a line where the values are no numbers."""
-    from tenfold.reports import evidence
-
     (option,) = points[0]
     values = [point[option] for point in points]
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
@@ -193,13 +175,11 @@ def sweep_picture(points: Sequence[Mapping[str, Any]], groups: Sequence[Group], 
     return evidence.sweep(at, option, title, best, None if numeric else [str(value) for value in values])
 
 
-def forest_row(one: Judgement) -> Any:
+def forest_row(one: Judgement) -> evidence.Row:
     """A judgement as a line of the forest plot."""
-    from tenfold.reports.evidence import Row
-
     a, b, found = one.a.accuracies, one.b.accuracies, one.comparison
     whole = [(a[seed], b[seed]) for seed in found.seeds]
-    return Row(
+    return evidence.Row(
         one.a.name,
         [100 * (x - y) for x, y in whole if x is not None and y is not None],
         None if found.difference is None else 100 * found.difference,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tenfold.cores import usable_cores
 from tenfold.errors import RecipeError
 from tenfold.recipe import BackendOptions
 from tenfold.training.kernels import unavailable
@@ -121,11 +122,6 @@ def choose_device(name: str) -> torch.device:
     if device.type != "cpu":
         raise RecipeError(f"Device '{name}' is not supported.", "Known: auto, cpu, cuda, cuda:N.")
     return device
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_backend(device: str, options: BackendOptions) -> Backend:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tenfold.training.backend import usable_cores
+from tenfold.cores import usable_cores
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -20,13 +20,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tenfold.cache import cache_folder
+from tenfold.cores import usable_cores
 from tenfold.errors import RecipeError
 from tenfold.models.blocks import seed_dropout
 from tenfold.randomness import generator
 from tenfold.recipe import BackendOptions, Plan
 from tenfold.runs import write_atomic
 from tenfold.training import kernels
-from tenfold.training.backend import LAYOUTS, Backend, require, rounding, usable_cores
+from tenfold.training.backend import LAYOUTS, Backend, require, rounding
 from tenfold.training.kernels.install import suited
 
 SHARE = 0.02
@@ -97,13 +98,12 @@ def settle_backend(plan: Plan, model: nn.Module, pixels: Tensor, labels: Tensor,
     """
     options, device = plan.recipe.backend, pixels.device
     reference = Backend(device, "fp32", LAYOUTS["contiguous"], options.threads or usable_cores())
-    open_ = {name: value for name, value in options.model_dump().items() if value in (None, "auto")}
-    if options.choice == "reference" or not open_:
+    if options.choice == "reference" or not options.open:
         choice = Choice(described(first_of(options, reference)))
     else:
         choice = recall(plan, pixels) or measure(options, reference, model, pixels, labels, steps)
         remember(plan, pixels, choice)
-    decided = {f"backend.{name}": choice.options[name] for name in open_}
+    decided = {f"backend.{name}": choice.options[name] for name in options.open}
     return plan.override(decided, "measured"), choice
 
 
@@ -262,12 +262,19 @@ def place_in_cache(plan: Plan, pixels: Tensor) -> Path:
         "pixels": list(pixels.shape),
         "device": torch.cuda.get_device_name(pixels.device) if pixels.device.type == "cuda" else "cpu",
         "backend": recipe.backend.model_dump(),
+    }
+    return cached_measurement("backends", parts)
+
+
+def cached_measurement(folder: str, parts: dict[str, Any]) -> Path:
+    """The file in the user's cache for what was measured of `parts`, with this machine and these versions."""
+    here = {
         "processor": kernels.processor(),
         "cores": usable_cores(),
         "versions": [torch.__version__, version("tenfold"), kernels.unavailable() or kernels.identity()],
     }
-    name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-    return cache_folder("backends") / f"{name}.json"
+    name = hashlib.sha256(json.dumps({**parts, **here}, sort_keys=True).encode()).hexdigest()[:32]
+    return cache_folder(folder) / f"{name}.json"
 
 
 def recall(plan: Plan, pixels: Tensor) -> Choice | None:
