@@ -10,21 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tenfold.cli import main
+from commandline import run
 from tenfold.runs import Run
 from tenfold.training.schedules import SCHEDULES
 
 QUICK = ["--epochs=1", "--batch=16", "--backend.threads=1", "--device=cpu"]
-
-
-def run(capsys, *arguments) -> tuple[int, str, str]:
-    """Exit code, standard output and error of one command; tyro leaves by SystemExit."""
-    try:
-        code = main([str(a) for a in arguments])
-    except SystemExit as stopped:
-        code = stopped.code
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_help_names_every_verb_and_needs_no_torch():

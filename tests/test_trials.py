@@ -5,23 +5,14 @@ import json
 import pytest
 
 import tenfold
+from commandline import run
 from tenfold import api
-from tenfold.cli import main
 
 
 @pytest.fixture(scope="module")
 def options(small):
     """Options of one epoch, as words."""
     return [f"--{name}={value}" for name, value in {**small, "epochs": 1}.items()]
-
-
-def run(capsys, *words) -> tuple[int, str, str]:
-    try:
-        code = main([str(word) for word in words])
-    except SystemExit as stopped:
-        code = stopped.code
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_ablate_and_compare_tell_their_verdict_and_reuse_runs(options, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Deciding everything that a recipe leaves open, once, and refusing what would have no effect."""
 
+from typing import Any
+
 from tenfold.augmentations import AUGMENTATIONS
 from tenfold.datasets.dataset import Dataset
 from tenfold.errors import RecipeError, lookup
@@ -52,10 +54,8 @@ def fit_stages(plan: Plan, notes: list[str]) -> Plan:
     if planned <= epochs:
         return plan
     told = f"curriculum: its stages take {planned} epochs, the run has {epochs}."
-    if plan.origin["curriculum"] == "user":
-        raise RecipeError(told, f"Give stages of at most {epochs} epochs together, or more --epochs.")
-    notes.append(f"The recipe's {told} It is left out.")
-    return plan.override({"curriculum": ()}, "measured")
+    remedy = f"Give stages of at most {epochs} epochs together, or more --epochs."
+    return give_way(plan, "curriculum", (), told, remedy, f"The recipe's {told} It is left out.", notes)
 
 
 def fit_stage_sizes(plan: Plan, notes: list[str]) -> Plan:
@@ -65,10 +65,15 @@ def fit_stage_sizes(plan: Plan, notes: list[str]) -> Plan:
     if not large:
         return plan
     told = f"curriculum: {large[0]} pixels are not fewer than the images' {size}."
-    if plan.origin["curriculum"] == "user":
-        raise RecipeError(told, "Give smaller ones.")
-    notes.append(f"The recipe's {told} It is left out.")
-    return plan.override({"curriculum": ()}, "measured")
+    return give_way(plan, "curriculum", (), told, "Give smaller ones.", f"The recipe's {told} It is left out.", notes)
+
+
+def give_way(plan: Plan, option: str, value: Any, told: str, remedy: str, note: str, notes: list[str]) -> Plan:
+    """An option that does not fit the data or the run: refused if the user gave it, else `value` and a note."""
+    if plan.origin[option] == "user":
+        raise RecipeError(told, remedy)
+    notes.append(note)
+    return plan.override({option: value}, "measured")
 
 
 def check_views(plan: Plan) -> None:
@@ -114,13 +119,10 @@ def fit_batch(plan: Plan, training_images: int, notes: list[str]) -> Plan:
     batch = plan.recipe.batch
     if batch <= training_images:
         return plan
-    if plan.origin["batch"] == "user":
-        raise RecipeError(
-            f"batch = {batch} is larger than the training set of {training_images} images.",
-            f"Give --batch {training_images} or less, or leave it out.",
-        )
-    notes.append(f"batch {batch} made {training_images}: the training set has no more images.")
-    return plan.override({"batch": training_images}, "measured")
+    told = f"batch = {batch} is larger than the training set of {training_images} images."
+    remedy = f"Give --batch {training_images} or less, or leave it out."
+    note = f"batch {batch} made {training_images}: the training set has no more images."
+    return give_way(plan, "batch", training_images, told, remedy, note, notes)
 
 
 def fit_slices(plan: Plan, notes: list[str]) -> Plan:
@@ -128,10 +130,7 @@ def fit_slices(plan: Plan, notes: list[str]) -> Plan:
     batch, micro_batch = plan.recipe.batch, plan.recipe.micro_batch
     if micro_batch is None or micro_batch < batch:
         return plan
-    if plan.origin["micro_batch"] == "user":
-        raise RecipeError(
-            f"micro_batch = {micro_batch} would have no effect: the batch has {batch} images.",
-            f"Give --micro-batch {max(1, batch // 2)} or less, or leave it out.",
-        )
-    notes.append(f"micro_batch {micro_batch} of the recipe is left out: the batch has {batch} images.")
-    return plan.override({"micro_batch": None}, "measured")
+    told = f"micro_batch = {micro_batch} would have no effect: the batch has {batch} images."
+    remedy = f"Give --micro-batch {max(1, batch // 2)} or less, or leave it out."
+    note = f"micro_batch {micro_batch} of the recipe is left out: the batch has {batch} images."
+    return give_way(plan, "micro_batch", None, told, remedy, note, notes)

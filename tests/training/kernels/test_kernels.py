@@ -33,20 +33,28 @@ def error(found: torch.Tensor, exact: torch.Tensor) -> float:
     return float((found.detach() - exact.detach()).abs().max() / exact.detach().abs().max().clamp_min(1e-30))
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 3), eights, eights, st.integers(3, 17), st.integers(3, 17), st.integers(0, 2))
-def test_convolution_and_its_gradients_equal_the_reference(n, before, after, h, w, padding):
+shapes = st.tuples(st.integers(1, 3), eights, eights, st.integers(3, 17), st.integers(3, 17), st.integers(0, 2))
+"""Images, channels in and out, height, width, padding."""
+
+
+def passes(n, before, after, h, w, padding, *, bf16: bool) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Output and the gradients of images and weights, each with what float64 gives."""
     x, weight = images(n, before, h, w).requires_grad_(), (images(after, before, 3, 3, seed=1) / 9).requires_grad_()
-    y = winograd.Convolution.apply(x, weight, padding, False)
+    y = winograd.Convolution.apply(x, weight, padding, bf16)
     exact_x, exact_weight = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
     exact = conv2d(exact_x, exact_weight, padding=padding)
     g = images(*y.shape, seed=2)
     y.backward(g)
     exact.backward(g.double())
     assert y.shape == exact.shape
-    assert error(y, exact) < 2e-5
-    assert error(x.grad, exact_x.grad) < 2e-5
-    assert error(weight.grad, exact_weight.grad) < 2e-5
+    return [(y, exact), (x.grad, exact_x.grad), (weight.grad, exact_weight.grad)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes)
+def test_convolution_and_its_gradients_equal_the_reference(shape):
+    for found, exact in passes(*shape, bf16=False):
+        assert error(found, exact) < 2e-5
 
 
 halves = pytest.mark.skipif(
@@ -56,22 +64,16 @@ halves = pytest.mark.skipif(
 
 @halves
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 3), eights, eights, st.integers(3, 17), st.integers(3, 17), st.integers(0, 2))
-def test_gradients_from_bf16_products_are_within_two_percent(n, before, after, h, w, padding):
-    x, weight = images(n, before, h, w).requires_grad_(), (images(after, before, 3, 3, seed=1) / 9).requires_grad_()
-    y = winograd.Convolution.apply(x, weight, padding, True)
-    exact_x, exact_weight = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
-    exact = conv2d(exact_x, exact_weight, padding=padding)
-    g = images(*y.shape, seed=2)
-    y.backward(g)
-    exact.backward(g.double())
-    assert error(y, exact) < 2e-5
-    for found, wanted in ((x.grad, exact_x.grad), (weight.grad, exact_weight.grad)):
+@given(shapes)
+def test_gradients_from_bf16_products_are_within_two_percent(shape):
+    output, *gradients = passes(*shape, bf16=True)
+    assert error(*output) < 2e-5
+    for found, wanted in gradients:
         assert 1e-4 < float((found - wanted).norm() / wanted.norm()) < 0.02
 
 
 @halves
-def test_products_of_what_bf16_holds_are_exact():
+def test_black_images_give_zeros_with_bf16_products_too():
     x = torch.zeros(1, 8, 6, 6).contiguous(memory_format=torch.channels_last)
     filters = torch.ones(3, 3, 8, 8)
     assert torch.equal(winograd.convolve(x, filters, 1, True), torch.zeros(1, 8, 6, 6))
