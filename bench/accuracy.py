@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tenfold import api
+from kept import circumstances, epoch_seconds, trained
 from tenfold.runs import Run
 
 RESULTS = Path(__file__).parent / "results" / "accuracy"
@@ -31,30 +31,24 @@ def measure(recipe: str, seed: int, data: str, out: Path, label: str, threads: i
     options: dict[str, Any] = {"data": data, "seed": seed}
     if threads:
         options["backend.threads"] = threads
-    started = (folder / "recipe.json").exists()
-    run = api.train(resume=folder) if started else api.train(recipe, out=out, name=folder.name, **options)
-    assert isinstance(run, Run)
-    keep(run, recipe, seed, result_file(recipe, seed, label))
+    keep(trained(folder, recipe, **options), recipe, seed, result_file(recipe, seed, label))
 
 
 def keep(run: Run, recipe: str, seed: int, file: Path) -> None:
     """Write the figures of a finished run."""
-    best, epochs, where = run.best, run.epochs, run.read("environment.json")
+    best, epochs = run.best, run.epochs
     assert best is not None
     figures = {
         "recipe": recipe,
         "seed": seed,
-        "data": run.read("data.json")["name"],
-        "fingerprint": run.read("data.json")["fingerprint"],
         "epochs": len(epochs),
         "best_val_accuracy": best.val_accuracy,
         "best_epoch": best.epoch,
         "last_val_accuracy": epochs[-1].val_accuracy,
         "last_train_accuracy": epochs[-1].train_accuracy,
-        "seconds": round(sum(row.seconds for row in epochs), 1),
+        "seconds": epoch_seconds(run),
         "backend": run.recipe.backend.model_dump(),
-        "torch": where["torch"],
-        "processor": where["processor"],
+        **circumstances(run),
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(figures, indent=2) + "\n")

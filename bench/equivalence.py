@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kept import circumstances, epoch_seconds, trained
 from tenfold import api
 from tenfold.errors import RecipeError, TenfoldError, TrainingError
 from tenfold.evidence.comparison import compare
@@ -71,25 +72,17 @@ def refuse_other(file: Path, wanted: dict[str, Any]) -> None:
 
 def measure(folder: Path, recipe: str, options: dict[str, Any]) -> dict[str, Any]:
     """Train one run, or continue it; its figures, accuracy None where it crashed."""
-    started = (folder / "recipe.json").exists()
     try:
-        new = {"out": folder.parent, "name": folder.name, **options}
-        run = api.train(resume=folder) if started else api.train(recipe, **new)
-        crashed = None
+        run, crashed = trained(folder, recipe, **options), None
     except TrainingError as error:
         run, crashed = Run.open(folder), error.what
-    assert isinstance(run, Run)
-    rows, data, where = run.epochs, run.read("data.json"), run.read("environment.json")
     return {
-        "data": data["name"],
-        "fingerprint": data["fingerprint"],
-        "last_val_accuracy": None if crashed else rows[-1].val_accuracy,
+        "last_val_accuracy": None if crashed else run.epochs[-1].val_accuracy,
         "crashed": crashed,
-        "images": data["splits"]["val"]["total"],
-        "seconds": round(sum(row.seconds for row in rows), 1),
+        "images": run.read("data.json")["splits"]["val"]["total"],
+        "seconds": epoch_seconds(run),
         "backend": run.recipe.backend.model_dump(),
-        "torch": where["torch"],
-        "processor": where["processor"],
+        **circumstances(run),
     }
 
 

@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from kept import begun, circumstances, epoch_seconds, trained
 from tenfold import api
 from tenfold.errors import TenfoldError
-from tenfold.runs import Run, write_atomic
+from tenfold.runs import write_atomic
 
 RESULTS = Path(__file__).parent / "results" / "final"
 FIRST_SEED = 100
@@ -29,29 +30,20 @@ FIRST_SEED = 100
 def measure(recipe: str, seed: int, data: str, out: Path) -> dict[str, Any]:
     """Train one seed, or continue it, and open the test set."""
     folder = out / f"{recipe}-seed{seed}"
-    resumed, began = (folder / "recipe.json").exists(), time.perf_counter()
-    run = (
-        api.train(resume=folder)
-        if resumed
-        else api.train(recipe, data=data, seed=seed, train_on="train+val", out=out, name=folder.name)
-    )
-    assert isinstance(run, Run)
+    resumed, began = begun(folder), time.perf_counter()
+    run = trained(folder, recipe, data=data, seed=seed, train_on="train+val")
     result = api.evaluate(run, split="test", weights="last")
     seconds = time.perf_counter() - began
-    where = run.read("environment.json")
     return {
         "recipe": recipe,
         "seed": seed,
-        "data": run.read("data.json")["name"],
-        "fingerprint": run.read("data.json")["fingerprint"],
         "options": run.recipe.model_dump(exclude={"data", "name"}),
         "test_accuracy": result.metrics.accuracy,
         "test_accuracy_views": result.views.accuracy if result.views else None,
         "test_openings": result.opening,
-        "epoch_seconds": round(sum(row.seconds for row in run.epochs), 1),
+        "epoch_seconds": epoch_seconds(run),
         "seconds": None if resumed else round(seconds, 1),
-        "torch": where["torch"],
-        "processor": where["processor"],
+        **circumstances(run),
     }
 
 
