@@ -230,3 +230,13 @@ def test_a_comparison_of_other_splits_is_warned_of(maker, tmp_path):
     runs = [maker.run(f"{seed}", epochs=1, split_seed=seed) for seed in (0, 1)]
     read = Reader(page.write_comparison(runs, tmp_path / "comparison.html"))
     assert "Not judged on the same validation images" in read.text
+
+
+def test_several_views_are_told_beside_the_plain_figure(maker):
+    run = maker.run()
+    maker.open_test(run, (0.81,))
+    for split in ("val", "test"):
+        views = {"tta": "flip_translate", "share": 0.25, "total": 1000, "correct": 876, "accuracy": 0.876}
+        change(run, f"evaluation_{split}.json", views=views)
+    said = "averaged over views (flip_translate) for the least sure 25% of the images: accuracy 87.60% (876/1,000)."
+    assert reported(run).text.count(f"With test-time augmentation, {said}") == 2

@@ -14,7 +14,7 @@ from tenfold.datasets.dataset import Dataset, Progress, Rows, silent
 from tenfold.datasets.splits import split as split_rows
 from tenfold.errors import DataError, RecipeError, RunError
 from tenfold.evidence.ledger import record_opening, record_result
-from tenfold.evidence.metrics import Metrics, losses, measure
+from tenfold.evidence.metrics import Metrics, ViewsResult, losses, measure
 from tenfold.recipe import Recipe
 from tenfold.runs import Run, csv_text, write_atomic
 from tenfold.training.backend import Backend, open_backend
@@ -24,22 +24,6 @@ from tenfold.training.views import logits_of_views, right
 from tenfold.training.weights import Weights, load_weights
 
 SPLITS = ("val", "test")
-
-
-@dataclass(frozen=True)
-class ViewsResult:
-    """What averaging over several views of an image gives; `share` of the images, the least sure, got them."""
-
-    tta: str
-    share: float
-    total: int
-    correct: int
-    accuracy: float
-
-    def text(self) -> str:
-        """The result in one line."""
-        of = "" if self.share == 1 else f" for the least sure {self.share:.0%} of the images"
-        return f"averaged over views ({self.tta}){of}: accuracy {self.accuracy:.2%} ({self.correct:,}/{self.total:,})"
 
 
 @dataclass(frozen=True, eq=False)

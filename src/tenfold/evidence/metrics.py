@@ -27,6 +27,22 @@ class Metrics:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class ViewsResult:
+    """What averaging over several views of an image gives; `share` of the images, the least sure, got them."""
+
+    tta: str
+    share: float
+    total: int
+    correct: int
+    accuracy: float
+
+    def text(self) -> str:
+        """The result in one line."""
+        of = "" if self.share == 1 else f" for the least sure {self.share:.0%} of the images"
+        return f"averaged over views ({self.tta}){of}: accuracy {self.accuracy:.2%} ({self.correct:,}/{self.total:,})"
+
+
 def measure(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Metrics:
     """Metrics of probabilities [N, classes] for labels [N]; precision and recall are None where they would be 0/0."""
     classes = probabilities.shape[1]

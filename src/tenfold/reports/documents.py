@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from tenfold.errors import RunError
-from tenfold.evidence.metrics import Metrics
+from tenfold.evidence.metrics import Metrics, ViewsResult
 from tenfold.recipe import Plan
 from tenfold.runs import Epoch, Run, best_of, stopped_early
 
@@ -69,6 +69,7 @@ class Judgement(Document):
     weights: str
     epoch: int
     metrics: Metrics
+    views: ViewsResult | None = None
     data: str | None = None
     time: str | None = None
 
