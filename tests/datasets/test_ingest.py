@@ -74,7 +74,7 @@ def test_the_result_does_not_depend_on_how_many_threads_decode(pets, monkeypatch
     monkeypatch.setattr(ingest, "CHUNK_FILES", 1)
     loaded = []
     for cores in (1, 7):
-        monkeypatch.setattr("tenfold.datasets.parallel.cores", lambda cores=cores: cores)
+        monkeypatch.setattr("tenfold.datasets.parallel.usable_cores", lambda cores=cores: cores)
         loaded.append(folder.load(pets, 8))
         shutil.rmtree(cache / "images")
     assert loaded[0].fingerprint == loaded[1].fingerprint
