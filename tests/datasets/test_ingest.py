@@ -307,7 +307,7 @@ def slow(content, size):
     time.sleep(0.03)
     print("decoding", flush=True)
     return decode(content, size)
-ingest.decode, ingest.CHUNK_FILES, parallel.cores = slow, 1, lambda: 1
+ingest.decode, ingest.CHUNK_FILES, parallel.usable_cores = slow, 1, lambda: 1
 print(folder.load(Path(sys.argv[1]), 8).fingerprint)
 """
 
