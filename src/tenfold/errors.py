@@ -48,15 +48,28 @@ class Interrupted(TenfoldError):
         self.exit_code = 128 + signal_number
 
 
+Severity = Literal["error", "warning", "note"]
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One diagnosis: how bad, what, where, the measured evidence, and what to do."""
+    """One diagnosis: the rule, how bad, what, the measured evidence, why it matters, what to do, and where."""
 
-    severity: Literal["error", "warning", "note"]
+    rule: str
+    severity: Severity
     what: str
-    where: str
     evidence: str
+    why: str
     remedy: str
+    file: str | None = None
+    line: int | None = None
+    layer: str | None = None
+
+    @property
+    def where(self) -> str:
+        """'train.py:12', 'layer conv1', or both; empty where it concerns the whole."""
+        place = f"{self.file}:{self.line}" if self.line else self.file or ""
+        return ", ".join(part for part in (place, f"layer {self.layer}" if self.layer else "") if part)
 
     def text(self) -> str:
         """The finding in one line."""

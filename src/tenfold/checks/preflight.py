@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tenfold.augmentations import Chance, augment
+from tenfold.checks.rules import finding
 from tenfold.errors import Finding
 from tenfold.models.blocks import batch_statistics
 from tenfold.randomness import generator
@@ -42,12 +43,12 @@ def feature_mismatch(setup: Setup) -> Finding | None:
     name, expected, shape = trace
     made = images.shape[-1]
     c, h, w = shape
-    return Finding(
-        "error",
+    return finding(
+        "shape-mismatch",
         f"{cause(setup)} makes {c}×{h}×{w} = {c * h * w} features, but {name} expects {expected} ({size}-pixel images)",
-        name,
         f"Training images are {made} pixels after augmentation, validation images {size}.",
         remedies(made, size, c * h * w, name),
+        layer=name,
     )
 
 
@@ -111,8 +112,8 @@ def initial_loss(setup: Setup, batches: int = 4) -> Finding:
     evidence = f"ln({classes}) = {guess:.3f} is what guessing {classes} classes with equal probability costs"
     what = f"initial loss {loss:.3f}"
     if setup.recipe.weights:
-        return Finding("note", what, "start", f"{evidence}; these weights are trained already.", "")
+        return finding("initial-loss", what, f"{evidence}; these weights are trained already.", "", severity="note")
     if abs(loss - guess) <= HEALTHY_START * guess:
-        return Finding("note", what, "start", f"{evidence}: a healthy start.", "")
+        return finding("initial-loss", what, f"{evidence}: a healthy start.", "", severity="note")
     remedy = "Look at the last layer: no activation or softmax after it, and a standard initialisation."
-    return Finding("warning", what, "start", f"{evidence}; an untrained net should start near it.", remedy)
+    return finding("initial-loss", what, f"{evidence}; an untrained net should start near it.", remedy)
