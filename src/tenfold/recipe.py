@@ -96,6 +96,9 @@ class ModelOptions(Options):
     """Probability that a hidden unit is left out of a training step."""
     adaptive_pool: bool | None = None
     """Pool any image size to the map that the first linear layer was built for."""
+    head_activation: Literal["none", "relu", "silu", "softmax"] | None = None
+    """Applied to the logits: a mistake to study, for cross-entropy takes logits as they are; none is right (simplenn).
+    """
     shortcut: Literal["A", "B", "none"] | None = None
     """A: pixels left out, zeros for new channels; B: 1×1 convolutions; none (resnet)."""
     norm_placement: Literal["all", "first"] | None = None
@@ -201,7 +204,7 @@ class Recipe(Options):
     name: str = "custom"
     """What the recipe is called; run folders begin with it."""
     data: str = "shapes"
-    """cifar10, shapes, or the path of an image folder, zip, label CSV or CIFAR-10 download."""
+    """cifar10, shapes, arrows, or the path of an image folder, zip, label CSV or CIFAR-10 download."""
     image_size: int | None = Field(None, ge=1, le=4096)
     """Side in pixels that images are resized to; unset: the data's own (a folder: median side, at most 64)."""
     split_seed: int = Field(0, ge=0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tenfold.datasets import shapes
+from tenfold.datasets import arrows, shapes
 from tenfold.errors import DataError
 
 PROGRESS = []
@@ -126,3 +126,22 @@ def test_progress_ends_at_the_total(data):
 def test_a_path_is_refused(tmp_path):
     with pytest.raises(DataError, match="not read from"):
         shapes.load(tmp_path)
+
+
+def test_arrows_change_their_class_when_flipped():
+    data = arrows.load()
+    assert data.classes == ("left", "right", "up", "down")
+    assert data.counts(data.parts["train"]) == [1000] * 4
+    assert data.counts(data.parts["test"]) == [200] * 4
+    assert data.fingerprint == arrows.load().fingerprint
+    grid = ((np.arange(32) + 0.5) / 16 - 1).astype(np.float32)
+    x, y = grid[None, None], -grid[None, :, None]
+    drawn = {name: arrows.arrow(*way(x, y)) < 0 for name, way in arrows.DIRECTIONS.items()}
+    assert np.array_equal(drawn["left"][..., ::-1], drawn["right"])
+    assert np.array_equal(drawn["up"][..., ::-1], drawn["up"])
+    assert np.array_equal(drawn["up"][:, ::-1], drawn["down"])
+    ahead = drawn["right"][:, :, 20:].any(1).sum(), drawn["right"][:, :, :12].any(1).sum()
+    assert drawn["right"][:, :, 16:].sum() != drawn["left"][:, :, 16:].sum()
+    assert min(ahead) > 5
+    with pytest.raises(DataError, match="arrows are drawn"):
+        arrows.load(path="x")

@@ -54,3 +54,27 @@ def test_a_wrong_gradient_is_seen():
             return Wrong.apply(self.linear(x.flatten(1)))
 
     assert layers.compare_gradients(Net().double())[0] > 0.1
+
+
+def is_png(content):
+    return content.startswith(b"\x89PNG") and len(content) > 10_000
+
+
+def test_separable_convolutions_cost_what_the_formula_says(context):
+    answer = STATEMENTS["1.8"](context)
+    assert answer.answer == "true"
+    for channels, counted, formula, timed in answer.tables[0].rows:
+        assert counted == formula == f"{9 * int(channels) / (9 + int(channels)):.3f}"
+        assert float(timed) > 0
+    assert is_png(answer.pictures["separable.png"])
+
+
+def test_squeezenet_computes_early(context):
+    answer = STATEMENTS["1.9"](context)
+    assert answer.answer == "false"
+    assert "730,570" in answer.evidence
+    rows = answer.tables[0].rows
+    assert sum(int(row[2].replace(",", "")) for row in rows) == 730_570
+    assert sum(int(row[4].replace(",", "")) for row in rows) == 23_434_240
+    assert "41% of the 23.4 M" in answer.evidence
+    assert is_png(answer.pictures["squeezenet.png"])

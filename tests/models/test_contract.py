@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 from tenfold.datasets.preprocessing import Preprocessing
 from tenfold.errors import RecipeError
 from tenfold.models import MODELS, blocks, build
-from tenfold.models.blocks import ACTIVATIONS, NORMS, Dropout, seed_dropout
+from tenfold.models.blocks import ACTIVATIONS, HEADS, NORMS, Dropout, seed_dropout
 from tenfold.models.resnet import PLACEMENTS, SHORTCUTS
 from tenfold.randomness import generator
 from tenfold.recipe import ModelOptions
@@ -29,7 +29,13 @@ PARAMETERS = {
 """At 10 classes and 3×32×32: lab.md, L1.2 and L3.1; He et al. 2016, table 6 (0.27, 0.46, 0.66, 0.85, 1.7 M); sprint
 by hand in test_sprint.py, the last three from their tables in test_convnets.py."""
 
-CHOICES = {"norm": NORMS, "activation": ACTIVATIONS, "shortcut": SHORTCUTS, "norm_placement": PLACEMENTS}
+CHOICES = {
+    "norm": NORMS,
+    "activation": ACTIVATIONS,
+    "head_activation": HEADS,
+    "shortcut": SHORTCUTS,
+    "norm_placement": PLACEMENTS,
+}
 VARIANTS = [
     (name, {option: value})
     for name, function in MODELS.items()

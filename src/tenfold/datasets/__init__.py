@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tenfold.datasets import archive, cifar, folder, shapes, table
+from tenfold.datasets import archive, arrows, cifar, folder, shapes, table
 from tenfold.datasets.dataset import Dataset, Progress, silent
 from tenfold.errors import DataError, near
 
 Loader = Callable[[Path | None, int | None, bool, Progress], Dataset]
 
-SOURCES: dict[str, Loader] = {"cifar10": cifar.load, "shapes": shapes.load}
+SOURCES: dict[str, Loader] = {"cifar10": cifar.load, "shapes": shapes.load, "arrows": arrows.load}
 
 
 def load(source: str, image_size: int | None = None, verify: bool = False, progress: Progress = silent) -> Dataset:

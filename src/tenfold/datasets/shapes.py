@@ -186,19 +186,23 @@ def noise(canvas: Canvas) -> None:
 
 def draw(labels: Labels, size: int, rng: np.random.Generator) -> Images:
     """Pictures of these labels: uint8 [N, H, W, 3]."""
-    canvas = Canvas(len(labels), size, rng)
+    return picture(Canvas(len(labels), size, rng), lambda canvas, colour: shape(canvas, labels, colour))
+
+
+def picture(canvas: Canvas, subject: Callable[[Canvas, Plane], None]) -> Images:
+    """The subject, painted in a colour that stands out, between clutter: uint8 [N, H, W, 3]."""
     mean = background(canvas)
     lines(canvas)
     blobs(canvas)
-    shape(canvas, labels, contrasting(canvas, mean))
+    subject(canvas, contrasting(canvas, mean))
     occluder(canvas)
     noise(canvas)
     return np.rint(np.clip(canvas.colour, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def balanced(count: int, part: int) -> Labels:
+def balanced(count: int, part: int, classes: int) -> Labels:
     """As many labels of each class, in random order: int64 [count]."""
-    labels = np.arange(count, dtype=np.int64) % len(CLASSES)
+    labels = np.arange(count, dtype=np.int64) % classes
     return np.random.default_rng(derived_seed(SEED, "labels", part)).permutation(labels)
 
 
@@ -206,23 +210,36 @@ def load(
     path: Path | None = None, image_size: int | None = None, verify: bool = False, progress: Progress = silent
 ) -> Dataset:
     """The built-in shapes: 10,000 training and 2,000 test pictures in 10 classes, image_size² pixels (32)."""
+    return drawn("shapes", CLASSES, (TRAIN, TEST), draw, path, image_size, progress)
+
+
+def drawn(
+    name: str,
+    classes: tuple[str, ...],
+    counts: tuple[int, int],
+    draw: Callable[[Labels, int, np.random.Generator], Images],
+    path: Path | None,
+    image_size: int | None,
+    progress: Progress,
+) -> Dataset:
+    """A data set of so many training and test pictures, drawn chunk by chunk; DataError where it is given a path."""
     if path is not None:
-        raise DataError(f"shapes are drawn by tenfold itself, they are not read from {path}.", "Leave the path out.")
-    size = image_size or SIZE
-    labels = np.concatenate([balanced(TRAIN, 0), balanced(TEST, 1)])
+        raise DataError(f"{name} are drawn by tenfold itself, they are not read from {path}.", "Leave the path out.")
+    size, (train, test) = image_size or SIZE, counts
+    labels = np.concatenate([balanced(count, part, len(classes)) for part, count in enumerate(counts)])
     images = np.empty((len(labels), size, size, 3), np.uint8)
     for start in range(0, len(labels), CHUNK):
         rows = slice(start, start + CHUNK)
-        images[rows] = draw(labels[rows], size, np.random.default_rng(derived_seed(SEED, "shapes", start)))
-        progress("drawing shapes", min(start + CHUNK, len(labels)), len(labels))
+        images[rows] = draw(labels[rows], size, np.random.default_rng(derived_seed(SEED, name, start)))
+        progress(f"drawing {name}", min(start + CHUNK, len(labels)), len(labels))
     views = images.transpose(0, 3, 1, 2)
     return Dataset(
-        name="shapes",
+        name=name,
         images=views,
         labels=labels,
-        classes=CLASSES,
-        ids=PartIds(train=TRAIN, test=TEST),
-        parts={"train": np.arange(TRAIN), "test": np.arange(TRAIN, TRAIN + TEST)},
-        fingerprint=fingerprint(views, labels, CLASSES),
+        classes=classes,
+        ids=PartIds(train=train, test=test),
+        parts={"train": np.arange(train), "test": np.arange(train, train + test)},
+        fingerprint=fingerprint(views, labels, classes),
         where="drawn by tenfold",
     )

@@ -19,6 +19,14 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "mish": lambda: nn.Mish(inplace=True),
 }
 
+HEADS: dict[str, Callable[[], nn.Module]] = {
+    "none": nn.Identity,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "softmax": lambda: nn.Softmax(dim=1),
+}
+"""What may follow the logits. Only none is right before cross-entropy; the others are mistakes to study."""
+
 MONOTONE = ("relu", "leaky_relu")
 """Activations that never decrease: max pooling before or after them gives the same numbers and gradients."""
 

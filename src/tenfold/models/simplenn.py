@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from tenfold.errors import lookup
 from tenfold.models import blocks
 
 SMALLEST_IMAGE = 12
@@ -9,7 +10,7 @@ SMALLEST_IMAGE = 12
 
 
 class SimpleNN(nn.Module):
-    """conv 5×5 → pool → conv 3×3 → pool → three linear layers; logits out, no activation on them."""
+    """conv 5×5 → pool → conv 3×3 → pool → three linear layers; logits out, no activation on them unless asked for."""
 
     def __init__(
         self,
@@ -22,6 +23,7 @@ class SimpleNN(nn.Module):
         width: float = 1.0,
         dropout: float = 0.0,
         adaptive_pool: bool = False,
+        head_activation: str = "none",
     ) -> None:
         super().__init__()
         c1, c2, f1, f2 = (max(1, round(width * n)) for n in (8, 16, 120, 84))
@@ -38,6 +40,7 @@ class SimpleNN(nn.Module):
         self.fc1 = nn.Linear(c2 * side**2, f1)
         self.fc2 = nn.Linear(f1, f2)
         self.fc3 = nn.Linear(f2, classes)
+        self.head = lookup(blocks.HEADS, head_activation, "head activation")()
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [N, C, H, W] to logits [N, classes]."""
@@ -45,7 +48,7 @@ class SimpleNN(nn.Module):
         x = self.activate_and_pool(self.norm2(self.conv2(x)))
         x = self.dropout(self.activation(self.fc1(self.fit(x).flatten(1))))
         x = self.dropout(self.activation(self.fc2(x)))
-        return self.fc3(x)  # type: ignore[no-any-return]
+        return self.head(self.fc3(x))  # type: ignore[no-any-return]
 
     def activate_and_pool(self, x: Tensor) -> Tensor:
         """Activation, then max pooling; a monotone activation commutes with the maximum, so it may see a quarter."""

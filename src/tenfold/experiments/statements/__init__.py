@@ -5,12 +5,12 @@ answer.answer, answer.evidence                                # "false", "A batc
 """
 
 from tenfold.errors import lookup
-from tenfold.experiments.statements import layers
+from tenfold.experiments.statements import costs, layers
 from tenfold.experiments.statements.answers import Answer, Context, Cost, Experiment, Table
 
 __all__ = ["MISTAKES", "STATEMENTS", "Answer", "Context", "Cost", "Table", "cost"]
 
-STATEMENTS: dict[str, Experiment] = {one.id: one for one in (*layers.EXPERIMENTS,)}
+STATEMENTS: dict[str, Experiment] = {one.id: one for one in (*layers.EXPERIMENTS, *costs.EXPERIMENTS)}
 
 MISTAKES: dict[str, Experiment] = {}
 
