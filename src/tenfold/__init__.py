@@ -16,6 +16,7 @@ EXPORTS = {
     "predict": "tenfold.api",
     "inspect": "tenfold.api",
     "bench": "tenfold.api",
+    "check": "tenfold.checking",
     "find_lr": "tenfold.previews",
     "compare": "tenfold.trials",
     "ablate": "tenfold.trials",

@@ -15,6 +15,7 @@ Construct, train and optimise CNN image classifiers, and learn what each choice 
   evaluate   judge a run on validation or test images
   predict    classes of images, as CSV
   inspect    a net layer by layer
+  check      find the bug in a PyTorch script: `tenfold check train.py`
   bench      speed of a training, and where its time goes
   find-lr    a learning rate to begin with
   compare    is A better than B? over seeds, with a verdict
@@ -34,7 +35,7 @@ Construct, train and optimise CNN image classifiers, and learn what each choice 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code: 0, 1 for a training that had to stop, 2 for input that cannot be used."""
+    """Entry point; returns the exit code: 0, 1 for a training that stopped or errors found, 2 for unusable input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from tenfold.commands import run_verb
 
     try:
-        run_verb(arguments[0], arguments[1:])
+        return run_verb(arguments[0], arguments[1:])
     except TenfoldError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -61,7 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {told}", file=sys.stderr)
         return 2
-    return 0
 
 
 def users_fault(error: Exception) -> str | None:

@@ -28,6 +28,7 @@ from tenfold.arguments import (
     one_recipe,
     recipe_options,
 )
+from tenfold.check_commands import check, run_check
 from tenfold.errors import RecipeError, lookup
 from tenfold.trial_commands import ablate, compare, cut_variants, sweep
 
@@ -357,11 +358,12 @@ def info() -> None:
     tables.show_info(api.info())
 
 
-VERBS: dict[str, Callable[..., None]] = {
+VERBS: dict[str, Callable[..., int | None]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
     "inspect": inspect,
+    "check": check,
     "bench": bench,
     "compare": compare,
     "ablate": ablate,
@@ -379,20 +381,22 @@ SHOWN: dict[str, Callable[..., None]] = {"data": show_data, "schedule": show_sch
 TAKES_OPTIONS = (train, inspect, bench, find_lr, show_schedule, show_batch, compare, ablate, sweep)
 
 
-def run_verb(verb: str, arguments: Sequence[str]) -> None:
-    """Parse the arguments of one verb and call it."""
+def run_verb(verb: str, arguments: Sequence[str]) -> int:
+    """Parse the arguments of one verb and call it; returns the exit code."""
     function, named_so = lookup(VERBS, verb, "verb"), f"tenfold {verb}"
     if function is show and arguments and arguments[0] in SHOWN:
         function, named_so, arguments = SHOWN[arguments[0]], f"{named_so} {arguments[0]}", arguments[1:]
     help_text = function_help(function)
+    if function is check:
+        return run_check(arguments, help_text)
     if function is ablate:
         arguments, changes = cut_variants(arguments)
         function = partial(function, changes=changes)
     if VERBS[verb] in TAKES_OPTIONS or function in TAKES_OPTIONS:
         function = partial(function, options=recipe_options(arguments), written=flags(arguments))
-    tyro.cli(function, prog=named_so, description=help_text, args=arguments)
+    return tyro.cli(function, prog=named_so, description=help_text, args=arguments) or 0
 
 
-def function_help(function: Callable[..., None]) -> str:
+def function_help(function: Callable[..., int | None]) -> str:
     """The docstring of a verb above its Args."""
     return (getdoc(function) or "").split("Args:")[0].strip()

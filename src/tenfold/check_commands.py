@@ -1,0 +1,103 @@
+"""The verb `check` on the command line: a script of anyone's, the catalogue of rules, or one rule taught."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, arg
+
+from tenfold.checks.checked import Checked
+from tenfold.checks.rules import RULES
+from tenfold.errors import RecipeError, lookup
+
+Script = Annotated[Path | None, arg(metavar="SCRIPT.py", help="Any program that trains a net with PyTorch.")]
+Rules = Annotated[tuple[str, ...], arg(metavar="RULE", help="Rules to silence; what they find is only counted.")]
+
+
+def check(
+    script: Positional[Script] = None,
+    args: Positional[Annotated[tuple[str, ...], arg(metavar="ARGUMENT", help="The script's own arguments.")]] = (),
+    steps: int = 30,
+    timeout: float = 120.0,
+    ignore: Rules = (),
+    format: Literal["text", "json"] = "text",
+    list: bool = False,
+    explain: str | None = None,
+) -> int:
+    """Find the bug before the night is wasted: run a PyTorch script, unchanged, under observation.
+
+    The script is run as it is; after some training steps its loaders end as if exhausted, so that its evaluation is
+    seen too. Findings name the line of your code, what was measured, why it matters and what to write instead; the
+    likeliest root cause comes first. Exit code 1 if any is an error.
+
+    Examples:
+      tenfold check train.py                           what follows the script's name is the script's
+      tenfold check --steps 100 train.py --lr 0.1 --epochs 3
+      tenfold check --ignore shuffle-off class-imbalance --format json train.py
+      tenfold check --list
+      tenfold check --explain zero-grad-missing
+
+    Args:
+        steps: Training steps to watch.
+        timeout: Seconds after which the script is stopped.
+        format: Text, or one JSON object on standard output; the script's own output then goes to standard error.
+        list: Print all rules.
+        explain: Teach one rule: why, what it looks at, a wrong and a right example.
+    """
+    if list:
+        print(catalogue())
+        return 0
+    if explain is not None:
+        print(lesson(explain))
+        return 0
+    if script is None:
+        raise RecipeError("There is nothing to check.", "Give a script: tenfold check train.py")
+    from tenfold.checking import check as run
+
+    return show(run(script, args, steps=steps, timeout=timeout, ignore=ignore, quiet=format == "json"), format)
+
+
+def show(checked: Checked, format: str) -> int:
+    """Print what was found; returns the exit code."""
+    if format == "json":
+        from tenfold.tables import print_json
+
+        print_json(checked.to_dict())
+    else:
+        print(f"\n{checked.text()}")
+    return checked.exit_code
+
+
+def run_check(arguments: Sequence[str], help_text: str) -> int:
+    """Parse the options before the script's name; what follows it is the script's own."""
+    at = next((index for index, word in enumerate(arguments) if word.endswith(".py")), None)
+    options, own = (arguments, ()) if at is None else (arguments[:at], tuple(arguments[at + 1 :]))
+    if at is None:
+        known = tyro.cli(check, prog="tenfold check", description=help_text, args=options)
+        return known
+    script = Path(arguments[at])
+
+    def check_script(
+        steps: int = 30, timeout: float = 120.0, ignore: Rules = (), format: Literal["text", "json"] = "text"
+    ) -> int:
+        return check(script, own, steps, timeout, ignore, format)
+
+    return tyro.cli(check_script, prog="tenfold check", description=help_text, args=options)
+
+
+def catalogue() -> str:
+    """All rules by severity."""
+    width = max(map(len, RULES))
+    lines = [f"{name:<{width}}  {rule.severity:<8} {rule.title}" for name, rule in RULES.items()]
+    return "\n".join([*lines, "", "`tenfold check --explain RULE` teaches one; `--ignore RULE` silences it."])
+
+
+def lesson(name: str) -> str:
+    """One rule: what it finds, why it matters, the evidence, a wrong and a right example."""
+    from tenfold.checks.lessons import LESSONS
+
+    rule, taught = lookup(RULES, name, "rule"), lookup(LESSONS, name, "rule")
+    wrong, right = ("\n".join(f"    {line}" for line in part.splitlines()) for part in (taught.wrong, taught.right))
+    head = f"{name} ({rule.severity}): {rule.title}\n\nWhy: {rule.why}\nEvidence: {taught.evidence}"
+    return f"{head}\n\nWrong:\n{wrong}\n\nRight:\n{right}"

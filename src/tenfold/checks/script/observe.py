@@ -1,0 +1,411 @@
+"""The observer: sees every torch function that the program calls, and keeps the facts that rules need.
+
+It changes nothing that the program could see. Where there is no GPU, what is meant for one stays on the CPU.
+"""
+
+import os
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+from tenfold.checks.script.seen import Batch, Call, Failure, LossCall, Made, Pick, Seen, here
+
+LOSSES = {
+    "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "multi_margin_loss", "multilabel_soft_margin_loss",
+}  # fmt: skip
+ACTIVATIONS = {
+    "softmax", "log_softmax", "sigmoid", "logsigmoid", "tanh", "relu", "relu6", "leaky_relu", "gelu", "silu", "elu",
+    "hardtanh", "hardswish", "softplus", "selu", "mish", "prelu", "relu_", "sigmoid_", "tanh_", "clamp", "clamp_min",
+}  # fmt: skip
+SAME = {
+    "view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "float", "to", "double", "clone", "long",
+    "half", "bfloat16", "type", "view_as", "detach", "cpu", "cuda", "__get__", "__getitem__", "requires_grad_",
+}  # fmt: skip
+SHAPES = {"view", "reshape", "permute", "transpose", "flatten", "t", "swapaxes", "movedim", "unflatten"}
+ADDS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
+FACTORIES = {"zeros", "ones", "randn", "rand", "tensor", "full", "arange", "eye", "empty", "as_tensor"}
+CUTS = {"detach", "item", "numpy", "tolist", "detach_"}
+MOVES = {"to", "cuda"}
+AFTER = 5
+"""Batches of an evaluation that are looked at."""
+
+
+class Finished(BaseException):
+    """Ends the program when enough was seen."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """Where a tensor comes from."""
+
+    batch: Batch | None = None
+    calls: tuple[Call, ...] = ()
+    made: Made | None = None
+    moved: bool = False
+    loss: LossCall | None = None
+    steps: frozenset[int] = frozenset()
+    """Steps whose losses were added up in it."""
+    values: bool = False
+    """The values, not the places, of a maximum."""
+
+
+NOTHING = Tag()
+
+
+def tensors(values: Any) -> Iterator[Tensor]:
+    """All tensors in nested lists, tuples and dictionaries."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from tensors(value)
+    elif isinstance(values, dict):
+        yield from tensors(list(values.values()))
+
+
+def randomness() -> tuple[Any, ...]:
+    """The state of all global random generators."""
+    numpy = sys.modules.get("numpy")
+    state = numpy.random.get_state()[1:3] if numpy else (None, 0)
+    drawn = state[0].tobytes() if state[0] is not None else b""
+    return random.getstate(), drawn, state[1], torch.get_rng_state().numpy().tobytes()
+
+
+class Observer(TorchFunctionMode):
+    """Watches one program; `seen` are the facts."""
+
+    def __init__(self, script: str, steps: int, seconds: float) -> None:
+        super().__init__()
+        self.seen, self.limit, self.deadline = Seen(script), steps, time.monotonic() + seconds
+        self.tags: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self.stack: list[nn.Module] = []
+        self.paused = 0
+        self.data = 0
+        """Inside a loader: what happens there is not the training loop's."""
+        self.pid = os.getpid()
+        self.enough: float | None = None
+        """When enough steps were seen."""
+        self.last_loss: float | None = None
+        self.last_map: tuple[int, ...] = ()
+        self.ended = 0
+        self.names: dict[int, dict[int, str]] = {}
+        self.loss_refs: list[Any] = []
+        self.before: list[tuple[str, Tensor, Tensor, float]] = []
+        """Name, weight, its copy and its gradient's length before a step."""
+        self.cuda = torch.cuda.is_available()
+
+    # --- torch's functions
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call it, and note what rules need to know."""
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if self.paused or os.getpid() != self.pid:
+            return func(*args, **kwargs)
+        if not self.cuda and (name in MOVES or "device" in kwargs):
+            args, kwargs, name, func = self.on_cpu(name, func, args, kwargs)
+        try:
+            result = func(*args, **kwargs)
+        except Exception as error:
+            self.failed(error, name, args, kwargs)
+            raise
+        if name != "__get__":
+            result = self.quietly(lambda: self.note(name, args, kwargs, result), result)
+        elif getattr(func, "__self__", None) is DATA:
+            self.quietly(lambda: self.cuts("data", args), None)
+            self.quietly(lambda: self.pass_on(args, result), None)
+        return result
+
+    def quietly(self, look: Callable[[], Any], otherwise: Any) -> Any:
+        """Look; an error of the observer's own is recorded and changes nothing."""
+        self.paused += 1
+        try:
+            found = look()
+            return otherwise if found is None else found
+        except Exception:
+            self.seen.faults.append(traceback.format_exc())
+            return otherwise
+        finally:
+            self.paused -= 1
+
+    def on_cpu(self, name: str, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, str, Any]:
+        """What is meant for a GPU that is not here, on the CPU."""
+
+        def here_instead(value: Any) -> Any:
+            if isinstance(value, torch.device) and value.type == "cuda":
+                return torch.device("cpu")
+            return "cpu" if isinstance(value, str) and value.startswith("cuda") else value
+
+        if name == "cuda" and args and isinstance(args[0], Tensor):
+            return (args[0], "cpu"), {}, "to", Tensor.to
+        return (
+            tuple(here_instead(a) for a in args),
+            {k: here_instead(v) if k == "device" else v for k, v in kwargs.items()},
+            name,
+            func,
+        )
+
+    def failed(self, error: BaseException, name: str, args: Any, kwargs: Any) -> None:
+        """Remember the operation that raised."""
+        given = [f"{list(t.shape)} {str(t.dtype).removeprefix('torch.')}" for t in tensors([args, kwargs])]
+        if self.seen.failure is None or self.seen.failure.error is not error:
+            module = self.stack[-1] if self.stack else None
+            self.seen.failure = Failure(error, name, given, self.layer(), module, self.last_map, here())
+
+    def layer(self) -> str:
+        """The name of the layer that is running, within its net."""
+        if len(self.stack) < 2:
+            return ""
+        net = self.stack[0]
+        names = self.names.setdefault(id(net), {id(m): n for n, m in net.named_modules()})
+        return names.get(id(self.stack[-1]), type(self.stack[-1]).__name__)
+
+    def tag(self, tensor: Any) -> Tag:
+        """What is known of a tensor."""
+        return self.tags.get(tensor, NOTHING) if isinstance(tensor, Tensor) else NOTHING
+
+    def note(self, name: str, args: Any, kwargs: Any, result: Any) -> Any:
+        """Facts of one call; may return an alias of the result."""
+        if name in LOSSES:
+            self.loss(name, args, kwargs, result)
+            return None
+        if name in ACTIVATIONS and isinstance(result, Tensor):
+            self.tags[result] = replace(self.tag(args[0]), made=Made(name, here(), self.layer()))
+            self.activity(name, result)
+            return None
+        if self.stack:
+            self.inside(name, args, kwargs, result)
+            return None
+        return self.outside(name, args, kwargs, result)
+
+    def inside(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """A function inside a net's call."""
+        if isinstance(result, Tensor) and result.dim() == 4:
+            self.last_map = tuple(result.shape[1:])
+        if name in SAME or name.startswith("dropout"):
+            self.pass_on(args, result)
+        if name in CUTS:
+            self.cuts(name, args)
+        first = not self.seen.backwards and isinstance(result, Tensor) and args and isinstance(args[0], Tensor)
+        if first and name in SHAPES:
+            self.shape_change(name, args, result)
+        functional = name.startswith("dropout") and type(self.stack[-1]).__module__ != DROPOUTS
+        if functional and kwargs.get("training", True) and not self.stack[0].training and kwargs.get("p", 0.5) > 0:
+            self.seen.always_dropout = here(), self.layer()
+
+    def shape_change(self, name: str, args: Any, result: Tensor) -> None:
+        """A view or permutation that takes the batch's dimension apart."""
+        before, after = tuple(args[0].shape), tuple(result.shape)
+        numbers = [a for a in args[1:] if isinstance(a, int)] or list(args[1] if len(args) > 1 else [])
+        if name in ("permute",):
+            moves = bool(numbers) and numbers[0] not in (0, -len(before))
+        elif name in ("transpose", "swapaxes", "movedim", "t"):
+            moves = name == "t" or 0 in [n % len(before) for n in numbers]
+        else:
+            moves = before[0] != after[0]
+        if moves:
+            self.seen.mixing.append((name, before, after, here()))
+
+    def cuts(self, name: str, args: Any) -> None:
+        """Something that takes a tensor out of the graph while the net computes."""
+        if self.stack and torch.is_grad_enabled() and args and isinstance(args[0], Tensor) and args[0].grad_fn:
+            self.seen.cut.append((name, here(), self.layer()))
+
+    def activity(self, name: str, result: Tensor) -> None:
+        """Which units of a ReLU are active, how many of a sigmoid are saturated."""
+        if not torch.is_grad_enabled() or result.dim() < 2 or not self.stack:
+            return
+        layer = self.layer() or name
+        if name in ("relu", "relu_", "relu6"):
+            units = (result > 0).transpose(0, 1).flatten(1).any(1)
+            known = self.seen.active.get(layer)
+            calls = self.seen.active_calls.get(layer, 0)
+            fresh = known is None or known.shape != units.shape or calls % 20 == 0
+            self.seen.active[layer] = units if known is None or fresh else known | units
+            self.seen.active_calls[layer] = calls + 1
+        elif name in ("sigmoid", "tanh", "sigmoid_", "tanh_"):
+            low = 0.01 if name.startswith("sig") else -0.99
+            share = ((result < low) | (result > 0.99)).float().mean().item()
+            self.seen.saturated.setdefault(layer, []).append(share)
+
+    def outside(self, name: str, args: Any, kwargs: Any, result: Any) -> Any:
+        """A function in the training loop, or in the data's own code."""
+        if name == "backward":
+            return None
+        if name in ("argmax", "max", "topk", "__eq__", "eq"):
+            self.pick(name, args, kwargs, result)
+        elif name in ADDS:
+            self.added(args, result)
+        elif name in MOVES and isinstance(result, Tensor) and moves_device(args, kwargs):
+            if result is args[0] and not result.requires_grad:
+                result = result.detach()  # as on a GPU: another tensor, so that a forgotten assignment shows
+            self.tags[result] = replace(self.tag(args[0]), moved=True)
+            return result
+        elif name in FACTORIES and kwargs.get("device") is not None:
+            self.tags[result] = replace(NOTHING, moved=True)
+        if name.endswith("_") or name == "__setitem__" or name.startswith("__i"):
+            self.in_place(name, args)
+        self.pass_on(args, result)
+        return None
+
+    def pass_on(self, args: Any, result: Any) -> None:
+        """A result comes from where its arguments come from."""
+        outs = list(tensors(result)) if not isinstance(result, Tensor) else [result]
+        known = [tag for tag in map(self.tag, tensors(args)) if tag is not NOTHING]
+        if not outs or not known:
+            return
+        calls = tuple(dict.fromkeys(call for tag in known for call in tag.calls))
+        merged = Tag(
+            next((tag.batch for tag in known if tag.batch), None),
+            calls,
+            known[0].made if len(known) == 1 else None,
+            any(tag.moved for tag in known),
+            next((tag.loss for tag in known if tag.loss), None),
+            frozenset().union(*(tag.steps for tag in known)),
+        )
+        for out in outs:
+            old = self.tags.get(out)
+            self.tags[out] = replace(merged, values=bool(old and old.values))
+
+    def pick(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """A class chosen from logits, or predictions compared with labels."""
+        of, place = args[0], here()
+        if name in ("__eq__", "eq"):
+            other = args[1]
+            if not isinstance(other, Tensor) or not isinstance(of, Tensor):
+                return
+            tags = self.tag(of), self.tag(other)
+            calls = [call for tag in tags for call in tag.calls]
+            if calls:
+                mine = of if tags[0].calls else other
+                values = any(tag.values for tag in tags) or (mine.is_floating_point() and not is_whole(mine))
+                self.keep(
+                    Pick("compare", place, tuple(of.shape), None, tuple(other.shape), tuple(result.shape), values)
+                )
+                self.judge(calls)
+            return
+        tag = self.tag(of)
+        if not tag.calls or not isinstance(of, Tensor):
+            return
+        dim = kwargs.get("dim", args[1] if len(args) > 1 and isinstance(args[1], int) else None)
+        if name == "topk":
+            dim = kwargs.get("dim", args[2] if len(args) > 2 else -1)
+        elif name == "max" and dim is None:
+            return
+        self.keep(Pick("choose", place, tuple(of.shape), dim))
+        if not isinstance(result, Tensor):
+            for part, value in zip(result, (True, False)):
+                self.tags[part] = replace(tag, values=value, made=None)
+
+    def keep(self, pick: Pick) -> None:
+        """One of each line is enough, the first with an unusual shape too."""
+        self.seen.picks.setdefault((pick.kind, pick.place, pick.dim, pick.values, len(pick.result)), pick)
+
+    def judge(self, calls: Sequence[Call]) -> None:
+        """Their output was compared with labels."""
+        for call in calls:
+            call.judged = True
+            if call.batch:
+                call.batch.loader.judged += 1
+
+    def added(self, args: Any, result: Any) -> None:
+        """Losses added up with their graphs."""
+        if not isinstance(result, Tensor) or not result.requires_grad or result.numel() > 1:
+            return
+        steps: frozenset[int] = frozenset()
+        for part in tensors(args):
+            tag = self.tag(part)
+            steps |= tag.steps | (frozenset([tag.loss.step]) if tag.loss else frozenset())
+        if len(steps) > (self.seen.kept[1] if self.seen.kept else 2):
+            self.seen.kept = here(), len(steps)
+        if steps:
+            self.tags[result] = replace(self.tag(result), steps=steps)
+
+    def in_place(self, name: str, args: Any) -> None:
+        """Whole numbers that are changed where they lie."""
+        if not args or not isinstance(args[0], Tensor) or args[0].dtype not in (torch.int64, torch.int32, torch.uint8):
+            return
+        storage = args[0].untyped_storage().data_ptr()
+        _, times, _ = self.seen.changed.get(storage, (None, 0, ""))
+        self.seen.changed[storage] = here(), times + 1, name
+
+    # --- losses
+
+    def loss(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Facts of one call of a loss function."""
+        given, target = args[0], kwargs.get("target", args[1] if len(args) > 1 else None)
+        if not isinstance(given, Tensor) or not isinstance(target, Tensor) or not isinstance(result, Tensor):
+            return
+        tag, rows = self.tag(given), given.detach().float()
+        flat = target.detach().flatten()
+        fact = LossCall(
+            name, here(), len(self.seen.steps), torch.is_grad_enabled(), tuple(given.shape), tuple(target.shape),
+            str(target.dtype).removeprefix("torch."), float(flat.min()), float(flat.max()), is_whole(flat),
+            float(result.detach().float().mean()), kwargs.get("reduction", "mean"), tag.made,
+            float(rows.min()), float(rows.max()), row_sums(rows),
+            tag.calls[-1] if tag.calls else None, kwargs.get("weight") is not None,
+            self.tag(target).moved, distinct=int(flat.unique().numel()),
+            labels=tuple(flat[:64].tolist()) if not target.is_floating_point() else (),
+            target_rows=row_sums(target),
+        )  # fmt: skip
+        self.seen.losses.append(fact)
+        self.seen.targets.add(target.untyped_storage().data_ptr())
+        for call in tag.calls:
+            call.loss = fact.value
+        if torch.is_grad_enabled() and self.seen.target is None and self.seen.first is not None:
+            self.seen.target = target.detach().clone()
+        if not torch.is_grad_enabled():
+            self.judge(tag.calls)
+        self.tags[result] = Tag(calls=tag.calls, loss=fact, batch=tag.batch)
+
+    # --- the end
+
+    def tick(self) -> None:
+        """Stop the program if enough was seen, or the time is over."""
+        now = time.monotonic()
+        if self.enough is None and len(self.seen.steps) >= self.limit:
+            self.enough = now
+        after = self.enough is not None and now - self.enough > AFTER_SECONDS
+        if after or now > self.deadline or (self.enough and len(self.seen.steps) > LOOSE * self.limit):
+            self.finish("steps" if self.enough else "timeout")
+
+    def finish(self, why: str) -> None:
+        """End the program here."""
+        self.seen.ended = self.seen.ended or why
+        self.ended += 1
+        raise Finished
+
+
+AFTER_SECONDS = 15.0
+"""How long a program may go on after enough training steps, for its evaluation."""
+LOOSE = 20
+"""A loop without a loader may do so many times the steps, so that its evaluation is seen."""
+DROPOUTS = nn.Dropout.__module__
+DATA = Tensor.data
+
+
+def is_whole(values: Tensor) -> bool:
+    """Whether all values are whole numbers."""
+    return not values.is_floating_point() or bool((values == values.round()).all())
+
+
+def row_sums(values: Tensor) -> tuple[float, float]:
+    """The lowest and highest sum of a row [N, C]."""
+    sums = values.detach().float().sum(1) if values.dim() > 1 else values.detach().float().sum().unsqueeze(0)
+    return round(float(sums.min()), 5), round(float(sums.max()), 5)
+
+
+def moves_device(args: Any, kwargs: Any) -> bool:
+    """Whether a call of .to or .cuda names a device, not only a type."""
+    given = [*args[1:], kwargs.get("device")]
+    return any(isinstance(value, str | torch.device | Tensor) for value in given)

@@ -1,0 +1,199 @@
+"""Rules about the net's output and its loss."""
+
+import math
+from collections.abc import Iterator
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.seen import LossCall, Made, Seen
+from tenfold.checks.script.source import line, text
+from tenfold.errors import Finding
+
+SQUASHING = ("softmax", "sigmoid", "sigmoid_")
+CUTTING = ("relu", "relu_", "relu6", "leaky_relu", "gelu", "silu", "elu", "tanh", "tanh_", "softplus", "selu", "mish",
+           "hardtanh", "hardswish", "prelu")  # fmt: skip
+FROM_LOGITS = ("cross_entropy", "binary_cross_entropy_with_logits")
+
+
+def first(losses: list[LossCall], *kinds: str) -> LossCall | None:
+    """The first loss of these kinds."""
+    return next((loss for loss in losses if loss.kind in kinds), None)
+
+
+def softmax_before_loss(seen: Seen) -> Iterator[Finding]:
+    """The input of cross-entropy is already made of probabilities."""
+    loss = first(seen.training_losses(), *FROM_LOGITS)
+    if loss is None:
+        return
+    probabilities = loss.low >= 0 and loss.high <= 1 and abs(loss.row_sum[0] - 1) < 1e-3 > abs(loss.row_sum[1] - 1)
+    named = loss.made is not None and loss.made.name in SQUASHING
+    if not named and not (probabilities and len(loss.shape) == 2 and loss.shape[1] > 1):
+        return
+    made = loss.made if named else None
+    place = made.place if made and made.place else loss.place
+    name = made.name.rstrip("_") if made else "softmax"
+    classes = loss.shape[1] if len(loss.shape) > 1 else 2
+    floor = math.log(1 + (classes - 1) / math.e)
+    evidence = f"The loss gets values from {loss.low:.3f} to {loss.high:.3f}"
+    if probabilities and loss.kind == "cross_entropy":
+        evidence += f" whose rows sum to 1: it cannot fall below ln(1 + {classes - 1}/e) = {floor:.2f}"
+    yield finding(
+        "softmax-before-loss",
+        f"{name} before {spoken(loss)}",
+        f"{evidence}. The loss is `{text(loss.place)}`{line(loss.place)}.",
+        f"{take_out(made, name)} {spoken(loss)} takes logits; for probabilities apply {name} where you predict.",
+        layer=made.layer or None if made else None,
+        **(place.where if place else {}),
+    )
+
+
+def spoken(loss: LossCall) -> str:
+    """A loss's name as users know it."""
+    return {
+        "cross_entropy": "cross-entropy",
+        "nll_loss": "NLLLoss",
+        "mse_loss": "MSELoss",
+        "binary_cross_entropy": "BCELoss",
+        "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
+    }.get(loss.kind, loss.kind)
+
+
+def take_out(made: Made | None, name: str) -> str:
+    """Which line to change, and how."""
+    if made is None or made.place is None:
+        return f"Take the {name} out, and pass the logits to the loss."
+    code = text(made.place)
+    if name not in code.lower() and made.layer:
+        return f"Take the layer `{made.layer}` ({name}) out of the net (it runs in line {made.place.line}: `{code}`)."
+    return f"Take the {name} out of `{code}`{line(made.place)}."
+
+
+def activation_on_logits(seen: Seen) -> Iterator[Finding]:
+    """The last thing before the loss is an activation."""
+    loss = first(seen.training_losses(), *FROM_LOGITS)
+    if loss is None or loss.made is None or loss.made.name not in CUTTING:
+        return
+    made, name = loss.made, loss.made.name.rstrip("_")
+    yield finding(
+        "activation-on-logits",
+        f"{name} on the logits",
+        f"No logit is below {loss.low:.3f} (the highest is {loss.high:.3f}).",
+        take_out(made, name),
+        layer=made.layer or None,
+        **(made.place.where if made.place else {}),
+    )
+
+
+def wrong_loss(seen: Seen) -> Iterator[Finding]:
+    """A loss that is minimised by something else than right answers."""
+    for loss in seen.training_losses()[:3]:
+        told = misfit(loss)
+        if told is None:
+            continue
+        what, evidence, remedy, severe = told
+        where = loss.place.where if loss.place else {}
+        yield finding("wrong-loss", what, evidence, remedy, severity="error" if severe else "warning", **where)
+        return
+
+
+def misfit(loss: LossCall) -> tuple[str, str, str, bool] | None:
+    """What, evidence, remedy, and whether it is an error."""
+    columns = loss.shape[1] if len(loss.shape) > 1 else 1
+    if loss.kind == "nll_loss" and (loss.high > 1e-4 or loss.row_sum[1] > -1e-3):
+        softmax = loss.made is not None and loss.made.name == "softmax"
+        remedy = (
+            f"Use log_softmax in place of softmax{line(loss.made.place if loss.made else None)}: "
+            "`F.log_softmax(…, dim=1)`."
+            if softmax
+            else f"Replace the loss by nn.CrossEntropyLoss() / F.cross_entropy{line(loss.place)}, which takes logits."
+        )
+        given = "probabilities" if softmax else "logits"
+        return (
+            f"NLLLoss on {given}",
+            f"It expects log-probabilities (all ≤ 0), and gets values from {loss.low:.3f} to {loss.high:.3f}.",
+            remedy,
+            True,
+        )
+    if loss.kind == "cross_entropy" and columns == 1 and len(loss.shape) == 2:
+        return (
+            "Cross-entropy on a single output",
+            f"The net gives {list(loss.shape)}: one class is always right, and the loss is always 0.",
+            "Give the last layer one output a class (2 for two classes), or use nn.BCEWithLogitsLoss() on floats.",
+            True,
+        )
+    if loss.kind in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss") and loss.distinct > 1 and loss.whole:
+        if len(loss.target_shape) > 2 or loss.distinct > 1000 or loss.target_low < 0:
+            return None
+        one_hot = len(loss.target_shape) == 2 and columns > 1
+        return (
+            f"{spoken(loss)} on {'one-hot classes' if one_hot else 'class numbers'}",
+            f"The targets are whole numbers {loss.target_low:g} … {loss.target_high:g}, outputs {list(loss.shape)}.",
+            f"Use nn.CrossEntropyLoss() on the logits [N, classes] and class numbers [N]{line(loss.place)}.",
+            not one_hot,
+        )
+    if loss.kind.startswith("binary_cross_entropy") and columns > 2 and loss.target_rows == (1.0, 1.0) and loss.whole:
+        return (
+            f"{spoken(loss)} on classes of which exactly one is right",
+            f"Every row of the targets {list(loss.target_shape)} holds exactly one 1.",
+            f"Use nn.CrossEntropyLoss() on the logits and class numbers [N]{line(loss.place)}.",
+            False,
+        )
+    if loss.kind == "cross_entropy" and loss.target_shape == loss.shape and len(loss.shape) == 2:
+        low, high = loss.target_rows
+        if high > 1.01 or low < 0.99:
+            return (
+                "Cross-entropy on labels of which several can be right",
+                f"Rows of the targets sum to {low:g} … {high:g}, not to 1.",
+                f"Use nn.BCEWithLogitsLoss(){line(loss.place)}.",
+                True,
+            )
+    return None
+
+
+def labels_broadcast(seen: Seen) -> Iterator[Finding]:
+    """[N, 1] against [N] is compared as [N, N]."""
+    for loss in seen.training_losses()[:3]:
+        elementwise = loss.kind in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+        if elementwise and loss.shape != loss.target_shape and loss.shape[0] > 1:
+            yield finding(
+                "wrong-labels-shape",
+                f"Outputs {list(loss.shape)} against targets {list(loss.target_shape)}",
+                "torch broadcasts them: every output is compared with every target.",
+                f"Bring both to one shape, as with `.squeeze(1)` on the outputs{line(loss.place)}.",
+                **(loss.place.where if loss.place else {}),
+            )
+            return
+
+
+def loss_reduction(seen: Seen) -> Iterator[Finding]:
+    """The loss is summed, and goes backward as it is."""
+    loss = next((x for x in seen.training_losses() if x.reduction == "sum" and x.went == x.value), None)
+    if loss is None or not loss.shape or loss.shape[0] < 2:
+        return
+    mean = loss.value / loss.shape[0]
+    yield finding(
+        "loss-reduction",
+        "The loss is summed over the batch",
+        f"{loss.value:.2f} for a batch of {loss.shape[0]}: {mean:.3f} an image.",
+        f'Take reduction="sum" out, or divide the loss by the batch size before backward{line(loss.place)}.',
+        **(loss.place.where if loss.place else {}),
+    )
+
+
+def initial_loss(seen: Seen) -> Iterator[Finding]:
+    """The first loss is far above that of a guess."""
+    loss = first(seen.training_losses(), "cross_entropy", "nll_loss")
+    if loss is None or loss.step or loss.reduction != "mean" or len(loss.shape) < 2 or loss.shape[1] < 2:
+        return
+    guess = math.log(loss.shape[1])
+    if loss.value <= 2 * guess + 1 or not math.isfinite(loss.value) or seen.loaded:
+        return
+    yield finding(
+        "initial-loss",
+        f"The first loss is {loss.value:.2f}",
+        f"ln({loss.shape[1]}) = {guess:.2f} is what guessing costs; logits go from {loss.low:.3g} to {loss.high:.3g}.",
+        "Scale the images to about mean 0 and deviation 1, and leave the layers' own initialisation.",
+        **(loss.place.where if loss.place else {}),
+    )
+
+
+RULES = (softmax_before_loss, activation_on_logits, wrong_loss, labels_broadcast, loss_reduction, initial_loss)

@@ -1,0 +1,289 @@
+"""The facts about a program that ran: calls of nets, losses, steps, loaders, each with the user's line."""
+
+import linecache
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from tenfold.models.usercode import is_users
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the user's code."""
+
+    file: str
+    line: int
+    function: str = ""
+
+    @property
+    def code(self) -> str:
+        """The line itself."""
+        return linecache.getline(self.file, self.line).strip()
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """File and line, as a finding takes them."""
+        return {"file": shown(self.file), "line": self.line}
+
+
+def shown(file: str) -> str:
+    """A file's path as short as it can be said from here."""
+    return os.path.relpath(file) if Path(file).is_absolute() and Path(file).is_relative_to(Path.cwd()) else file
+
+
+def own(file: str) -> bool:
+    """Whether lines of this file are the user's own."""
+    return not file.startswith("<") and "site-packages" not in file and is_users(file)
+
+
+def here() -> Place | None:
+    """The line of the user's code that is running now."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if own(frame.f_code.co_filename):
+            return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+        frame = frame.f_back
+    return None
+
+
+@dataclass(eq=False)
+class Loader:
+    """One DataLoader: where it was made, what it loads, and what its batches were used for."""
+
+    loader: Any
+    place: Place | None
+    passes: int = 0
+    batches: int = 0
+    steps: int = 0
+    judged: int = 0
+    worker_init: Any = None
+    workers: int = 0
+    first_labels: list[list[int]] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Batch:
+    """One batch of a loader."""
+
+    loader: Loader
+    number: int
+    randomness: Any = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """An activation or softmax that gave a tensor."""
+
+    name: str
+    place: Place | None
+    layer: str
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a net that is not inside another net's call."""
+
+    number: int
+    module: nn.Module
+    place: Place | None
+    step: int
+    grad: bool
+    noisy: tuple[str, ...]
+    """Batch norms and dropouts that act as in training."""
+    calm: tuple[str, ...]
+    """Batch norms and dropouts that act as in evaluation."""
+    shape: tuple[int, ...] = ()
+    mean: float = 0.0
+    std: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    same: bool = False
+    """Whether all images of the batch are equal."""
+    hashes: tuple[float, ...] = ()
+    batch: Batch | None = None
+    output: tuple[int, ...] = ()
+    moved: bool = False
+    drawn: bool = False
+    """Whether random numbers were drawn between the loader's batch and this call."""
+    trained: bool = False
+    judged: bool = False
+    loss: float | None = None
+
+    mode: bool = True
+    """Whether the net as a whole is in training mode."""
+
+
+@dataclass(eq=False)
+class LossCall:
+    """One call of a loss function."""
+
+    kind: str
+    place: Place | None
+    step: int
+    grad: bool
+    shape: tuple[int, ...]
+    target_shape: tuple[int, ...]
+    target_type: str
+    target_low: float
+    target_high: float
+    whole: bool
+    """Whether the targets are whole numbers."""
+    value: float
+    reduction: str
+    made: Made | None
+    low: float
+    high: float
+    row_sum: tuple[float, float]
+    """The lowest and highest sum of a row of the input."""
+    call: Call | None
+    weighted: bool = False
+    moved: bool = True
+    backward: bool = False
+    distinct: int = 0
+    labels: tuple[int, ...] = ()
+    target_rows: tuple[float, float] = (0.0, 0.0)
+    """The lowest and highest sum of a row of targets [N, C]."""
+    went: float = 0.0
+    """The value that went backward; another than `value` where the loss was scaled or others were added."""
+
+
+@dataclass(eq=False)
+class Pick:
+    """One choice of a class, or one comparison with labels."""
+
+    kind: str
+    place: Place | None
+    shape: tuple[int, ...]
+    dim: int | None
+    other: tuple[int, ...] = ()
+    result: tuple[int, ...] = ()
+    values: bool = False
+
+
+@dataclass(eq=False)
+class Held:
+    """One optimiser: where it was made, and its steps."""
+
+    optimizer: Optimizer
+    place: Place | None
+    steps: int = 0
+    uncleared: int = 0
+    """Steps since whose last one the gradients were never cleared."""
+    empty: int = 0
+    """Steps without any gradient."""
+    cleared: bool = True
+    cleared_at: Place | None = None
+    stepped_at: Place | None = None
+    rates: list[float] = field(default_factory=list)
+    loaded: bool = False
+
+
+@dataclass(eq=False)
+class Step:
+    """One step of an optimiser."""
+
+    number: int
+    held: Held
+    loss: float | None
+    ratios: dict[str, float]
+    """Change over size of each weight."""
+    gradients: dict[str, float]
+
+
+@dataclass(eq=False)
+class Scheduled:
+    """One learning-rate scheduler: where it was made and stepped, and the optimiser's steps at each of its own."""
+
+    scheduler: Any
+    place: Place | None
+    stepped_at: Place | None = None
+    at: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    first_rate: float = 0.0
+
+
+@dataclass(eq=False)
+class Failure:
+    """The operation in which the program failed: its name, the shapes and types it got, and the layer around it."""
+
+    error: BaseException
+    function: str
+    given: list[str]
+    layer: str = ""
+    module: nn.Module | None = None
+    last_map: tuple[int, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(eq=False)
+class Seen:
+    """All facts of one run."""
+
+    script: str
+    sources: list[str] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    losses: list[LossCall] = field(default_factory=list)
+    picks: dict[Any, Pick] = field(default_factory=dict)
+    helds: list[Held] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    backwards: int = 0
+    backward_at: Place | None = None
+    schedulers: list[Scheduled] = field(default_factory=list)
+    loaders: list[Loader] = field(default_factory=list)
+    first: nn.Module | None = None
+    """A copy of the net as it was before its first training call."""
+    model: nn.Module | None = None
+    """The net itself."""
+    inputs: tuple[Any, ...] = ()
+    target: Tensor | None = None
+    loaded: list[Any] = field(default_factory=list)
+    """Modules into which saved weights were loaded."""
+    kept: tuple[Place | None, int] | None = None
+    """Where losses are kept with their graphs, and of how many steps."""
+    cut: list[tuple[str, Place | None, str]] = field(default_factory=list)
+    """What cut the graph inside a net's call: detach, data, item …"""
+    changed: dict[int, tuple[Place | None, int, str]] = field(default_factory=dict)
+    """In-place changes of whole numbers by storage: where, how often, the function."""
+    targets: set[int] = field(default_factory=set)
+    """Storages that losses took their targets from."""
+    mixing: list[tuple[str, tuple[int, ...], tuple[int, ...], Place | None]] = field(default_factory=list)
+    """Shape operations inside the first call that changed the first dimension."""
+    bad: tuple[str, int] | None = None
+    """The first layer whose output was not finite, and the step."""
+    bad_input: Call | None = None
+    active: dict[str, Tensor] = field(default_factory=dict)
+    """For each ReLU: which of its units were ever active lately."""
+    active_calls: dict[str, int] = field(default_factory=dict)
+    saturated: dict[str, list[float]] = field(default_factory=dict)
+    cuda: bool = False
+    """Whether the program spoke of a GPU."""
+    model_moved: Place | None = None
+    always_dropout: tuple[Place | None, str] | None = None
+    graph_leaf: Place | None = None
+    """Where backward was called on a loss that has no graph."""
+    failure: Failure | None = None
+    error: BaseException | None = None
+    ended: str = ""
+    """Why the observation ended: 'script', 'steps', 'timeout', 'error'."""
+    faults: list[str] = field(default_factory=list)
+    """Observers' own errors; none may be there."""
+
+    def training_calls(self) -> Iterator[Call]:
+        """Calls whose loss went backward."""
+        return (call for call in self.calls if call.trained)
+
+    def judging_calls(self) -> Iterator[Call]:
+        """Calls whose output was only compared with labels."""
+        return (call for call in self.calls if call.judged and not call.trained)
+
+    def training_losses(self) -> list[LossCall]:
+        """Losses that went backward."""
+        return [loss for loss in self.losses if loss.backward]
