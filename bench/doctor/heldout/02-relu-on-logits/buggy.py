@@ -41,7 +41,7 @@ net = nn.Sequential(
 train_dl = DataLoader(TensorDataset(*make_stripes(1600)), batch_size=32, shuffle=True)
 val_x, val_y = make_stripes(600)
 criterion = nn.CrossEntropyLoss()
-opt = torch.optim.SGD(net.parameters(), lr=0.08, momentum=0.9)
+opt = torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
 
 for epoch in range(6):
     net.train()
