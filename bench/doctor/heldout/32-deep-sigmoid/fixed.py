@@ -5,10 +5,10 @@ import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--depth", type=int, default=6)
+parser.add_argument("--depth", type=int, default=4)
 parser.add_argument("--channels", type=int, default=12)
 parser.add_argument("--epochs", type=int, default=12)
-parser.add_argument("--lr", type=float, default=0.05)
+parser.add_argument("--lr", type=float, default=0.02)
 opt = parser.parse_args()
 print(opt)
 
@@ -24,7 +24,7 @@ def half_planes(n):
     left = top.T
     quarters = (top * left) + (1 - top) * (1 - left)
     masks = torch.stack([left, 1 - left, top, 1 - top, quarters, 1 - quarters])
-    x += 0.4 * masks[y].unsqueeze(1)
+    x += 0.6 * masks[y].unsqueeze(1)
     return (x - x.mean()) / x.std(), y
 
 
@@ -35,7 +35,7 @@ class DeepNet(nn.Module):
         layers = [nn.Conv2d(1, channels, 3, padding=1), act()]
         for _ in range(depth - 1):
             layers += [nn.Conv2d(channels, channels, 3, padding=1), act()]
-        layers += [nn.AvgPool2d(3), nn.Flatten(), nn.Linear(channels * 16, 32), act()]
+        layers += [nn.MaxPool2d(3), nn.Flatten(), nn.Linear(channels * 16, 32), act()]
         self.main = nn.Sequential(*layers)
         self.output = nn.Linear(32, 6)
 

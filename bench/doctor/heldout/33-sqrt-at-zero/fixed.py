@@ -26,13 +26,15 @@ class TextureNet(nn.Module):
 
 
 def noise_textures(n, rng):
-    """White noise smoothed in one of five ways."""
+    """White noise smoothed in one of four directions, or a blank tile."""
     y = rng.integers(0, 5, n)
     x = rng.normal(size=(n, 26, 26))
     out = np.empty((n, 1, 20, 20), dtype=np.float32)
     for i in range(n):
         im = x[i]
-        if y[i] == 1:
+        if y[i] == 0:
+            im = np.zeros_like(im)
+        elif y[i] == 1:
             im = im + np.roll(im, 1, 0) + np.roll(im, 2, 0)
         elif y[i] == 2:
             im = im + np.roll(im, 1, 1) + np.roll(im, 2, 1)
@@ -41,7 +43,7 @@ def noise_textures(n, rng):
         elif y[i] == 4:
             im = im + np.roll(im, (1, -1), (0, 1)) + np.roll(im, (2, -2), (0, 1))
         im = im[3:23, 3:23]
-        out[i, 0] = im / im.std()
+        out[i, 0] = im / max(im.std(), 1e-6)
     return torch.from_numpy(out), torch.from_numpy(y)
 
 
