@@ -251,6 +251,7 @@ def bad_inputs(photos: Path, trained: Run, tmp: Path) -> dict[str, tuple[list, s
         "out below a file": (["train", *QUICK, "--data", photos, "--out", tmp / "file/runs"], "cannot be written"),
         "resume of no run": (["train", "--resume", tmp / "empty"], "not a run folder"),
         "resume with options": (["train", "--resume", trained.path, "--epochs", "9"], "--epochs would change it"),
+        "until no epoch": (["train", "--until", "0"], "would train nothing"),
         "damaged run": (["evaluate", tmp / "damaged"], "not valid JSON"),
         "no run to evaluate": (["evaluate", tmp / "nothing"], "no run folder"),
         "unknown split": (["evaluate", trained.path, "--split", "train"], "--split"),

@@ -70,20 +70,24 @@ def train(
     dry_run: bool = False,
     verify: bool = False,
     quiet: bool = False,
+    until: int | None = None,
     **options: Any,
 ) -> Run | None:
     """Check, train, judge on validation, report; returns the run (None after a dry run).
 
-    resume: a run to continue to the bit. verify: hash the files of an image folder again.
+    resume: a run to continue to the bit. until: pause after so many epochs in all, without a report.
+    verify: hash the files of an image folder again.
     options: any of the recipe's, nested (`optimizer={"lr": 0.1}`) or dotted (`**{"optimizer.lr": 0.1}`).
     model: a net's name, or a net of your own: a class, a function, or "FILE.py:CLASS" (docs/guide.md, "Your own net").
     """
     screen = Screen(quiet)
+    if until is not None and until < 1:
+        raise RecipeError(f"until = {until} would train nothing.", "Give the epoch to pause after: 1 or more.")
     if resume is not None:
         run = as_run(resume)
         for note in named_net(run, options.get("model"), f"tenfold train --resume {run.path}"):
             screen.say(note, "yellow")
-        return continue_run(run, screen)
+        return continue_run(run, screen, until)
     with screen.working() as progress:
         setup = prepare(plan(recipe, **options), verify, progress)
     start_from_weights(setup)
@@ -97,11 +101,11 @@ def train(
     run = Run.create(Path(out), name, setup.plan, documents)
     screen.attach(run)
     with screen.training(setup):
-        fit(setup, run, screen)
+        fit(setup, run, screen, until)
     return conclude(setup, run, screen)
 
 
-def continue_run(run: Run, screen: Screen) -> Run:
+def continue_run(run: Run, screen: Screen, until: int | None = None) -> Run:
     """Train a run from its newest good checkpoint to its end; a finished one only gets its missing files."""
     with screen.working() as progress:
         setup = prepare(run.plan, progress=progress, recorded=True)
@@ -114,7 +118,7 @@ def continue_run(run: Run, screen: Screen) -> Run:
     for line in restore(setup, run):
         screen.say(line)
     with screen.training(setup):
-        fit(setup, run, screen)
+        fit(setup, run, screen, until)
     return conclude(setup, run, screen)
 
 

@@ -39,6 +39,7 @@ def train(
     out: Path = Path("runs"),
     name: str | None = None,
     resume: Path | None = None,
+    until: int | None = None,
     net: Net = None,
     dry_run: bool = False,
     verify: bool = False,
@@ -58,7 +59,8 @@ def train(
     Args:
         out: Folder in which the run folder is made.
         name: Name of the run folder; unset: RECIPE-TIME-ID.
-        resume: A run folder to continue where it stopped; takes no other option than --model.
+        resume: A run folder to continue where it stopped; takes no other option than --model and --until.
+        until: Pause after this epoch, without a report; --resume continues. Schedules keep their whole length.
         dry_run: Two steps and one evaluation, then stop; leaves nothing.
         verify: Hash the files of an image folder again before training.
     """
@@ -66,14 +68,18 @@ def train(
 
     if resume is None:
         chosen = one_recipe(recipe_name, recipe_file)
-        api.train(chosen, out=out, name=name, dry_run=dry_run, verify=verify, **given(options, written, net))
+        own = given(options, written, net)
+        api.train(chosen, out=out, name=name, dry_run=dry_run, verify=verify, until=until, **own)
         return
-    others = [*([recipe_name] if recipe_name else []), *(f"--{name}" for name in sorted(written - {"resume", "model"}))]
+    others = [
+        *([recipe_name] if recipe_name else []),
+        *(f"--{name}" for name in sorted(written - {"resume", "model", "until"})),
+    ]
     if others:
         raise RecipeError(
             f"--resume continues a recorded recipe; {', '.join(others)} would change it.", "Give --resume alone."
         )
-    api.train(resume=resume, model=net)
+    api.train(resume=resume, model=net, until=until)
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from tenfold.evidence import evaluation
 from tenfold.reports.words import milliseconds
 from tenfold.runs import Run, write_atomic
 from tenfold.training.environment import environment
-from tenfold.training.loop import descend
+from tenfold.training.loop import complete, descend, resume_command
 from tenfold.training.nonfinite import lower_rate
 from tenfold.training.setup import Setup
 from tenfold.training.speed import Speed
@@ -116,7 +116,13 @@ def data_document(setup: Setup, initial_loss: str) -> dict[str, Any]:
 
 
 def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
-    """Judge the result on validation, draw the pictures, write the report, say where everything is."""
+    """Judge the result on validation, draw the pictures, write the report, say where everything is.
+
+    A run that was paused on the way is left as it is.
+    """
+    if not complete(setup):
+        screen.say(f"Paused after epoch {len(run.epochs)} of {run.recipe.epochs}. To continue: {resume_command(run)}")
+        return run
     from tenfold.reports import page, pictures  # drawing is imported when there is something to draw
 
     views = None

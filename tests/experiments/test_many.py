@@ -66,6 +66,33 @@ def test_what_is_there_is_kept_and_what_was_stopped_goes_on(plan, tmp_path, trai
     assert Run.open(cut).weights("last").read_bytes() == trained.weights("last").read_bytes()
 
 
+def test_a_run_pauses_and_continues_to_the_bit(plan, tmp_path, trained):
+    told = []
+    names = {tmp_path / "run": "the arm seed 0"}
+    train_many({tmp_path / "run": plan}, Split(1, 1), told.append, names, until=1)
+    run = Run.open(tmp_path / "run")
+    assert len(run.epochs) == 1
+    assert not (run.path / "report.html").exists()
+    assert told[0].startswith("1/1 the arm seed 0: best validation accuracy")
+    train_many({run.path: plan}, Split(1, 1), told.append, names, until=1)
+    assert told[1:] == ["1 of 1 runs are there already."]
+    train_many({run.path: plan}, Split(1, 1), told.append, names)
+    assert run.weights("last").read_bytes() == trained.weights("last").read_bytes()
+    assert (run.path / "report.html").exists()
+
+
+def test_a_damaged_run_is_told_and_the_others_are_trained(plan, tmp_path, trained):
+    plans = {tmp_path / name: plan for name in ("recipe", "rows", "whole")}
+    for folder in plans:
+        shutil.copytree(trained.path, folder)
+    (tmp_path / "recipe" / "recipe.json").write_text("{")
+    (tmp_path / "rows" / "results.csv").write_text("epoch\nfirst\n")
+    outcomes = train_many(plans, Split(1, 1))
+    assert [outcome.failure is None for outcome in outcomes.values()] == [False, False, True]
+    assert "recipe.json is damaged" in outcomes[tmp_path / "recipe"].failure
+    assert "results.csv is damaged" in outcomes[tmp_path / "rows"].failure
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_runs_and_the_same_call_continues(number, plan, tmp_path):
     program = """

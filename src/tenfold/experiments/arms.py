@@ -71,5 +71,6 @@ def train_arms(
     """The outcome of every seed of every arm, by the arm's name; seed by seed, so that pairs are whole early."""
     folders = {(arm.name, seed): arm.folder(out, seed) for seed in seeds for arm in arms}
     plans = {arm.folder(out, seed): arm.plan.override({"seed": seed}) for seed in seeds for arm in arms}
-    outcomes = train_many(plans, split, tell)
+    names = {folder: f"{name} seed {seed}" for (name, seed), folder in folders.items()}
+    outcomes = train_many(plans, split, tell, names)
     return {arm.name: {seed: outcomes[folders[arm.name, seed]] for seed in seeds} for arm in arms}

@@ -55,8 +55,16 @@ class Group:
 
 def group_of(arm: Arm, outcomes: dict[int, Outcome], metric: Metric = "last") -> Group:
     """The group that was just trained."""
-    read = {seed: accuracy_of(outcome.run, metric) for seed, outcome in outcomes.items() if outcome.failure is None}
-    troubles = tuple(f"seed {s}: {o.failure.splitlines()[0]}" for s, o in outcomes.items() if o.failure is not None)
+    read: dict[int, float] = {}
+    troubles = []
+    for seed, outcome in outcomes.items():
+        if outcome.failure is not None:
+            troubles.append(f"seed {seed}: {outcome.failure.splitlines()[0]}")
+            continue
+        try:
+            read[seed] = accuracy_of(outcome.run, metric)
+        except RunError as error:
+            troubles.append(f"seed {seed}: {error.what}")
     return Group(
         name=arm.name,
         key=arm.key,
@@ -66,7 +74,7 @@ def group_of(arm: Arm, outcomes: dict[int, Outcome], metric: Metric = "last") ->
         judging_images=arm.judging_images,
         accuracies={seed: read.get(seed) for seed in outcomes},
         runs={seed: outcome.run for seed, outcome in outcomes.items()},
-        troubles=troubles,
+        troubles=tuple(troubles),
     )
 
 

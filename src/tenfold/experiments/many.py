@@ -118,33 +118,48 @@ def backend_of(plan: Plan, threads: int) -> dict[str, object]:
 
 
 def train_many(
-    plans: Mapping[Path, Plan], split: Split, tell: Callable[[str], None] = lambda line: None
+    plans: Mapping[Path, Plan],
+    split: Split,
+    tell: Callable[[str], None] = lambda line: None,
+    names: Mapping[Path, str] | None = None,
+    until: int | None = None,
 ) -> dict[Path, Outcome]:
-    """Train the plans, each into its run folder; `tell` hears a line whenever one ends.
+    """Train the plans, each into its run folder; `tell` hears a line whenever one ends, with its name.
 
     Ctrl-C and SIGTERM stop the runs, which save their states, and raise Interrupted: the same call continues them.
+    names: what to call the runs; unset: as their folders. until: pause them after so many epochs. A run that is there
+    but damaged has failed, as one that stops has.
     """
     for plan in plans.values():
         refuse_unseen(plan)
-    waiting = {folder: plan for folder, plan in plans.items() if not is_done(folder, plan)}
+    waiting: dict[Path, Plan] = {}
+    damaged: dict[Path, Outcome] = {}
+    for folder, plan in plans.items():
+        try:
+            if not is_done(folder, plan, until):
+                waiting[folder] = plan
+        except RunError as error:
+            damaged[folder] = Outcome(Run(folder), f"damaged: {error}")
     free: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
     for share in shares(core_numbers(), split.threads)[: split.processes]:
         free.put(share)
-    outcomes = {folder: Outcome(Run(folder)) for folder in plans}
-    if outcomes.keys() - waiting.keys():
-        tell(f"{len(plans) - len(waiting)} of {len(plans)} runs are there already.")
+    outcomes = {folder: damaged.get(folder, Outcome(Run(folder))) for folder in plans}
+    there = len(plans) - len(waiting) - len(damaged)
+    if there:
+        tell(f"{there} of {len(plans)} runs are there already.")
     running: list[subprocess.Popen[str]] = []
     ready = settled(waiting, split.threads)
     began = time.perf_counter()
     with ThreadPoolExecutor(split.processes) as pool, interrupts():
-        futures = {pool.submit(train_one, folder, plan, free, running): folder for folder, plan in ready.items()}
+        futures = {pool.submit(train_one, folder, plan, free, running, until): folder for folder, plan in ready.items()}
         try:
             for number, future in enumerate(as_completed(futures), 1):
                 folder = futures[future]
                 outcomes[folder] = Outcome(Run(folder), future.result())
                 left = (time.perf_counter() - began) / number * (len(futures) - number)
                 ahead = f", about {duration(left)} left" if left else ""
-                tell(f"{number}/{len(futures)} {folder.name}: {summary(outcomes[folder])}{ahead}")
+                name = (names or {}).get(folder, folder.name)
+                tell(f"{number}/{len(futures)} {name}: {summary(outcomes[folder])}{ahead}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in running:
@@ -171,8 +186,8 @@ def interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def is_done(folder: Path, plan: Plan) -> bool:
-    """Whether the run is there and finished; RecipeError where the folder holds a run of another recipe."""
+def is_done(folder: Path, plan: Plan, until: int | None = None) -> bool:
+    """Whether the run is there as far as wanted; RecipeError where the folder holds a run of another recipe."""
     if not folder.exists():
         return False
     run = Run.open(folder)
@@ -181,11 +196,17 @@ def is_done(folder: Path, plan: Plan) -> bool:
     other = [name for name, value in fixed.items() if there[name] != value]
     if other:
         raise RecipeError(f"{folder} holds another run: {', '.join(other)} differ.", "Choose another folder.")
+    if until is not None and until < plan.recipe.epochs and len(run.epochs) >= until:
+        return True
     return run.finished and (folder / "report.html").exists()
 
 
 def train_one(
-    folder: Path, plan: Plan, free: "queue.SimpleQueue[set[int]]", running: list[subprocess.Popen[str]]
+    folder: Path,
+    plan: Plan,
+    free: "queue.SimpleQueue[set[int]]",
+    running: list[subprocess.Popen[str]],
+    until: int | None = None,
 ) -> str | None:
     """Train one plan on cores that are free, in a process of its own; why it did not finish, if so."""
     share = free.get()
@@ -195,7 +216,8 @@ def train_one(
             recipe.write_text(plan.to_json(), encoding="utf-8")
             new = ["--recipe", str(recipe), "--out", str(folder.parent), "--name", folder.name]
             how = ["--resume", str(folder)] if folder.exists() else new
-            command = [sys.executable, "-m", "tenfold", "train", *how, *own_net(plan)]
+            pause = [] if until is None else ["--until", str(until)]
+            command = [sys.executable, "-m", "tenfold", "train", *how, *own_net(plan), *pause]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(process.pid, share)

@@ -54,11 +54,14 @@ def complete(setup: Setup) -> bool:
     return at.epoch == recipe.epochs or stopped_early(at.rows, recipe.early_stopping)
 
 
-def fit(setup: Setup, run: Run, observer: Observer) -> None:
-    """Train to the last epoch from wherever `setup.state` is; Ctrl-C and SIGTERM save and raise Interrupted."""
+def fit(setup: Setup, run: Run, observer: Observer, until: int | None = None) -> None:
+    """Train to the last epoch from wherever `setup.state` is; Ctrl-C and SIGTERM save and raise Interrupted.
+
+    until: stop after so many epochs in all, the state saved as after every epoch; schedules keep their whole length.
+    """
     with stopping() as stop, memory_explained(setup, run):
         try:
-            while not complete(setup):
+            while not complete(setup) and (until is None or setup.state.progress.epoch < until):
                 train_epoch(setup, run, observer, stop)
                 finish_epoch(setup, run, observer, stop)
         except StopRequested:
