@@ -13,7 +13,7 @@ def task(classes, n):
     x = torch.randn(n, 1, 15, 15) * 0.4
     for i in range(n):
         r, c = torch.randint(0, 11, (2,)).tolist()
-        x[i, 0, r : r + 5, c : c + 5] += patterns[classes[y[i]]]
+        x[i, :, r : r + 5, c : c + 5] += patterns[classes[y[i]]]
     return x, y
 
 

@@ -31,7 +31,7 @@ if __name__ == "__main__":
     train_loader = DataLoader(get_dataset(1500, 0), batch_size=50, shuffle=True)
     test_loader = DataLoader(get_dataset(500, 1), batch_size=100)
     model = Deep()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.03, momentum=0.9)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     loss_fn = nn.CrossEntropyLoss()
     for t in range(5):
         print(f"Epoch {t + 1}\n-------------------------------")
