@@ -1,0 +1,101 @@
+"""Trainings that experiments share: plans on the context's data, and their groups of runs over seeds.
+
+Full plans are named recipes as they are, so that runs of the lab's other parts are found again. Quick ones take few
+epochs at a larger rate, with arithmetic that is not measured first: they begin at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tenfold.cores import core_numbers
+from tenfold.evidence.comparison import adjust
+from tenfold.evidence.power import FEWEST_PAIRS
+from tenfold.experiments.arms import resolve, resolve_all, train_arms
+from tenfold.experiments.groups import Group, group_of
+from tenfold.experiments.many import Split
+from tenfold.experiments.statements.answers import Context, Table
+from tenfold.experiments.studies import forest_row
+from tenfold.experiments.verdicts import Judgement, judge
+from tenfold.recipe import Plan, Recipe
+from tenfold.recipes import named
+from tenfold.reports.evidence import forest
+
+QUICK: dict[str, Any] = {"epochs": 4, "optimizer.lr": 0.05}
+"""What makes a recipe of SimpleNN quick: enough to be better than guessing by far on the built-in shapes."""
+
+SETTLED: dict[str, Any] = {
+    "threads": 1,
+    "precision": "fp32",
+    "layout": "channels_last",
+    "kernels": "torch",
+    "compile": False,
+}
+"""A backend with nothing left to measure."""
+
+
+def plan(context: Context, recipe: str | Recipe, **changes: Any) -> Plan:
+    """The recipe on the context's data, with changes (`__` for a dot: model__dropout=0.2)."""
+    base = Plan.of(named(recipe) if isinstance(recipe, str) else recipe)
+    common: dict[str, Any] = {"data": context.data}
+    if context.quick:
+        common |= {**QUICK, **{f"backend.{name}": value for name, value in SETTLED.items()}}
+    return base.override({**common, **{name.replace("__", "."): value for name, value in changes.items()}})
+
+
+def over_seeds(plans: Mapping[str, Plan], seeds: int) -> list[Plan]:
+    """One plan for each run."""
+    return [made.override({"seed": seed}) for made in plans.values() for seed in range(seeds)]
+
+
+def groups(context: Context, plans: Mapping[str, Plan], seeds: int | None = None) -> dict[str, Group]:
+    """The runs of these plans by name, trained as far as they are not there; seeds: the context's, or others."""
+    if context.quick:
+        split = Split(len(core_numbers()), 1)
+        arms = {name: resolve(name, made, 1) for name, made in plans.items()}
+    else:
+        arms, split = resolve_all(plans)
+    outcomes = train_arms(list(arms.values()), range(seeds or context.seeds), context.out, split, context.tell)
+    return {name: group_of(arm, outcomes[name]) for name, arm in arms.items()}
+
+
+def table(found: Mapping[str, Group], caption: str) -> Table:
+    """Mean accuracy, its interval, and every run of each group."""
+    rows = []
+    for name, group in found.items():
+        low_high = "–" if group.interval is None else f"{group.interval[0]:.2%} to {group.interval[1]:.2%}"
+        every = ", ".join("failed" if value is None else f"{value:.2%}" for value in group.accuracies.values())
+        mean = "–" if group.mean is None else f"{group.mean:.2%}"
+        rows.append((name, mean, low_high, every))
+    return Table(("arm", "mean validation accuracy", "95 % interval", "each seed"), tuple(rows), caption)
+
+
+def told(judgement: Judgement) -> str:
+    """Verdict and figures of a comparison, as a sentence or two."""
+    return judgement.text().replace("\n", " ")
+
+
+def undecided(pairs: int) -> str:
+    """The answer where the figures decide nothing: too few pairs for a verdict, or enough of them."""
+    return "no verdict" if pairs < FEWEST_PAIRS else "inconclusive"
+
+
+def family(pairs: Sequence[tuple[Group, Group]]) -> list[Judgement]:
+    """The first of each pair against the second, the p values adjusted for their number (Holm)."""
+    single = [judge(a, b) for a, b in pairs]
+    adjusted = adjust([one.comparison for one in single])
+    return [Judgement(one.a, one.b, new, one.caveats) for one, new in zip(single, adjusted, strict=True)]
+
+
+def always_helps(judgements: Sequence[Judgement]) -> str:
+    """The answer to "it always helps": one case where it does not is enough against it."""
+    verdicts = {one.comparison.verdict for one in judgements}
+    if verdicts & {"hurts", "equivalent"}:
+        return "false"
+    if verdicts == {"helps"}:
+        return "true"
+    return undecided(min(one.comparison.pairs for one in judgements))
+
+
+def forest_of(judgements: Sequence[Judgement], baseline: str, title: str) -> bytes:
+    """The differences with intervals and every pair, as a picture."""
+    return forest([forest_row(one) for one in judgements], baseline, title)
