@@ -201,6 +201,7 @@ def test_arms_are_shared_and_their_cost_is_known(context):
     assert cost("1.1", several).plans == ()
 
 
+@pytest.mark.slow
 def test_a_trained_statement_reuses_its_runs_and_gives_no_verdict_under_6_seeds(small, tmp_path, monkeypatch):
     monkeypatch.setattr(trainings, "QUICK", {"epochs": 1, "batch": 16})
     lines = []

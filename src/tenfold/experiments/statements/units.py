@@ -39,10 +39,12 @@ def leaky(context: Context) -> Found:
     between = "" if low_high is None else f" (95 % interval {low_high[0]:.2f} to {low_high[1]:.2f})"
     by_epochs = interval(calmer)
     range_ = "" if by_epochs is None else f" (95 % interval {by_epochs[0]:+.4f} to {by_epochs[1]:+.4f})"
+    none_dead = "" if max(dead["ReLU"], default=0) else "At this rate ReLU leaves none dead that could be fixed. "
     evidence = (
         f"Units that are never active on the validation images: {np.mean(dead['ReLU']):.1%} with ReLU, where they get "
         f"no gradient any more, {np.mean(dead['leaky ReLU']):.1%} with leaky ReLU, where a hundredth of it "
-        "passes: such units are not dead. Stability is another matter: the variance of the final training loss over "
+        "passes: such units are not dead. "
+        f"{none_dead}Stability is another matter: the variance of the final training loss over "
         f"seeds with leaky ReLU is {ratio:.2f} times that with ReLU{between}, and the validation loss jumps by "
         f"{mean(calmer):+.4f} nats more from epoch to epoch{range_}. {len(calmer)} pairs of runs."
     )
