@@ -39,6 +39,7 @@ def test_pair_is_complete(folder, doctor):
     assert known["metric"] in ("accuracy", "crash", "none")
     assert 0.2 < known["accuracy_fixed"] <= 1
     assert (known["accuracy_buggy"] is None) == (known["metric"] == "crash")
+    assert known["metric"] != "accuracy" or known["images"] >= 100, "how many images the accuracy is of"
     assert set(known["rules"]) & set(doctor.right_answers({"row": known["row"]})), "the row's rules do not name the bug"
 
 
