@@ -27,6 +27,7 @@ EXPORTS = {
     "list": "tenfold.api",
     "report": "tenfold.api",
     "info": "tenfold.api",
+    "watch": "tenfold.checks.watching",
     "Recipe": "tenfold.recipe",
     "Run": "tenfold.runs",
     "Dataset": "tenfold.datasets.dataset",

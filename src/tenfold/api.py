@@ -9,12 +9,15 @@ tenfold.evaluate(run, split="test").metrics.accuracy
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from tenfold import recipe as recipes_on_disk
+from tenfold.checks import observed
+from tenfold.checks.rules import check_names
 from tenfold.console import Screen
 from tenfold.datasets import load
 from tenfold.datasets.dataset import Dataset, Progress, silent
@@ -29,14 +32,14 @@ from tenfold.recipe import Plan, Recipe, leaves
 from tenfold.recipes import DEFAULT, RECIPES, named
 from tenfold.registry import defaults
 from tenfold.runs import Run, check_place, find_runs, write_atomic
-from tenfold.session import conclude, data_document, headline, introduce, save_evaluation, try_out
+from tenfold.session import conclude, data_document, headline, introduce, save_evaluation, try_out, warn
 from tenfold.training.backend import choose_device
 from tenfold.training.environment import environment, matrix_rate
 from tenfold.training.loop import fit
 from tenfold.training.loop import resume as restore
 from tenfold.training.optimisers import buffers
 from tenfold.training.resolve import check_options
-from tenfold.training.setup import prepare, start_from_weights
+from tenfold.training.setup import Setup, prepare, start_from_weights
 from tenfold.training.speed import Speed, measure
 
 
@@ -58,7 +61,9 @@ def plan(recipe: str | Path | Recipe = DEFAULT, **options: Any) -> Plan:
                 f"Two nets were given: {values['model']} and {values['model.name']}.", "Give one of both."
             )
         values |= choose(values.pop("model"))
-    return base.override(values)
+    planned = base.override(values)
+    check_names(planned.recipe.ignore)
+    return planned
 
 
 def train(
@@ -69,6 +74,7 @@ def train(
     name: str | None = None,
     dry_run: bool = False,
     verify: bool = False,
+    check: bool = True,
     quiet: bool = False,
     until: int | None = None,
     **options: Any,
@@ -77,6 +83,7 @@ def train(
 
     resume: a run to continue to the bit. until: pause after so many epochs in all, without a report.
     verify: hash the files of an image folder again.
+    check: look for faults first and keep observing (docs/doctor.md); the training's bits are the same without.
     options: any of the recipe's, nested (`optimizer={"lr": 0.1}`) or dotted (`**{"optimizer.lr": 0.1}`).
     model: a net's name, or a net of your own: a class, a function, or "FILE.py:CLASS" (docs/guide.md, "Your own net").
     """
@@ -87,25 +94,38 @@ def train(
         run = as_run(resume)
         for note in named_net(run, options.get("model"), f"tenfold train --resume {run.path}"):
             screen.say(note, "yellow")
-        return continue_run(run, screen, until)
+        return continue_run(run, screen, check, until)
     with screen.working() as progress:
         setup = prepare(plan(recipe, **options), verify, progress)
     start_from_weights(setup)
-    told = introduce(setup, screen)
+    found = introduce(setup, screen, check)
     if dry_run:
         try_out(setup, screen)
         return None
-    documents = {"environment.json": environment(setup.backend.device), "data.json": data_document(setup, told)}
+    documents = {"environment.json": environment(setup.backend.device), "data.json": data_document(setup, found)}
     if setup.choice is not None:
         documents["backend.json"] = setup.choice.to_dict()
+    if check:
+        told = [one for one in found if one.rule not in setup.recipe.ignore]
+        silenced = [one.rule for one in found if one.rule in setup.recipe.ignore]
+        documents[observed.FILE] = observed.document(told, silenced)
     run = Run.create(Path(out), name, setup.plan, documents)
     screen.attach(run)
+    return fit_observed(setup, run, screen, check, until)
+
+
+def fit_observed(setup: Setup, run: Run, screen: Screen, check: bool, until: int | None) -> Run:
+    """Train to the end, under observation if `check`, and conclude."""
     with screen.training(setup):
-        fit(setup, run, screen, until)
+        if check:
+            with observed.Observed(screen, setup, run, partial(warn, screen)) as observer:
+                fit(setup, run, observer, until)
+        else:
+            fit(setup, run, screen, until)
     return conclude(setup, run, screen)
 
 
-def continue_run(run: Run, screen: Screen, until: int | None = None) -> Run:
+def continue_run(run: Run, screen: Screen, check: bool, until: int | None = None) -> Run:
     """Train a run from its newest good checkpoint to its end; a finished one only gets its missing files."""
     with screen.working() as progress:
         setup = prepare(run.plan, progress=progress, recorded=True)
@@ -117,9 +137,7 @@ def continue_run(run: Run, screen: Screen, until: int | None = None) -> Run:
     screen.attach(run)
     for line in restore(setup, run):
         screen.say(line)
-    with screen.training(setup):
-        fit(setup, run, screen, until)
-    return conclude(setup, run, screen)
+    return fit_observed(setup, run, screen, check, until)
 
 
 def evaluate(

@@ -1,12 +1,24 @@
-"""The verb `check` on the command line: a script of anyone's, the catalogue of rules, or one rule taught."""
+"""The verb `check` on the command line: a recipe, a script of anyone's, the catalogue of rules, or one rule taught."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, arg
 
+from tenfold.arguments import (
+    NOTHING_SET,
+    Net,
+    RecipeFile,
+    RecipeName,
+    Settings,
+    flags,
+    given,
+    one_recipe,
+    recipe_options,
+)
 from tenfold.checks.checked import Checked
 from tenfold.checks.rules import RULES
 from tenfold.errors import RecipeError, lookup
@@ -25,13 +37,17 @@ def check(
     list: bool = False,
     explain: str | None = None,
 ) -> int:
-    """Find the bug before the night is wasted: run a PyTorch script, unchanged, under observation.
+    """Find the bug before the night is wasted, in a recipe or in a PyTorch script, which is run under observation.
+
+    A recipe's net is read, probed with one batch and observed in its first steps, its augmentation tried on labels;
+    `tenfold check RECIPE --help` shows its options.
 
     The script is run as it is; after some training steps its loaders end as if exhausted, so that its evaluation is
     seen too. Findings name the line of your code, what was measured, why it matters and what to write instead; the
     likeliest root cause comes first. Exit code 1 if any is an error.
 
     Examples:
+      tenfold check simplenn --data cifar10            a recipe, with any option of `tenfold train`
       tenfold check train.py                           what follows the script's name is the script's
       tenfold check --steps 100 train.py --lr 0.1 --epochs 3
       tenfold check --ignore shuffle-off class-imbalance --format json train.py
@@ -52,7 +68,7 @@ def check(
         print(lesson(explain))
         return 0
     if script is None:
-        raise RecipeError("There is nothing to check.", "Give a script: tenfold check train.py")
+        raise RecipeError("There is nothing to check.", "Give a script, tenfold check train.py, or a recipe's name.")
     from tenfold.checking import check as run
 
     return show(run(script, args, steps=steps, timeout=timeout, ignore=ignore, quiet=format == "json"), format)
@@ -74,8 +90,9 @@ def run_check(arguments: Sequence[str], help_text: str) -> int:
     at = next((index for index, word in enumerate(arguments) if word.endswith(".py")), None)
     options, own = (arguments, ()) if at is None else (arguments[:at], tuple(arguments[at + 1 :]))
     if at is None:
-        known = tyro.cli(check, prog="tenfold check", description=help_text, args=options)
-        return known
+        recipe = names_recipe(arguments)
+        function = recipe_check(arguments) if recipe else check
+        return tyro.cli(function, prog="tenfold check", description=None if recipe else help_text, args=options)
     script = Path(arguments[at])
 
     def check_script(
@@ -84,6 +101,45 @@ def run_check(arguments: Sequence[str], help_text: str) -> int:
         return check(script, own, steps, timeout, ignore, format)
 
     return tyro.cli(check_script, prog="tenfold check", description=help_text, args=options)
+
+
+def names_recipe(arguments: Sequence[str]) -> bool:
+    """Whether a recipe is meant: any argument that is not one of the rules' own."""
+    first = arguments[0].split("=")[0] if arguments else "--list"
+    return first not in ("--list", "--explain", "--help", "-h")
+
+
+def recipe_check(arguments: Sequence[str]) -> Callable[..., int]:
+    """The verb for a recipe, with the values of the one that is named as defaults."""
+    written = flags(arguments)
+
+    def check_recipe(
+        recipe_name: Positional[RecipeName] = None,
+        recipe_file: RecipeFile = None,
+        net: Net = None,
+        steps: int = 30,
+        timeout: float = 120.0,
+        format: Literal["text", "json"] = "text",
+        options: Settings = NOTHING_SET,
+    ) -> int:
+        """Check a recipe: the net's graph, one batch probed, augmentation against labels, the first steps observed.
+
+        Args:
+            steps: Training steps to observe.
+            timeout: Each longer part may take a twelfth of so many seconds.
+            format: Text, or one JSON object on standard output.
+        """
+        from tenfold.checking import check as run
+        from tenfold.console import Screen
+
+        chosen = one_recipe(recipe_name, recipe_file)
+        with Screen(quiet=format == "json").working() as progress:
+            changed = given(options, written, net)
+            ignore = changed.pop("ignore", ())
+            found = run(chosen, steps=steps, timeout=timeout, ignore=ignore, progress=progress, **changed)
+        return show(found, format)
+
+    return partial(check_recipe, options=recipe_options(arguments))
 
 
 def catalogue() -> str:

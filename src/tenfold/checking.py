@@ -1,24 +1,66 @@
-"""Checks as functions: a PyTorch script of anyone's, run unchanged under observation."""
+"""Checks as functions: a recipe of tenfold's, or a PyTorch script of anyone's, run unchanged under observation."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from tenfold.checks.checked import Checked
+from tenfold.api import plan
+from tenfold.checks.checked import Checked, checked
+from tenfold.checks.recipe import preflight, thorough
 from tenfold.checks.script.parent import check_script
+from tenfold.datasets.dataset import Progress, silent
+from tenfold.errors import RecipeError
+from tenfold.previews import unmeasured
+from tenfold.recipe import Recipe
+from tenfold.training.setup import prepare, start_from_weights
+
+PARTS = 12
+"""Each longer part of a recipe's check may take this share of the time limit: 10 seconds of 120."""
 
 
 def check(
-    target: str | Path,
+    target: str | Path | Recipe,
     args: Sequence[str] = (),
     *,
     steps: int = 30,
     ignore: Sequence[str] = (),
     timeout: float = 120.0,
     quiet: bool = False,
+    progress: Progress = silent,
+    **options: Any,
 ) -> Checked:
-    """Check a PyTorch script: run it with its `args` under observation, and return findings with file and line.
+    """Check a recipe with `options` as for train, or a PyTorch script (.py) with its `args`: findings, causes first.
 
-    steps: training steps to watch. ignore: rules to silence. timeout: seconds after which it is stopped. quiet: what
-    the script prints goes to standard error. TenfoldError if it is missing, cannot run or never trains.
+    A script is run under observation; findings have the file and line. steps: training steps to watch. ignore: rules to
+    silence. timeout: seconds for a script; a recipe's longer parts take a twelfth of it each. quiet: what a script
+    prints goes to standard error. TenfoldError if there is no such recipe or script, or it cannot run or never trains.
     """
+    if isinstance(target, Recipe) or Path(target).suffix != ".py":
+        return check_recipe(target, steps, ignore, timeout / PARTS, progress, options)
+    if options:
+        raise RecipeError(f"A script takes no {', '.join(options)}.", "Give its own arguments as `args`.")
     return check_script(target, args, steps=steps, ignore=ignore, timeout=timeout, quiet=quiet)
+
+
+def check_recipe(
+    recipe: str | Path | Recipe,
+    steps: int,
+    ignore: Sequence[str],
+    seconds: float,
+    progress: Progress,
+    options: dict[str, Any],
+) -> Checked:
+    """Static rules, probes and the first steps of a recipe, in plain fp32; nothing is written.
+
+    Where the net or the images are at fault so that no step can be taken, or an error is found, it ends there.
+    """
+    planned = plan(recipe, **options)
+    setup = prepare(unmeasured(planned), progress=progress)
+    start_from_weights(setup)
+    silenced = (*setup.recipe.ignore, *ignore)
+    found = preflight(setup)
+    seen = ["the net's graph, a few images looked at"]
+    if checked("", found, silenced).healthy:
+        more, told = thorough(setup, steps, seconds, progress)
+        found, seen = [*found, *more], [*seen, *told]
+    return checked(setup.recipe.name, found, silenced, seen)

@@ -43,6 +43,7 @@ def train(
     net: Net = None,
     dry_run: bool = False,
     verify: bool = False,
+    check: bool = True,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
 ) -> None:
@@ -63,23 +64,24 @@ def train(
         until: Pause after this epoch, without a report; --resume continues. Schedules keep their whole length.
         dry_run: Two steps and one evaluation, then stop; leaves nothing.
         verify: Hash the files of an image folder again before training.
+        check: Look for faults before the first step and while it runs; errors stop, warnings are printed.
     """
     from tenfold import api
 
     if resume is None:
         chosen = one_recipe(recipe_name, recipe_file)
         own = given(options, written, net)
-        api.train(chosen, out=out, name=name, dry_run=dry_run, verify=verify, until=until, **own)
+        api.train(chosen, out=out, name=name, dry_run=dry_run, verify=verify, check=check, until=until, **own)
         return
     others = [
         *([recipe_name] if recipe_name else []),
-        *(f"--{name}" for name in sorted(written - {"resume", "model", "until"})),
+        *(f"--{name}" for name in sorted(written - {"resume", "model", "until", "check", "no_check"})),
     ]
     if others:
         raise RecipeError(
             f"--resume continues a recorded recipe; {', '.join(others)} would change it.", "Give --resume alone."
         )
-    api.train(resume=resume, model=net, until=until)
+    api.train(resume=resume, model=net, check=check, until=until)
 
 
 def evaluate(

@@ -248,6 +248,8 @@ class Recipe(Options):
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     backend: BackendOptions = BackendOptions()
+    ignore: tuple[str, ...] = ()
+    """Rules of `tenfold check` that are to keep silent, by name; errors of such a rule do not stop the run."""
     checkpoint_every: int | None = Field(None, ge=1)
     """Save the state every N steps as well as after every epoch."""
 

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from tenfold.checks.preflight import preflight
+from tenfold.checks.recipe import preflight
+from tenfold.checks.rules import ranked
 from tenfold.console import Screen
-from tenfold.errors import RecipeError, TrainingError
+from tenfold.errors import Finding, RecipeError, TrainingError
 from tenfold.evidence import evaluation
 from tenfold.reports.words import milliseconds
 from tenfold.runs import Run, write_atomic
@@ -18,8 +19,11 @@ from tenfold.training.step import NotFinite, evaluate
 from tenfold.training.tuning import Choice, described
 
 
-def introduce(setup: Setup, screen: Screen) -> str:
-    """Say what is about to be trained on what; stop at an error. Returns the initial loss explained."""
+def introduce(setup: Setup, screen: Screen, check: bool = True) -> list[Finding]:
+    """Say what is about to be trained on what, and check it: an error stops, unless its rule is ignored.
+
+    Returns everything found, the initial loss first; nothing where `check` is off.
+    """
     recipe, data = setup.recipe, setup.dataset
     parts = ", ".join(f"{len(rows):,} {part}" for part, rows in setup.splits.items())
     parameters = sum(p.numel() for p in setup.state.model.parameters())
@@ -34,13 +38,29 @@ def introduce(setup: Setup, screen: Screen) -> str:
         screen.say(
             f"{len(data.skipped)} unreadable files are left out; data.json in the run folder lists them.", "yellow"
         )
+    if not check:
+        return []
     findings = preflight(setup)
-    errors = [finding for finding in findings if finding.severity == "error"]
+    told = [found for found in findings if found.rule not in recipe.ignore]
+    errors = [found for found in ranked(told) if found.severity == "error"]
     if errors:
-        raise RecipeError(f"{errors[0].what}.", f"{errors[0].evidence} {errors[0].remedy}")
-    for finding in findings:
-        screen.say(finding.text(), "yellow" if finding.severity == "warning" else None)
-    return findings[0].text()
+        raise RecipeError(
+            f"{errors[0].what}.",
+            f"{errors[0].evidence} {errors[0].remedy} To go on all the same: --ignore {errors[0].rule}.",
+        )
+    for found in told:
+        if found.severity == "warning" or found.rule == "initial-loss":
+            screen.say(found.text(), "yellow" if found.severity == "warning" else None)
+    silenced = sorted({found.rule for found in findings} & set(recipe.ignore))
+    if silenced:
+        screen.say(f"Silenced: {', '.join(silenced)}.")
+    return findings
+
+
+def warn(screen: Screen, found: Finding) -> None:
+    """Say a finding of a running training."""
+    where = f" ({found.where})" if found.where else ""
+    screen.say(f"{found.severity}{where}: {found.text()}", "yellow")
 
 
 def device_line(facts: dict[str, Any], backend: dict[str, Any], choice: Choice | None) -> str:
@@ -95,8 +115,8 @@ def try_out(setup: Setup, screen: Screen) -> None:
     screen.say("Dry run: everything fits together; nothing was written.")
 
 
-def data_document(setup: Setup, initial_loss: str) -> dict[str, Any]:
-    """data.json: what the run learns from."""
+def data_document(setup: Setup, findings: list[Finding]) -> dict[str, Any]:
+    """data.json: what the run learns from, and the initial loss, if it was found."""
     data = setup.dataset
     return {
         "name": data.name,
@@ -111,7 +131,7 @@ def data_document(setup: Setup, initial_loss: str) -> dict[str, Any]:
         "skipped": [{"path": s.path, "reason": s.reason} for s in data.skipped],
         "notes": [*data.notes, *setup.notes],
         "stream": None,
-        "initial_loss": initial_loss,
+        "initial_loss": next((found.text() for found in findings if found.rule == "initial-loss"), None),
     }
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tenfold import api
-from tenfold.checks.preflight import feature_mismatch, initial_loss, preflight
+from tenfold.checks.preflight import feature_mismatch, initial_loss
+from tenfold.checks.recipe import preflight
 from tenfold.errors import RecipeError
 from tenfold.models import MODELS
 from tenfold.training.setup import prepare

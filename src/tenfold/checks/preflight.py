@@ -15,17 +15,18 @@ from tenfold.checks.rules import finding
 from tenfold.errors import Finding
 from tenfold.models.blocks import batch_statistics
 from tenfold.randomness import generator
+from tenfold.training.loader import EVALUATION_BATCH
 from tenfold.training.setup import Setup
 from tenfold.training.step import judge_batch
 
 HEALTHY_START = 0.1
 """An untrained net's loss may be this share away from ln(classes)."""
 
+JUDGED = 2000
+"""Images whose mean loss is the initial loss."""
 
-def preflight(setup: Setup) -> list[Finding]:
-    """What every run is checked for before it starts."""
-    mismatch = feature_mismatch(setup)
-    return [mismatch] if mismatch else [initial_loss(setup)]
+WORK = 10**10
+"""Multiply-adds that the initial loss may cost: large nets are judged by fewer images, at least 64."""
 
 
 def feature_mismatch(setup: Setup) -> Finding | None:
@@ -100,10 +101,14 @@ def trace_failure(model: nn.Module, pixels: Tensor) -> tuple[str, int, torch.Siz
     return None
 
 
-def initial_loss(setup: Setup, batches: int = 4) -> Finding:
-    """The untrained net's loss against ln(classes), what guessing all classes with equal probability costs."""
+def initial_loss(setup: Setup, multiply_adds: int = 0) -> Finding:
+    """The untrained net's loss against ln(classes), what guessing all classes with equal probability costs.
+
+    multiply_adds: what one image costs the net; 0 where that is not known.
+    """
     images, model = setup.validation or setup.loader.images, setup.state.model.eval()
-    pairs = list(islice(images.batches(), batches))
+    count = min(JUDGED, max(64, WORK // max(1, multiply_adds)))
+    pairs = list(islice(images.batches(min(count, EVALUATION_BATCH)), -(-count // EVALUATION_BATCH)))
     with batch_statistics(model):  # the running ones of an untrained net are still those of no data at all
         logits = torch.cat([judge_batch(model, batch, setup.preprocessing, setup.backend) for batch, _ in pairs])
     loss = cross_entropy(logits, torch.cat([labels for _, labels in pairs]).cpu()).item()

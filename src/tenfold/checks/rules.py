@@ -189,6 +189,12 @@ def finding(
     return Finding(rule, severity or known.severity, what, evidence, known.why, remedy, file, line, layer)
 
 
+def check_names(rules: Iterable[str]) -> None:
+    """RecipeError for a name that is no rule's."""
+    for name in rules:
+        lookup(RULES, name, "rule")
+
+
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
     """The likeliest root cause first: by severity, then causes before symptoms, then as found."""
     return sorted(findings, key=lambda f: (ORDER[f.severity], RULES[f.rule].cause))

@@ -1,0 +1,366 @@
+"""Static rules on a net's graph: what is wrong before any number is learned.
+
+    examine(trace(model, pixels))          every rule over the graph; a rule gives findings, none where all is well
+    forgotten(model, optimizer)            rules on what the optimiser holds
+
+The rules know the manners of published nets: linear bottlenecks, dropout in Wide ResNets, zero heads, pooled logits.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+
+from tenfold.checks.rules import finding
+from tenfold.checks.trace import SQUASHING, Graph, Op
+from tenfold.errors import Finding
+
+HUGE_GAIN, TINY_GAIN = 5.0, 0.02
+"""Weights times the root of their fan-in: He's start has 1.4, torch's own 0.6, a careful head 0.1."""
+
+FEW = 4
+"""So few images are no batch to take a mean and deviation of."""
+
+
+def examine(graph: Graph) -> list[Finding]:
+    """Every static rule over the graph of a net that is trained with cross-entropy on its output."""
+    return [found for rule in RULES_OF_GRAPHS for found in rule(graph)]
+
+
+def sources(op: Op, through: Sequence[str]) -> Iterator[tuple[Op, list[Op]]]:
+    """What an operation reads when kinds in `through` are looked through, each with what was passed on the way."""
+    waiting = [(read, list[Op]()) for read in op.reads]
+    while waiting:
+        read, passed = waiting.pop()
+        if read.kind in through:
+            waiting += [(deeper, [*passed, read]) for deeper in read.reads]
+        else:
+            yield read, passed
+
+
+def last_activation(graph: Graph) -> Op | None:
+    """The activation whose result is the net's output, shapes and factors aside."""
+    op = graph.output
+    while op is not None and op.kind in ("shape", "scale", "dropout") and op.reads:
+        op = op.reads[0]
+    return op if op is not None and op.kind == "activation" else None
+
+
+def squashed_output(graph: Graph) -> Iterator[Finding]:
+    """Softmax or sigmoid, then cross-entropy. log_softmax is left in peace: a second one changes nothing."""
+    op = last_activation(graph)
+    if op is not None and op.function in SQUASHING and op.function != "log_softmax":
+        classes = op.shape[-1]
+        floor = math.log(1 + (classes - 1) / math.e)
+        yield finding(
+            "softmax-before-loss",
+            f"the net ends in {op.function}, and cross-entropy applies softmax itself",
+            f"With outputs between 0 and 1, the loss of {classes} classes cannot fall below {floor:.2f}.",
+            f"Return what goes into {op.function} ({op.reads[0].named}); use softmax only to read probabilities.",
+            **op.where,
+        )
+
+
+def cut_logits(graph: Graph) -> Iterator[Finding]:
+    """ReLU and its kin as the last operation."""
+    op = last_activation(graph)
+    if op is not None and op.function not in SQUASHING:
+        yield finding(
+            "activation-on-logits",
+            f"{op.function} is applied to the logits",
+            f"It is the last operation; the net's output is {op.named}'s.",
+            f"Return {op.reads[0].named}'s output without {op.function}.",
+            **op.where,
+        )
+
+
+def needless_bias(graph: Graph) -> Iterator[Finding]:
+    """A bias that only a batch norm reads."""
+    layers = [op for op in graph.layers if op.bias and only_normed(op)]
+    if layers:
+        yield finding(
+            "bias-before-norm",
+            f"{counted(layers, 'layer')} with a bias right before batch norm",
+            f"{names(layers)}: {sum(op.weight.shape[0] for op in layers if op.weight is not None):,} numbers in vain.",
+            "Give these layers bias=False.",
+            **layers[0].where,
+        )
+
+
+def only_normed(op: Op) -> bool:
+    """Whether batch norm, and nothing else, reads what the layer makes."""
+    return bool(op.read_by) and all(reader.function == "batch_norm" for reader in op.read_by)
+
+
+def linear_pairs(graph: Graph) -> Iterator[Finding]:
+    """Two full layers with nothing bent between them.
+
+    Linear bottlenecks are meant so: a 1×1 or grouped convolution on either side, a narrow layer between two wide ones,
+    the mean over a map before the head, sums and products.
+    """
+    for op in graph.layers:
+        for before, passed in sources(op, ("norm", "pool", "dropout", "shape", "scale")):
+            if before.kind not in ("conv", "linear") or len(before.read_by) > 1 or meant(before, op, passed):
+                continue
+            yield finding(
+                "activation-missing",
+                f"there is no activation between {before.named} and {op.named}",
+                f"Only {', '.join(p.function for p in reversed(passed))} stands between them."
+                if passed
+                else f"{op.named} reads {before.named}'s output as it is.",
+                f"Apply an activation to {before.named}'s output, such as torch.relu(x).",
+                **op.where,
+            )
+
+
+def meant(before: Op, op: Op, passed: list[Op]) -> bool:
+    """Whether two layers are published without an activation between them."""
+    if before.weight is None or op.weight is None:
+        return True
+    if any(p.groups > 1 for p in (before, op)) or any(p.kind == "conv" and p.kernel == 1 for p in (before, op)):
+        return True
+    if not (before.weight.requires_grad and op.weight.requires_grad):
+        return True
+    if before.kind == "conv" and op.kind == "linear" and any(p.side == 1 or p.function == "mean" for p in passed):
+        return True
+    wide = min(math.prod(before.weight.shape[1:]), op.weight.shape[0])
+    return before.kind == op.kind == "linear" and before.weight.shape[0] < wide
+
+
+def doubled(graph: Graph) -> Iterator[Finding]:
+    """An activation whose input is an activation already."""
+    for op in graph.ops:
+        if op.kind != "activation" or op.function in SQUASHING:
+            continue
+        for before, passed in sources(op, ("pool", "dropout", "shape")):
+            if before.kind == "activation" and before.function not in SQUASHING:
+                between = f" with {', '.join(p.function for p in passed)} between" if passed else ""
+                yield finding(
+                    "activation-doubled",
+                    f"{op.function} is applied to the output of {before.function}{between}",
+                    f"{before.named}, then {op.named}.",
+                    "Leave one of both out; if a layer was meant to stand between them, put it there.",
+                    severity="note" if op.function == before.function == "relu" and passed else None,
+                    **op.where,
+                )
+
+
+def dropout_into_norm(graph: Graph) -> Iterator[Finding]:
+    """Batch norm right after dropout; Wide ResNets do it, so in a net of sums it is only a note."""
+    residual = any(op.kind == "join" for op in graph.ops)
+    for op in graph.ops:
+        if op.function != "batch_norm":
+            continue
+        for before, _ in sources(op, ("activation", "pool", "shape")):
+            if before.kind == "dropout" and before.probability:
+                yield finding(
+                    "dropout-before-norm",
+                    f"batch norm {op.named} reads what dropout ({before.probability:g}) makes",
+                    "In training the variance it sees is "
+                    f"{1 / (1 - min(before.probability, 0.99)):.2f} times that of judging (for inputs of mean 0).",
+                    "Put the dropout after the last batch norm, or after the activation that follows it.",
+                    severity="note" if residual else None,
+                    **op.where,
+                )
+
+
+def pooled_away(graph: Graph) -> Iterator[Finding]:
+    """Convolutions that see a single pixel, or half of all that see two."""
+    wide = [op for op in graph.layers if op.kind == "conv" and op.kernel > 1]
+    single = [op for op in wide if op.reads and op.reads[0].side == 1]
+    small = [op for op in wide if op.reads and 0 < op.reads[0].side <= 2]
+    at = single or (small if len(small) >= 2 and 2 * len(small) >= len(wide) else [])
+    if at:
+        side, kernel = at[0].reads[0].side, at[0].kernel
+        yield finding(
+            "pooled-away",
+            f"{counted(at, 'convolution')} of {kernel}×{kernel} see{'s' if len(at) == 1 else ''} maps of {side}×{side}",
+            f"{names(at)}; the images have {graph.input.side}×{graph.input.side} pixels. "
+            f"At each place {kernel**2 - side**2} of a kernel's {kernel**2} weights meet only padding.",
+            "Leave out the first pooling, or make the first stride 1.",
+            **at[0].where,
+        )
+
+
+def bad_start(graph: Graph) -> Iterator[Finding]:
+    """Weights that are all alike, or far too large or small for their fan-in where no norm makes up for it."""
+    for op in graph.layers:
+        if op.weight is None or not op.weight.requires_grad or op.weight.numel() < 2:
+            continue
+        weight, fan_in = op.weight.detach().float(), math.prod(op.weight.shape[1:])
+        if bool((weight == weight.flatten()[0]).all()):
+            if not may_be_zero(graph, op, weight):
+                yield constant(op, float(weight.flatten()[0]))
+            continue
+        gain = float(weight.square().mean().sqrt()) * math.sqrt(fan_in)
+        if not TINY_GAIN < gain < HUGE_GAIN and not rescaled(graph, op):
+            yield finding(
+                "bad-initialisation",
+                f"the weights of {op.named} begin {'far too large' if gain > 1 else 'far too small'}",
+                f"Their root mean square times √{fan_in} inputs is {gain:.3g}; a standard start has 0.5 to 1.5.",
+                f"nn.init.kaiming_normal_({op.named}.weight), or leave torch's own initialisation.",
+                severity="warning",
+                **op.where,
+            )
+
+
+def constant(op: Op, value: float) -> Finding:
+    """The finding of a layer whose weights are all the same."""
+    return finding(
+        "bad-initialisation",
+        f"all weights of {op.named} begin as {value:g}",
+        "Its units compute the same and get the same gradient, so they stay alike.",
+        f"nn.init.kaiming_normal_({op.named}.weight), or leave torch's own initialisation.",
+        **op.where,
+    )
+
+
+def may_be_zero(graph: Graph, op: Op, weight: Tensor) -> bool:
+    """Zeros are a known start of the last layer, and of a branch that is added to something."""
+    if bool(weight.any()):
+        return False
+    return op is graph.output or leads_to_sum(op) or op is graph.layers[-1]
+
+
+def leads_to_sum(op: Op) -> bool:
+    """Whether what the layer makes is only added to something else."""
+    readers = op.read_by
+    while len(readers) == 1 and readers[0].kind in ("norm", "scale", "dropout", "shape"):
+        readers = readers[0].read_by
+    return bool(readers) and all(reader.kind == "join" for reader in readers)
+
+
+def rescaled(graph: Graph, op: Op) -> bool:
+    """Whether a norm or a factor follows, or it is the head, whose scale the initial loss tells."""
+    readers = op.read_by
+    while len(readers) == 1 and readers[0].kind in ("pool", "shape", "dropout"):
+        readers = readers[0].read_by
+    scaled = bool(readers) and all(reader.kind in ("norm", "scale", "join") for reader in readers)
+    return scaled or op is graph.layers[-1]
+
+
+RULES_OF_GRAPHS: tuple[Callable[[Graph], Iterable[Finding]], ...] = (
+    squashed_output,
+    cut_logits,
+    linear_pairs,
+    doubled,
+    dropout_into_norm,
+    pooled_away,
+    bad_start,
+    needless_bias,
+)
+
+
+def unheld(model: nn.Module, optimizer: Optimizer) -> Iterator[Finding]:
+    """Parameters that are to be trained and that the optimiser does not hold."""
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    missing = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
+    if missing:
+        whole = len(missing) == sum(p.requires_grad for p in model.parameters())
+        yield finding(
+            "parameters-forgotten",
+            "the optimiser holds none of the net's parameters"
+            if whole
+            else f"the optimiser does not hold {counted(missing, 'parameter')} of the net",
+            f"{', '.join(missing[:4])}{', …' if len(missing) > 4 else ''}.",
+            "Make the optimiser of model.parameters(), after the last change of the net's layers.",
+            layer=missing[0].rpartition(".")[0] or None,
+        )
+
+
+def hidden_layers(graph: Graph, held: Collection[int] = ()) -> Iterator[Finding]:
+    """Layers in a plain list or dict: the net uses them, but its parameters() does not give them.
+
+    held: ids of parameters that an optimiser was given in another way.
+    """
+    known = {id(p) for p in graph.model.parameters()} | set(held)
+    hidden = [op for op in graph.layers if is_hidden(op.weight, known)]
+    if hidden:
+        yield finding(
+            "parameters-forgotten",
+            f"{counted(hidden, 'layer')} that the net uses {'is' if len(hidden) == 1 else 'are'} not among its modules",
+            f"{sum(op.weight.numel() for op in hidden if op.weight is not None):,} weights are in no parameter list.",
+            "Keep layers in nn.ModuleList or nn.ModuleDict in place of a plain list or dict.",
+            **hidden[0].where,
+        )
+
+
+def is_hidden(weight: Tensor | None, known: Collection[int]) -> bool:
+    """Whether a layer's weight is a parameter to train that nobody knows."""
+    return isinstance(weight, nn.Parameter) and weight.requires_grad and id(weight) not in known
+
+
+def unused(graph: Graph) -> Iterator[Finding]:
+    """Layers with weights that the forward pass never calls."""
+    called = {id(op.weight) for op in graph.layers}
+    reached = {op.layer for op in graph.ops}
+    idle = [
+        name
+        for name, module in graph.model.named_modules()
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
+        and id(module.weight) not in called
+        and name not in reached
+    ]
+    if idle and graph.output is not None:
+        yield finding(
+            "parameters-frozen",
+            f"{len(idle)} layer{'s are' if len(idle) > 1 else ' is'} never used",
+            f"{', '.join(idle[:4])}{', …' if len(idle) > 4 else ''}: the forward pass does not call "
+            f"{'them' if len(idle) > 1 else 'it'}.",
+            "Call it in forward(), or delete it.",
+            layer=idle[0],
+        )
+
+
+def decayed_norms(
+    model: nn.Module,
+    optimizer: Optimizer,
+    remedy: str = "Give them a parameter group of their own with weight_decay=0.",
+) -> Iterator[Finding]:
+    """Weight decay on what has one axis: biases and norms."""
+    name_of = {id(p): name for name, p in model.named_parameters()}
+    decayed = [
+        p
+        for group in optimizer.param_groups
+        if group.get("weight_decay")
+        for p in group["params"]
+        if p.requires_grad and p.dim() <= 1
+    ]
+    if decayed:
+        shown = [name_of.get(id(p), "?") for p in decayed[:3]]
+        yield finding(
+            "decay-on-norms",
+            f"weight decay acts on {len(decayed)} biases and norms",
+            f"{', '.join(shown)}{', …' if len(decayed) > 3 else ''}: {sum(p.numel() for p in decayed):,} numbers.",
+            remedy,
+        )
+
+
+def small_last_batch(model: nn.Module, images: int, batch: int) -> Iterator[Finding]:
+    """A last batch of one or a few images, where batch norm takes its statistics from it."""
+    rest = images % batch
+    if 0 < rest <= min(FEW, batch // 4) and any(isinstance(m, _BatchNorm) for m in model.modules()):
+        yield finding(
+            "last-batch-small",
+            f"the last batch of an epoch has {rest} image{'' if rest == 1 else 's'}",
+            f"{images:,} images in batches of {batch} leave {rest}, and the net has batch norm.",
+            f"Choose a batch of {better_batch(images, batch)}, or drop the last one (drop_last=True).",
+            severity="error" if rest == 1 and any(isinstance(m, nn.BatchNorm1d) for m in model.modules()) else None,
+        )
+
+
+def better_batch(images: int, batch: int) -> int:
+    """The nearest smaller batch whose last one is at least half full."""
+    return next((b for b in range(batch - 1, 1, -1) if images % b == 0 or 2 * (images % b) >= b), batch)
+
+
+def counted(several: Sequence[object], what: str) -> str:
+    """1 layer, 2 layers."""
+    return f"{len(several)} {what}{'' if len(several) == 1 else 's'}"
+
+
+def names(ops: Sequence[Op], most: int = 4) -> str:
+    """The first few layers' names."""
+    return ", ".join(op.named for op in ops[:most]) + (", …" if len(ops) > most else "")

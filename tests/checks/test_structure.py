@@ -1,0 +1,150 @@
+"""Static rules: each fires on its fault, none on what looks like it."""
+
+import numpy as np
+import pytest
+import torch
+from nets import Net, Published
+from torch import nn
+from torch.nn import functional as F
+
+from tenfold.checks import structure
+from tenfold.checks.trace import trace
+from tenfold.models import MODELS
+from tenfold.registry import defaults
+
+IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def found(net: nn.Module) -> dict[str, object]:
+    graph = trace(net, IMAGES)
+    rules = [*structure.examine(graph), *structure.unused(graph), *structure.hidden_layers(graph)]
+    assert len({f.rule for f in rules}) == len(rules)
+    return {f.rule: f for f in rules}
+
+
+ILL = {
+    "softmax": "softmax-before-loss",
+    "sigmoid": "softmax-before-loss",
+    "relu": "activation-on-logits",
+    "bias": "bias-before-norm",
+    "linear": "activation-missing",
+    "doubled": "activation-doubled",
+    "dropout": "dropout-before-norm",
+    "constant": "bad-initialisation",
+    "large": "bad-initialisation",
+    "hidden": "parameters-forgotten",
+    "unused": "parameters-frozen",
+}
+
+
+@pytest.mark.parametrize("ill", ILL)
+def test_each_fault_is_found_alone(ill):
+    rules = found(Net(ill))
+    assert list(rules) == [ILL[ill]]
+    assert all((f.evidence, f.why, f.remedy) for f in rules.values())
+
+
+@pytest.mark.parametrize("healthy", ["", "log", "zero head"])
+def test_what_looks_like_a_fault_is_none(healthy):
+    assert found(Net(healthy)) == {}
+
+
+def test_published_manners_are_at_most_notes():
+    assert {f.severity for f in found(Published()).values()} <= {"note"}
+
+
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("name", MODELS)
+def test_tenfolds_own_nets_are_healthy(name, size):
+    torch.manual_seed(0)
+    net = MODELS[name](3, size, 10, **defaults(MODELS[name]))
+    assert structure.examine(trace(net, torch.randn(2, 3, size, size))) == []
+
+
+def test_the_finding_names_layer_and_line():
+    finding = found(Net("linear"))["activation-missing"]
+    assert finding.layer == "conv2"
+    assert finding.file.endswith("nets.py")
+    assert finding.line > 0
+
+
+def test_maps_pooled_to_a_pixel_before_convolutions():
+    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(32), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()]
+    assert "pooled-away" in found(nn.Sequential(*layers, nn.Flatten(), nn.Linear(8, 3)))
+    assert "pooled-away" not in found(nn.Sequential(*layers[:3], nn.Flatten(), nn.Linear(8, 3)))
+
+
+def test_a_gate_is_no_doubled_activation():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Conv2d(3, 8, 3), nn.Linear(8, 8), nn.Linear(8, 3)
+
+        def forward(self, x):
+            x = F.relu(self.a(x))
+            x = x * self.b(x.mean((2, 3))).sigmoid()[:, :, None, None]
+            return self.c(x.mean((2, 3)))
+
+    assert found(Gated()) == {}
+
+
+def test_parameters_that_the_optimiser_lacks():
+    net = Net()
+    optimizer = torch.optim.SGD(net.fc2.parameters(), lr=0.1)
+    (finding,) = structure.unheld(net, optimizer)
+    assert "conv1.weight" in finding.evidence
+    for p in net.parameters():
+        p.requires_grad_(False)
+    net.fc2.requires_grad_(True)
+    assert list(structure.unheld(net, optimizer)) == []  # a frozen net with a new head is meant so
+
+
+def test_decay_on_norms_is_a_note_until_they_have_their_own_group():
+    net = Net()
+    (finding,) = structure.decayed_norms(net, torch.optim.SGD(net.parameters(), lr=0.1, weight_decay=1e-4))
+    assert finding.severity == "note"
+    groups = [
+        {"params": [p for p in net.parameters() if p.dim() > 1], "weight_decay": 1e-4},
+        {"params": [p for p in net.parameters() if p.dim() <= 1]},
+    ]
+    assert list(structure.decayed_norms(net, torch.optim.SGD(groups, lr=0.1))) == []
+
+
+@pytest.mark.parametrize(("images", "batch", "fires"), [(129, 128, True), (131, 128, True), (168, 128, False)])
+def test_a_last_batch_of_few(images, batch, fires):
+    findings = list(structure.small_last_batch(Net(), images, batch))
+    assert bool(findings) is fires
+    assert list(structure.small_last_batch(nn.Linear(3, 3), images, batch)) == []
+    if fires:
+        other = structure.better_batch(images, batch)
+        assert images % other == 0 or images % other >= other / 2
+
+
+def test_the_net_is_left_as_it_was():
+    net = Net()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    trace(net, IMAGES)
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    assert all(m.training and not m._forward_hooks and not m._forward_pre_hooks for m in net.modules())
+
+
+def test_what_cannot_be_seen_is_said_nothing_about():
+    class Own(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return torch.from_numpy(np.tanh(x.numpy()))
+
+        @staticmethod
+        def backward(ctx, slope):
+            return slope
+
+    class Hidden(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(3072, 64), nn.Linear(64, 64)
+            self.c = nn.Linear(64, 3)
+
+        def forward(self, x):
+            return self.c(F.relu(self.b(Own.apply(self.a(x.flatten(1))))))
+
+    assert found(Hidden()) == {}
