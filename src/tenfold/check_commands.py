@@ -139,7 +139,8 @@ def recipe_check(arguments: Sequence[str]) -> Callable[..., int]:
             found = run(chosen, steps=steps, timeout=timeout, ignore=ignore, progress=progress, **changed)
         return show(found, format)
 
-    return partial(check_recipe, options=recipe_options(arguments))
+    function: Callable[..., int] = check_recipe
+    return partial(function, options=recipe_options(arguments))
 
 
 def catalogue() -> str:

@@ -86,6 +86,8 @@ def test_rows_of_epochs():
     assert [f.rule for f in judge_epochs(epochs(falls, falls, accuracy=0.3), 10, True)] == ["underfitting"]
     assert judge_epochs(epochs(falls, falls, accuracy=0.3), 10, False) == []
     assert judge_epochs([], 10, True) == []
+    nothing = epochs(falls, [1.0, 1e-7, 1e-7, 1e-6, 1e-5, 1e-4])
+    assert judge_epochs(nothing, 10, True) == []  # a loss of almost nothing may grow tenfold
 
 
 IMAGES = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))

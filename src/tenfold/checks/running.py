@@ -17,6 +17,9 @@ from tenfold.runs import Epoch
 PATIENCE = 30
 """Steps before anything is said about loss and rate."""
 
+TINY = 0.05
+"""A loss that is nearly 0, or a difference of losses that is."""
+
 SAMPLES = 4
 """So many samples in a row must agree before anything is said about a layer."""
 
@@ -268,7 +271,7 @@ def epochs_dropped(rows: Sequence[Epoch]) -> Iterator[Finding]:
     if len(rows) < 5 or rows[-1].lr > 0.5 * rows[-2].lr or rows[-2].lr != rows[-4].lr:
         return
     losses = [row.train_loss for row in rows[-5:-1]]
-    if all(after < 0.97 * before for before, after in itertools.pairwise(losses)):
+    if losses[-1] > TINY and all(after < 0.97 * before for before, after in itertools.pairwise(losses)):
         yield early_drop(f"epoch {rows[-1].epoch}", rows[-2].lr, rows[-1].lr, losses[0], losses[-1])
 
 
@@ -280,7 +283,7 @@ def overfitting(rows: Sequence[Epoch]) -> Iterator[Finding]:
     low, last = min(judged, key=lambda row: row.val_loss or 0.0), judged[-1]
     if (
         last.epoch - low.epoch >= 3
-        and (last.val_loss or 0) > 1.15 * (low.val_loss or 0)
+        and (last.val_loss or 0) > max(1.15 * (low.val_loss or 0), (low.val_loss or 0) + TINY)
         and last.train_loss < low.train_loss
     ):
         yield finding(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from tenfold.errors import RunError
+from tenfold.errors import Finding, RunError, Severity
 from tenfold.evidence.metrics import Metrics, ViewsResult
 from tenfold.recipe import Plan
 from tenfold.runs import Epoch, Run, best_of, stopped_early
@@ -94,6 +94,32 @@ class Opening(Document):
     accuracy: float | None = None
 
 
+class Told(Document):
+    """A finding of the run's check or of its observation."""
+
+    rule: str
+    severity: Severity
+    what: str
+    evidence: str
+    why: str
+    remedy: str
+    file: str | None = None
+    line: int | None = None
+    layer: str | None = None
+
+    @property
+    def where(self) -> str:
+        """File and line, layer, or both; empty where it concerns the whole."""
+        return Finding(**self.model_dump()).where
+
+
+class Diagnosis(Document):
+    """findings.json: what was found, and which rules were silenced that would have said something."""
+
+    findings: list[Told]
+    silenced: list[str] = []
+
+
 class Prediction(Document):
     """A row of predictions.csv."""
 
@@ -118,6 +144,7 @@ class Documents:
     test: Judgement | None
     openings: list[Opening]
     predictions: list[Prediction]
+    diagnosis: Diagnosis | None
 
     @property
     def finished(self) -> bool:
@@ -142,6 +169,7 @@ def gather(run: Run) -> Documents:
         test=document(run, "evaluation_test.json", Judgement),
         openings=document(run, "test_openings.json", list[Opening]) or [],
         predictions=predictions(run.path / "predictions.csv"),
+        diagnosis=document(run, "findings.json", Diagnosis),
     )
     for judged in (found.validation, found.test):
         if data and judged and len(judged.metrics.confusion) != len(data.classes):
