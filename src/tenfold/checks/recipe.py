@@ -32,6 +32,9 @@ from tenfold.training.step import NotFinite
 FEW, BATCH = 8, 32
 """Images that probes look at, and that a twin learns by heart."""
 
+SCHOOL = 2.5
+"""Times the limit of the other parts, for the net that augmentation is tried on; on a quiet machine it needs one."""
+
 SIDE = 32
 """Pixels of the images that augmentation is tried on."""
 
@@ -167,7 +170,7 @@ def augmented(setup: Setup, seconds: float, progress: Progress) -> tuple[list[Fi
         trials["the augmentation"] = rest
     if not trials or len(classes) > CLASSES or setup.preprocessing.channels != 3:
         return [], []
-    net = schooled(setup, seconds, progress)
+    net = schooled(setup, SCHOOL * seconds, progress)
     plain = confusion(net, setup, AugmentOptions())
     found = []
     for name, options in trials.items():
@@ -192,7 +195,7 @@ def schooled(setup: Setup, seconds: float, progress: Progress) -> nn.Module:
     began, number = time.perf_counter(), 0
     order = torch.randperm(len(images), generator=generator(0, "probe"))
     batches = order.split(128)
-    while (spent := time.perf_counter() - began) < seconds and number < 15 * len(batches):
+    while (spent := time.perf_counter() - began) < seconds and number < 12 * len(batches):
         progress("learning without augmentation", round(spent), round(seconds))
         taken, labels = images.take(batches[number % len(batches)])
         number += 1
