@@ -11,6 +11,7 @@ from tenfold.checks.rules import RULES
 
 BENCH = Path(__file__).parents[2] / "bench"
 PAIRS = sorted(folder for folder in (BENCH / "doctor" / "pairs").iterdir() if folder.is_dir())
+REMEDIED = [folder / "remedied.py" for folder in PAIRS if (folder / "remedied.py").exists()]
 HEALTHY = sorted((BENCH / "doctor" / "healthy").glob("*.py"))
 NOT_IN_A_SCRIPT = {"unreadable-images", "odd-images"}  # found in image files, by the audit
 
@@ -47,6 +48,13 @@ def test_pair_is_complete(folder, doctor):
 def test_healthy_program_says_its_accuracy(program):
     ast.parse(program.read_text())
     assert "accuracy: " in program.read_text()
+
+
+@pytest.mark.parametrize("program", REMEDIED, ids=lambda program: program.parent.name)
+def test_remedied_program_is_another_than_the_buggy_one(program):
+    buggy = (program.parent / "buggy.py").read_text()
+    assert ast.dump(ast.parse(program.read_text())) != ast.dump(ast.parse(buggy))
+    assert truth(program.parent)["metric"] == "accuracy"
 
 
 def test_every_rule_of_scripts_is_covered():
