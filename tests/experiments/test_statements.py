@@ -17,9 +17,13 @@ from tenfold.experiments.statements import (
     layers,
     mistakes,
     sparsity,
+    surface,
     trainings,
     units,
 )
+from tenfold.experiments.statements.nets import untrained
+from tenfold.models.blocks import batch_statistics
+from tenfold.recipe import ModelOptions
 from tenfold.runs import Epoch
 
 
@@ -218,3 +222,32 @@ def test_a_trained_statement_reuses_its_runs_and_gives_no_verdict_under_6_seeds(
     softmax = MISTAKES["softmax-before-loss"](context)
     assert "1 of 2 runs are there already." in lines[before:]
     assert f"{mistakes.floor(3):.3f} for C = 3 classes" in softmax.evidence
+
+
+def test_a_bowl_is_smooth_and_a_wave_is_not():
+    steps = np.linspace(-1, 1, 11)
+    assert surface.roughness(steps[None] ** 2 + 3 * steps[:, None] ** 2) == 0
+    assert surface.roughness(np.abs(steps[None]) + 0 * steps[:, None]) == 0
+    wave = np.sin(9 * steps)[None] + np.sin(9 * steps)[:, None]
+    assert 0.3 < surface.roughness(wave) < 0.7
+    assert surface.smoother(0.1, 0.3) == "true"
+    assert surface.smoother(0.3, 0.1) == "false"
+    assert surface.smoother(0.3, 0.31) == surface.smoother(None, 0.3) == "inconclusive"
+
+
+def test_directions_are_as_long_as_the_filters_and_the_net_is_put_back():
+    net = untrained(ModelOptions(name="resnet20", shortcut="none"), 16).eval()
+    for weights, step in zip(net.parameters(), surface.directions(net, 0), strict=True):
+        expected = weights.detach().flatten(1).norm(dim=1) if weights.dim() > 1 else torch.zeros(len(weights))
+        assert torch.allclose(step.flatten(1).norm(dim=1) if weights.dim() > 1 else step, expected, atol=1e-5)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    pixels, labels = torch.randn(8, 3, 16, 16), torch.arange(8)
+    losses = surface.surface(net, pixels, labels, 3)
+    assert losses.shape == (3, 3)
+    assert len(np.unique(losses)) == 9
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    with batch_statistics(net), torch.no_grad():
+        own = nn.functional.cross_entropy(net(pixels), labels).item()
+    assert surface.middle(losses) == pytest.approx(own, rel=1e-4)
+    assert is_png(surface.draw_surfaces({"a": losses, "b": losses + 1, "c": 2 * losses}))
+    assert is_png(surface.draw_lines({"a": losses}))

@@ -5,13 +5,25 @@ answer.answer, answer.evidence                                # "false", "A batc
 """
 
 from tenfold.errors import lookup
-from tenfold.experiments.statements import augmentation, costs, dropout, layers, mistakes, sparsity, start, units
+from tenfold.experiments.statements import (
+    augmentation,
+    costs,
+    dropout,
+    layers,
+    mistakes,
+    sparsity,
+    start,
+    surface,
+    units,
+)
 from tenfold.experiments.statements.answers import Answer, Context, Cost, Experiment, Table
 
 __all__ = ["MISTAKES", "STATEMENTS", "Answer", "Context", "Cost", "Table", "cost"]
 
 STATEMENTS: dict[str, Experiment] = {
-    one.id: one for module in (layers, augmentation, dropout, sparsity, units, costs) for one in module.EXPERIMENTS
+    one.id: one
+    for module in (layers, augmentation, dropout, sparsity, units, costs, surface)
+    for one in module.EXPERIMENTS
 }
 
 MISTAKES: dict[str, Experiment] = {one.id: one for module in (mistakes, start) for one in module.EXPERIMENTS}
