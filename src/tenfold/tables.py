@@ -65,13 +65,13 @@ def size(count: int | None) -> str:
 
 def show_study(study: "Study") -> None:
     """`tenfold compare`, `ablate`, `sweep`: every group's mean ± half of its interval, then the verdicts."""
-    screen, best = console(), max((group.mean or 0.0 for group in study.groups), default=0.0)
+    screen, best = console(), max(study.groups, key=lambda group: group.mean or 0.0, default=None)
     rows = []
     for group in study.groups:
         half = "" if group.interval is None else f"± {50 * (group.interval[1] - group.interval[0]):.2f}"
         failed = len(group.accuracies) - len(group.values)
         singles = " ".join("–" if value is None else f"{100 * value:.2f}" for value in group.accuracies.values())
-        mark = "best" if study.kind == "sweep" and group.mean == best else f"{failed} failed" if failed else ""
+        mark = "best" if study.kind in ("sweep", "search") and group is best else f"{failed} failed" if failed else ""
         rows.append([group.name, singles, percent(group.mean), half, mark])
     columns = ["", "validation accuracy of each seed (%)", "mean", "95 % interval", ""]
     screen.print(table(study.title, columns, rows, words=2))
@@ -81,6 +81,8 @@ def show_study(study: "Study") -> None:
         for group in study.groups:
             for trouble in group.troubles:
                 screen.print(f"{group.name}, {trouble}", markup=False, soft_wrap=True)
+    for note in study.notes:
+        screen.print(note, markup=False, soft_wrap=True)
     screen.print(f"\nfiles: {study.folder}", markup=False)
 
 

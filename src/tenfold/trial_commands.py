@@ -23,7 +23,7 @@ from tenfold.arguments import (
     one_recipe,
 )
 from tenfold.errors import RecipeError
-from tenfold.experiments.terms import Metric, Terms
+from tenfold.experiments.terms import Discard, Method, Metric, Terms
 from tenfold.recipe import OPTION_NAMES, leaves
 
 SharedTerms = Annotated[Terms, arg(name="")]
@@ -110,33 +110,50 @@ def sweep(
     recipe_name: Positional[RecipeName] = None,
     recipe_file: RecipeFile = None,
     over: tuple[str, ...] = (),
-    seeds: int = 1,
+    seeds: int | None = None,
     metric: Metric = "last",
+    search: Method | None = None,
+    trials: int | None = None,
+    discard: Discard | None = None,
+    confirm: int | None = None,
     out: Path = Path("runs"),
     net: Net = None,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
 ) -> None:
-    """One recipe over a grid of values: table, and a plot of accuracy against the value with every run.
+    """One recipe over a grid of values, or a search over ranges: table, and plots of accuracy with every run.
+
+    A search (--search) tries some points of the ranges, compares them after few epochs, lets the better ones go on, and
+    trains the three best again on fresh seeds: seed 0, which chose them, would flatter. Stopped, it continues.
 
     Examples:
       tenfold sweep simplenn --data cifar10 --over optimizer.lr=1,0.1,0.05,0.01,0.005,0.001
       tenfold sweep simplenn --over optimizer.lr=0.1,0.01 model.norm=none,batch --seeds 3
+      tenfold sweep simplenn --search tpe --over optimizer.lr=1e-3..1 optimizer.weight_decay=1e-5..1e-2
 
     Args:
-        over: OPTION=VALUE,VALUE,… once or more; all combinations are trained.
-        seeds: Runs of each combination: seeds 0, 1, …
+        over: OPTION=VALUE,VALUE,… or, with --search, OPTION=LOW..HIGH; all combinations are trained or searched.
+        seeds: Runs of each combination: seeds 0, 1, …; unset: 1.
         metric: Validation accuracy of the last epoch, or of the best one.
+        search: tpe goes by what earlier trials reached, random does not; ranges of 20 times and more by logarithm.
+        trials: Points that a search tries; unset: 30.
+        discard: halving: a third goes on after 1/27, 1/9, 1/3 of the epochs; one-epoch: two of nine go on to the end.
+        confirm: Fresh seeds for each of a search's three finalists; unset: 3.
         out: Folder of the runs and of the sweep.
     """
-    from tenfold import tables, trials
+    from tenfold import tables
+    from tenfold.trials import sweep as run_sweep
 
-    grid = {name: [value_of(v) for v in text.split(",") if v] for name, text in pairs(over, "--over").items()}
-    study = trials.sweep(
+    values = {name: values_of(text) for name, text in pairs(over, "--over").items()}
+    study = run_sweep(
         one_recipe(recipe_name, recipe_file),
-        grid,
+        values,
         seeds=seeds,
         metric=metric,
+        search=search,
+        trials=trials,
+        discard=discard,
+        confirm=confirm,
         out=out,
         tell=print,
         **given(options, written, net),
@@ -163,6 +180,11 @@ def pairs(words: Sequence[str], option: str) -> dict[str, str]:
 def assignments(words: Sequence[str], option: str) -> dict[str, Any]:
     """Options of one arm."""
     return {name: value_of(text) for name, text in pairs(words, option).items()}
+
+
+def values_of(text: str) -> str | list[Any]:
+    """'1e-3..1' as it is; '0.1,0.01' as a list of values."""
+    return text if ".." in text and "," not in text else [value_of(part) for part in text.split(",") if part]
 
 
 def value_of(text: str) -> Any:

@@ -12,8 +12,9 @@ from typing import Any
 from tenfold.api import as_run, plan
 from tenfold.errors import RecipeError
 from tenfold.experiments import studies
+from tenfold.experiments.spaces import is_range, parse_space, words
 from tenfold.experiments.studies import Source, Study
-from tenfold.experiments.terms import Metric, Terms
+from tenfold.experiments.terms import Discard, Method, Metric, SearchTerms, Terms
 from tenfold.recipe import Recipe
 from tenfold.recipes import DEFAULT
 from tenfold.runs import Run
@@ -61,7 +62,7 @@ def source_of(side: Side, own: Mapping[str, Any], common: Mapping[str, Any]) -> 
     if paths is None:
         assert isinstance(side, str | Path | Recipe)
         made = plan(side, **common).override(dict(own))
-        return " ".join([made.recipe.name, *([studies.words(own)] if own else [])]), made
+        return " ".join([made.recipe.name, *([words(own)] if own else [])]), made
     if own or common:
         names = ", ".join([*own, *common])
         raise RecipeError(f"{names} would have no effect on runs that are there.", "Leave it out, or compare recipes.")
@@ -106,14 +107,44 @@ def ablate(
 
 def sweep(
     recipe: str | Path | Recipe = DEFAULT,
-    over: Mapping[str, Sequence[Any]] | None = None,
+    over: Mapping[str, str | Sequence[Any]] | None = None,
     *,
-    seeds: int = 1,
+    seeds: int | None = None,
     metric: Metric = "last",
+    search: Method | None = None,
+    trials: int | None = None,
+    discard: Discard | None = None,
+    confirm: int | None = None,
     out: str | Path = "runs",
     tell: Tell = quietly,
     **options: Any,
 ) -> Study:
-    """Every combination of values of some options, {option: [values]}; table and plot with every run."""
+    """Every combination of values of some options, {option: [values]}, or a search: table and plots with every run.
+
+    search: "tpe" or "random" tries `trials` points (30) of ranges ("1e-3..1") and values, stops most of them early
+    (discard: "halving", "one-epoch" or "none"), and trains the three best again on `confirm` (3) fresh seeds.
+    """
     base = plan(recipe, **options)
-    return studies.sweep(base.recipe.name, base, over or {}, Terms(seeds, metric, out=Path(out)), tell)
+    own: dict[str, Any] = {"trials": trials, "discard": discard, "confirm": confirm}
+    given = {name: value for name, value in own.items() if value is not None}
+    if search is None:
+        refuse_search_options(given, over or {})
+        terms = Terms(1 if seeds is None else seeds, metric, out=Path(out))
+        grid = {option: [values] if isinstance(values, str) else values for option, values in (over or {}).items()}
+        return studies.sweep(base.recipe.name, base, grid, terms, tell)
+    if seeds is not None:
+        raise RecipeError(
+            f"seeds = {seeds} would have no effect on a search: its trials run once.",
+            "Give --confirm, the fresh seeds of each finalist.",
+        )
+    found = SearchTerms(method=search, metric=metric, out=Path(out), **given)
+    return studies.search(base.recipe.name, base, parse_space(over or {}), found, tell)
+
+
+def refuse_search_options(given: Mapping[str, Any], over: Mapping[str, Any]) -> None:
+    """What only a search reads would have no effect on a grid."""
+    if given:
+        raise RecipeError(f"{', '.join(given)} would have no effect without a search.", "Add --search tpe or random.")
+    ranges = [option for option, values in over.items() if is_range(values) or any(map(is_range, values))]
+    if ranges:
+        raise RecipeError(f"{ranges[0]} is given as a range.", "Add --search tpe or random, or give its single values.")

@@ -36,7 +36,7 @@ def test_ablation_trains_every_arm_and_says_its_power_before(study):
     assert [one.comparison.verdict for one in found.judgements] == ["no verdict"] * 2
     assert all(one.comparison.comparisons == 2 for one in found.judgements)
     files = {path.name for path in found.folder.iterdir()}
-    assert files == {"study.json", "runs.csv", "curves.png", "forest.png"}
+    assert files == {"study.json", "runs.csv", "groups.csv", "curves.png", "forest.png"}
     kept = json.loads((found.folder / "study.json").read_text())
     assert kept["groups"][0]["mean"] == found.groups[0].mean
 

@@ -1,6 +1,6 @@
 """Studies: arms trained over seeds (or found trained), judged, and written as table, pictures and JSON.
 
-compare: A against B. ablate: variants against a baseline. sweep: one recipe over a grid of values.
+compare: A against B. ablate: variants against a baseline. sweep: one recipe over a grid of values. search: over ranges.
 """
 
 import hashlib
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from tenfold.errors import RecipeError
+from tenfold.experiments import search as searching
 from tenfold.experiments.arms import Arm, resolve_all, train_arms
 from tenfold.experiments.groups import Group, group_of, group_on_disk
-from tenfold.experiments.terms import Terms
+from tenfold.experiments.spaces import Space, options_of, words
+from tenfold.experiments.terms import SearchTerms, Terms
 from tenfold.experiments.verdicts import Judgement, announce, judge, judge_all, refuse_unfair
 from tenfold.recipe import Plan
 from tenfold.reports import evidence
@@ -36,6 +38,7 @@ class Study:
     groups: tuple[Group, ...]
     judgements: tuple[Judgement, ...]
     folder: Path
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -58,6 +61,7 @@ class Study:
                 {**asdict(one.comparison), "verdict": one.comparison.verdict, "text": one.text()}
                 for one in self.judgements
             ],
+            "notes": self.notes,
         }
 
 
@@ -92,6 +96,22 @@ def sweep(name: str, plan: Plan, over: Mapping[str, Sequence[Any]], terms: Terms
     return written("sweep", f"{name} over {', '.join(over)}", list(groups.values()), [], terms, points)
 
 
+def search(name: str, plan: Plan, space: Space, terms: SearchTerms, tell: Tell) -> Study:
+    """The best points of a space of ranges, by early discarding; the finalists on fresh seeds."""
+    under_way = searching.begun(name, plan, space, terms, tell)
+    finalists = under_way.run()
+    groups = searching.confirmed(under_way, finalists)
+    points = {trial.arm.name: trial.point for trial in finalists}
+    best = [f"The best mean: {options_of(points[groups[0].name])}"] if groups and groups[0].mean is not None else []
+    notes = (*best, *under_way.correlations[-1:], searching.costs(under_way, groups))
+    title = f"{name}: search over {', '.join(space)}"
+    shared = Terms(terms.confirm, terms.metric, out=terms.out)
+    made = written("search", title, groups, [], shared, folder=under_way.folder, notes=notes)
+    for file, content in searching.files(under_way, groups, title).items():
+        write_atomic(made.folder / file, content)
+    return made
+
+
 def grid(over: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """All combinations; RecipeError where there is nothing to combine."""
     if not over or not all(over.values()):
@@ -100,13 +120,6 @@ def grid(over: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
         if len(set(map(str, values))) < len(values):
             raise RecipeError(f"--over {option} names a value twice.", "Name each value once.")
     return [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
-
-
-def words(point: Mapping[str, Any]) -> str:
-    """{'optimizer.lr': 0.1} → 'optimizer.lr=0.1'."""
-    return " ".join(
-        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in point.items()
-    )
 
 
 def trained(plans: Mapping[str, Plan], terms: Terms, tell: Tell, others: Sequence[Group]) -> dict[str, Group]:
@@ -136,17 +149,20 @@ def written(
     judgements: Sequence[Judgement],
     terms: Terms,
     points: Sequence[Mapping[str, Any]] = (),
+    folder: Path | None = None,
+    notes: Sequence[str] = (),
 ) -> Study:
     """The study with its files in a folder of its own, named by what it is about: the same study is renewed."""
     identity = hashlib.sha256(json.dumps([title, [group.key for group in groups]]).encode()).hexdigest()[:8]
-    folder = terms.out / f"{kind}-{identity}"
-    study = Study(kind, title, tuple(groups), tuple(judgements), folder)
+    folder = folder or terms.out / f"{kind}-{identity}"
+    study = Study(kind, title, tuple(groups), tuple(judgements), folder, tuple(notes))
     files: dict[str, bytes | str] = {
         "study.json": json.dumps(study.to_dict(), indent=2) + "\n",
         "runs.csv": csv_text(
             ("arm", "seed", "validation accuracy", "run"),
             [(g.name, seed, value, g.runs[seed].path) for g in groups for seed, value in g.accuracies.items()],
         ),
+        "groups.csv": groups_csv(groups),
         "curves.png": evidence.bands({group.name: group.epochs() for group in groups}, title),
     }
     if judgements:
@@ -160,6 +176,19 @@ def written(
     for name, content in files.items():
         write_atomic(folder / name, content)
     return study
+
+
+def groups_csv(groups: Sequence[Group]) -> str:
+    """A row for each group: how many runs, how many failed, mean with its 95 % interval, deviation, every run."""
+    header = ("arm", "runs", "failed", "mean", "interval low", "interval high", "deviation", "accuracies by seed")
+    rows = []
+    for g in groups:
+        low, high = g.interval or ("", "")
+        singles = "; ".join(f"{seed}: {'failed' if v is None else v}" for seed, v in g.accuracies.items())
+        failed = len(g.accuracies) - len(g.values)
+        empty = "" if g.deviation is None else g.deviation
+        rows.append((g.name, len(g.accuracies), failed, "" if g.mean is None else g.mean, low, high, empty, singles))
+    return csv_text(header, rows)
 
 
 def sweep_picture(points: Sequence[Mapping[str, Any]], groups: Sequence[Group], title: str) -> bytes:
