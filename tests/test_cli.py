@@ -311,3 +311,24 @@ def test_broken_pipe_is_quiet(trained, photos):
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert done.stdout.startswith("path,prediction")
+
+
+def test_runs_of_one_recipe_are_listed_together_with_their_mean(trained, tmp_path, capsys):
+    for seed in range(3):
+        shutil.copytree(trained.path, tmp_path / f"seed{seed}")
+        file = tmp_path / f"seed{seed}" / "recipe.json"
+        values = json.loads(file.read_text())
+        values["recipe"]["seed"] = seed
+        file.write_text(json.dumps(values))
+    (tmp_path / "seed2" / "results.csv").write_text("epoch\nfirst\n")
+    values["recipe"]["optimizer"]["lr"] = 0.5
+    shutil.copytree(trained.path, tmp_path / "other")
+    (tmp_path / "other" / "recipe.json").write_text(json.dumps(values))
+    code, out, _ = run(capsys, "list", "runs", "--out", tmp_path)
+    assert code == 0
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    accuracy = f"{100 * trained.best.val_accuracy:.2f}"
+    (together,) = [line for line in lines if "3 runs" in line]
+    assert f"{accuracy} ± 0.00 %" in together
+    assert "mean of 2, 1 left out" in together
+    assert sum(line.startswith(("seed0", "seed1", "seed2", "other")) for line in lines) == 4

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tenfold.datasets.dataset import Dataset
 from tenfold.deploy.predict import Predictions
+from tenfold.errors import RunError
 from tenfold.evidence.evaluation import Evaluation
 from tenfold.models.inspection import Inspection, Memory
 from tenfold.reports.words import milliseconds
@@ -279,10 +280,54 @@ def show_list(what: str, found: dict[str, Any]) -> None:
         made = table("", ["model", "what it is", "options"], rows, words=3)
     else:
         columns = ["run", "data", "epochs", "best val", "last val", "seed", "state"]
-        made = table("", columns, [run_row(run) for run in found.values()], words=2)
+        made = table("", columns, run_rows(list(found.values())), words=2)
     console().print(made)
     if not found:
         console().print("No runs here; `tenfold train` makes one. --out FOLDER looks elsewhere.")
+
+
+def run_rows(runs: list[Run]) -> list[list[str]]:
+    """Every run; runs of one recipe on the same data below a line with their mean ± half of its 95 % interval."""
+    from tenfold.experiments.groups import alike  # scipy comes with it
+
+    rows = []
+    for group in alike(runs):
+        single = [run_row(run) for run in group]
+        if len(group) > 1:
+            rows.append(group_row(group))
+            single = [[f"  {name}", *cells] for name, *cells in single]
+        rows += single
+    return rows
+
+
+def group_row(runs: list[Run]) -> list[str]:
+    """Several seeds of one recipe in the list; of unfinished and damaged ones, only how many they are."""
+    from tenfold.experiments.groups import accuracy_of
+
+    whole = []
+    for run in runs:
+        try:
+            whole += [(accuracy_of(run, "best"), accuracy_of(run, "last"))] if run.finished else []
+        except RunError:
+            continue
+    best, last = (mean_and_half([pair[at] for pair in whole]) for at in (0, 1))
+    left = len(runs) - len(whole)
+    state = f"mean of {len(whole)}" + (f", {left} left out" if left else "")
+    recipe = runs[0].recipe
+    return [f"{recipe.name}, {len(runs)} runs", Path(recipe.data).name, str(recipe.epochs), best, last, "", state]
+
+
+def mean_and_half(values: list[float]) -> str:
+    """Mean ± half of its 95 % interval, in percent."""
+    import numpy as np
+
+    from tenfold.evidence.statistics import interval
+
+    if not values:
+        return "–"
+    ends = interval(np.array(values))
+    half = f" ± {50 * (ends[1] - ends[0]):.2f}" if ends else ""
+    return f"{100 * sum(values) / len(values):.2f}{half} %"
 
 
 def run_row(run: Run) -> list[str]:

@@ -128,3 +128,15 @@ def arm_on_disk(name: str, run: Run) -> Arm:
     data = run.read("data.json")
     splits = data["splits"]
     return Arm(name, run.plan, data["fingerprint"], splits["train"]["total"], splits["val"]["total"])
+
+
+def alike(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs, those of one recipe on the same data together, in order of their first; a damaged one is alone."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        try:
+            key = arm_on_disk(run.name, run).key
+        except Exception:  # whatever a damaged file is read as
+            key = f"damaged {run.path}"
+        found.setdefault(key, []).append(run)
+    return list(found.values())
