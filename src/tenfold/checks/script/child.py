@@ -54,11 +54,14 @@ def observe(observer: Observer, program: Any, script: str, args: list[str], seco
         pass
     except (KeyboardInterrupt, SyntaxError):
         raise
+    except SystemExit as error:
+        seen.error, seen.ended = error, seen.ended or "script"
     except BaseException as error:
         seen.ended, seen.error = seen.ended or "error", error
     finally:
         stop_timer()
         seen.sources = sources(script)
+        seen.cuda = any(speaks_of_gpu(file) for file in seen.sources)
 
 
 def timer(observer: Observer, seconds: float) -> None:
@@ -87,6 +90,12 @@ def sources(script: str) -> list[str]:
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     near = {file for file in files if file and file.endswith(".py") and own(file) and Path(file).is_relative_to(folder)}
     return [script, *sorted(near - {script, str(Path(script).resolve())})]
+
+
+def speaks_of_gpu(file: str) -> bool:
+    """Whether a file means to use a GPU where there is one."""
+    text = Path(file).read_text(errors="replace")
+    return any(word in text for word in ("cuda", '"mps"', "torch.accelerator")) and "accelerate" not in text
 
 
 def refusal(seen: Seen) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Observer(TorchFunctionMode):
         self.paused = 0
         self.data = 0
         """Inside a loader: what happens there is not the training loop's."""
+        self.moved_in_data = False
         self.pid = os.getpid()
         self.enough: float | None = None
         """When enough steps were seen."""
@@ -100,6 +101,8 @@ class Observer(TorchFunctionMode):
         self.ended = 0
         self.names: dict[int, dict[int, str]] = {}
         self.loss_refs: list[Any] = []
+        self.strangers: list[Tensor] = []
+        """Parameters of layers that ran but are not among the net's modules."""
         self.before: list[tuple[str, Tensor, Tensor, float]] = []
         """Name, weight, its copy and its gradient's length before a step."""
         self.cuda = torch.cuda.is_available()
@@ -111,6 +114,9 @@ class Observer(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if self.paused or os.getpid() != self.pid:
+            return func(*args, **kwargs)
+        if self.data:
+            self.moved_in_data |= name in MOVES and moves_device(args, kwargs)
             return func(*args, **kwargs)
         if not self.cuda and (name in MOVES or "device" in kwargs):
             args, kwargs, name, func = self.on_cpu(name, func, args, kwargs)
@@ -182,6 +188,10 @@ class Observer(TorchFunctionMode):
         if name in ACTIVATIONS and isinstance(result, Tensor):
             self.tags[result] = replace(self.tag(args[0]), made=Made(name, here(), self.layer()))
             self.activity(name, result)
+            if not self.stack and "softmax" in name and self.tag(args[0]).calls:
+                dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+                kind = "softmax" if torch.is_grad_enabled() else "probabilities"
+                self.keep(Pick(kind, here(), tuple(args[0].shape), dim))
             return None
         if self.stack:
             self.inside(name, args, kwargs, result)
@@ -196,6 +206,7 @@ class Observer(TorchFunctionMode):
             self.pass_on(args, result)
         if name in CUTS:
             self.cuts(name, args)
+        self.sharpness(name, args)
         first = not self.seen.backwards and isinstance(result, Tensor) and args and isinstance(args[0], Tensor)
         if first and name in SHAPES:
             self.shape_change(name, args, result)
@@ -253,12 +264,14 @@ class Observer(TorchFunctionMode):
             return result
         elif name in FACTORIES and kwargs.get("device") is not None:
             self.tags[result] = replace(NOTHING, moved=True)
-        if name.endswith("_") or name == "__setitem__" or name.startswith("__i"):
+        if (name.endswith("_") and not name.endswith("__")) or name in ("__setitem__", "__iadd__", "__isub__"):
             self.in_place(name, args)
-        self.pass_on(args, result)
+        self.sharpness(name, args)
+        self.finite(name, args, result)
+        self.pass_on(args, result, name in SAME)
         return None
 
-    def pass_on(self, args: Any, result: Any) -> None:
+    def pass_on(self, args: Any, result: Any, same: bool = True) -> None:
         """A result comes from where its arguments come from."""
         outs = list(tensors(result)) if not isinstance(result, Tensor) else [result]
         known = [tag for tag in map(self.tag, tensors(args)) if tag is not NOTHING]
@@ -268,7 +281,7 @@ class Observer(TorchFunctionMode):
         merged = Tag(
             next((tag.batch for tag in known if tag.batch), None),
             calls,
-            known[0].made if len(known) == 1 else None,
+            known[0].made if same and len(known) == 1 else None,
             any(tag.moved for tag in known),
             next((tag.loss for tag in known if tag.loss), None),
             frozenset().union(*(tag.steps for tag in known)),
@@ -293,6 +306,9 @@ class Observer(TorchFunctionMode):
                     Pick("compare", place, tuple(of.shape), None, tuple(other.shape), tuple(result.shape), values)
                 )
                 self.judge(calls)
+                labels = other if tags[0].calls else of
+                if not labels.is_floating_point() and not torch.is_grad_enabled():
+                    self.seen.judged_labels.update(labels.unique().tolist()[:200])
             return
         tag = self.tag(of)
         if not tag.calls or not isinstance(of, Tensor):
@@ -333,11 +349,31 @@ class Observer(TorchFunctionMode):
 
     def in_place(self, name: str, args: Any) -> None:
         """Whole numbers that are changed where they lie."""
-        if not args or not isinstance(args[0], Tensor) or args[0].dtype not in (torch.int64, torch.int32, torch.uint8):
+        if not args or not isinstance(args[0], Tensor) or (not self.seen.calls):
             return
-        storage = args[0].untyped_storage().data_ptr()
-        _, times, _ = self.seen.changed.get(storage, (None, 0, ""))
-        self.seen.changed[storage] = here(), times + 1, name
+        whole = args[0]._base
+        if whole is None or whole.numel() < 2 * args[0].numel() or args[0].requires_grad:
+            return
+        labels = not args[0].is_floating_point()
+        kept = self.seen.changed if labels else self.seen.scaled
+        key = args[0].untyped_storage().data_ptr() if labels else args[0].data_ptr()
+        _, times, _ = kept.get(key, (None, 0, ""))
+        if labels or name in ("sub_", "div_", "mul_", "add_"):
+            kept[key] = here(), times + 1, name
+
+    def sharpness(self, name: str, args: Any) -> None:
+        """The root of 0 has an infinite slope."""
+        of = args[0] if args else None
+        if not isinstance(of, Tensor) or name not in ("sqrt", "log", "rsqrt") or not of.requires_grad:
+            return
+        if self.seen.sharp is None and bool((of.detach() == 0).any()):
+            self.seen.sharp = name, here()
+
+    def finite(self, name: str, args: Any, result: Any) -> None:
+        """The first function of the training loop that makes infinity or NaN of numbers."""
+        watched = isinstance(result, Tensor) and result.requires_grad and self.seen.bad_op is None
+        if watched and not all_finite([result]) and all_finite(args):
+            self.seen.bad_op = name, here(), len(self.seen.steps)
 
     # --- losses
 
@@ -373,7 +409,8 @@ class Observer(TorchFunctionMode):
     def tick(self) -> None:
         """Stop the program if enough was seen, or the time is over."""
         now = time.monotonic()
-        if self.enough is None and len(self.seen.steps) >= self.limit:
+        unstepped = not self.seen.steps and self.seen.backwards >= 4 * self.limit
+        if self.enough is None and (len(self.seen.steps) >= self.limit or unstepped):
             self.enough = now
         after = self.enough is not None and now - self.enough > AFTER_SECONDS
         if after or now > self.deadline or (self.enough and len(self.seen.steps) > LOOSE * self.limit):
@@ -397,6 +434,11 @@ DATA = Tensor.data
 def is_whole(values: Tensor) -> bool:
     """Whether all values are whole numbers."""
     return not values.is_floating_point() or bool((values == values.round()).all())
+
+
+def all_finite(values: Any) -> bool:
+    """Whether no tensor among the values holds NaN or infinity."""
+    return all(bool(torch.isfinite(t.detach()).all()) for t in tensors(values) if t.is_floating_point())
 
 
 def row_sums(values: Tensor) -> tuple[float, float]:

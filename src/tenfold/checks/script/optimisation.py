@@ -1,11 +1,20 @@
-"""Rules about gradients, steps, rates and schedulers."""
+"""Rules about gradients, steps and what the optimiser holds."""
 
+import ast
+import math
 from collections.abc import Iterator
+from statistics import median
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.seen import Seen
-from tenfold.checks.script.source import line, name_at, receiver
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.seen import Held, Place, Seen
+from tenfold.checks.script.source import line, name_at, receiver, shown_code, trees
 from tenfold.errors import Finding
+
+
+def name_of(held: Held) -> str:
+    """What the program calls an optimiser."""
+    return receiver(held.stepped_at, "step", name_at(held.place, "optimizer"))
 
 
 def zero_grad_missing(seen: Seen) -> Iterator[Finding]:
@@ -13,21 +22,313 @@ def zero_grad_missing(seen: Seen) -> Iterator[Finding]:
     for held in seen.helds:
         if held.steps < 3 or held.uncleared < 0.5 * (held.steps - 1):
             continue
-        name = receiver(held.stepped_at, "step", name_at(held.place, "optimizer"))
+        name = name_of(held)
         loss = receiver(seen.backward_at, "backward", "loss")
-        seldom = (
-            f"; it is only cleared in line {held.cleared_at.line}, outside the loop over batches"
-            if held.cleared_at and held.uncleared < held.steps
-            else ""
-        )
+        seldom = f"; line {held.cleared_at.line} clears them too seldom" if held.cleared_at else ""
         yield finding(
             "zero-grad-missing",
             f"The gradients of `{name}` are not cleared",
             f"Before {held.uncleared} of {held.steps - 1} steps they still held those of the step before{seldom}.",
             f"Write `{name}.zero_grad()` before `{loss}.backward()`{line(seen.backward_at)}.",
-            **(seen.backward_at.where if seen.backward_at else {}),
+            **where(seen.backward_at),
         )
         return
 
 
-RULES = (zero_grad_missing,)
+def step_missing(seen: Seen) -> Iterator[Finding]:
+    """Nothing moves: no step, or steps without gradients."""
+    for held in seen.helds:
+        name = name_of(held)
+        if not held.steps and seen.backwards >= 10 and sum(other.steps for other in seen.helds) == 0:
+            yield finding(
+                "step-missing",
+                f"`{name}` never steps",
+                f"{seen.backwards} times a loss went backward, and no optimiser stepped.",
+                f"Write `{name}.step()` after `{receiver(seen.backward_at, 'backward', 'loss')}.backward()`"
+                f"{line(seen.backward_at)}.",
+                **where(seen.backward_at),
+            )
+            return
+        if held.steps >= 3 and held.empty > 0.8 * held.steps:
+            if id(held.optimizer) in seen.got:
+                yield finding(
+                    "step-missing",
+                    f"`{name}` steps without gradients",
+                    f"{held.empty} of {held.steps} steps: they were cleared{line(held.cleared_at)} after backward.",
+                    f"Clear them before `{receiver(seen.backward_at, 'backward', 'loss')}.backward()`"
+                    f"{line(seen.backward_at)}, not between it and `{name}.step()`{line(held.stepped_at)}.",
+                    **where(held.cleared_at or held.stepped_at),
+                )
+                return
+            if not seen.backwards:
+                yield finding(
+                    "step-missing",
+                    f"`{name}` steps, but no loss ever goes backward",
+                    f"{held.steps} steps without a gradient.",
+                    f"Write `loss.backward()` before `{name}.step()`{line(held.stepped_at)}.",
+                    **where(held.stepped_at),
+                )
+                return
+
+
+def graph_broken(seen: Seen) -> Iterator[Finding]:
+    """The loss does not reach the parameters."""
+    if seen.graph_leaf:
+        yield finding(
+            "graph-broken",
+            "The loss that goes backward was made anew, without the net's graph",
+            f"It has no grad_fn in {shown_code(seen.graph_leaf)}.",
+            "Call backward() on what the loss function gave: no `.data`, `.item()`, `torch.tensor(…)` or `Variable(…)` "
+            "in between.",
+            **where(seen.graph_leaf),
+        )
+        return
+    held = {id(p) for one in seen.helds for group in one.optimizer.param_groups for p in group["params"]}
+    lost = [name for key, name in seen.used.items() if key in held and key not in seen.reached]
+    if lost and seen.cut and seen.steps and not trained_before(seen):
+        how, place, layer = seen.cut[0]
+        yield finding(
+            "graph-broken",
+            f"{len(lost)} parameters get no gradient",
+            f"{listed(lost)}: the graph is cut by {shown_code(place)} ({how})"
+            + (f" in layer {layer}." if layer else "."),
+            f"Take {'`with torch.no_grad():`' if how == 'no_grad' else f'`.{how}`'} out{line(place)}; if these layers "
+            "are meant to stay as they are, leave them out of the optimiser.",
+            **where(place),
+        )
+
+
+def trained_before(seen: Seen) -> bool:
+    """Whether the net began with weights that were loaded."""
+    return bool(seen.loaded)
+
+
+def listed(names: list[str]) -> str:
+    """The first few names."""
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+
+
+def parameters_forgotten(seen: Seen) -> Iterator[Finding]:
+    """Parameters get gradients that no optimiser uses."""
+    if not seen.helds or not seen.reached:
+        return
+    held = {id(p) for one in seen.helds for group in one.optimizer.param_groups for p in group["params"]}
+    lost = [(name, hidden) for key, (name, _, hidden) in seen.reached.items() if key not in held]
+    if not lost:
+        return
+    hidden = [name for name, known in lost if not known]
+    names, maker = [name for name, _ in lost], seen.helds[0].place
+    if hidden:
+        place = list_of_layers(seen)
+        yield finding(
+            "parameters-forgotten",
+            "Layers in a plain list are unknown to the net",
+            f"{len(hidden)} parameters of layers that ran are not in model.parameters().",
+            f"Write nn.ModuleList([…]) in place of the list{line(place)}.",
+            **where(place or maker),
+        )
+        return
+    yield finding(
+        "parameters-forgotten",
+        f"{len(names)} parameters that get gradients are in no optimiser",
+        f"{listed(names)}: they stay as they began.",
+        f"Make the optimiser of all of the net's parameters{line(maker)}, after the last layer was put in its place; "
+        "freeze with requires_grad_(False) what is meant to stay.",
+        severity="note" if trained_before(seen) else None,
+        layer=names[0].rpartition(".")[0] or None,
+        **where(maker),
+    )
+
+
+def list_of_layers(seen: Seen) -> Place | None:
+    """Where layers are put into a plain list or dictionary."""
+    for file, tree in trees(seen):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Assign):
+                continue
+            if isinstance(node.value, ast.List | ast.ListComp | ast.Dict | ast.DictComp) and ast.unparse(
+                node.targets[0]
+            ).startswith("self."):
+                made = [ast.unparse(n.func) for n in ast.walk(node.value) if isinstance(n, ast.Call)]
+                if not made and isinstance(node.value, ast.List | ast.Dict):
+                    added = f"{ast.unparse(node.targets[0])}.append("
+                    made = ["nn."] if added in ast.unparse(tree) else []
+                if any(name.startswith(("nn.", "torch.nn.")) or name[:1].isupper() or "block" in name for name in made):
+                    return Place(file, node.lineno)
+    return None
+
+
+def parameters_frozen(seen: Seen) -> Iterator[Finding]:
+    """Layers that begin at random are frozen."""
+    if seen.first is None or trained_before(seen):
+        return
+    now = (
+        {name for name, p in seen.model.named_parameters() if not p.requires_grad} if seen.model is not None else set()
+    )
+    frozen = [n for n, p in seen.first.named_parameters() if not p.requires_grad and p.dim() > 1 and n in now]
+    if frozen:
+        place = frozen_at(seen)
+        yield finding(
+            "parameters-frozen",
+            f"{len(frozen)} layers stay at their random start",
+            f"{listed(frozen)} have requires_grad=False, and no saved weights were loaded.",
+            f"Load trained weights before freezing, or set requires_grad to True{line(place)}.",
+            layer=frozen[0].rpartition(".")[0] or None,
+            **where(place),
+        )
+
+
+def frozen_at(seen: Seen) -> Place | None:
+    """The last line that freezes something."""
+    found = None
+    for file, tree in trees(seen):
+        for node in ast.walk(tree):
+            code = ast.unparse(node) if isinstance(node, ast.Expr | ast.Assign) else ""
+            if "False" in code and ("requires_grad" in code or "trainable" in code or "freeze" in code):
+                found = Place(file, node.lineno) if isinstance(node, ast.stmt) else found
+    return found
+
+
+def graph_kept(seen: Seen) -> Iterator[Finding]:
+    """Losses are kept with their graphs."""
+    if seen.kept is None and seen.most_kept < 8:
+        return
+    place, steps = seen.kept if seen.kept else (kept_at(seen), seen.most_kept)
+    added = (
+        f"{shown_code(place)} adds up" if seen.kept else f"{shown_code(place)} keeps" if place else "The program keeps"
+    )
+    yield finding(
+        "graph-kept",
+        "Losses are kept together with their graphs",
+        f"{added} the losses of {steps} steps as tensors that can still go backward.",
+        f"Write `loss.item()` in place of `loss` there{line(place)}.",
+        **where(place),
+    )
+
+
+def kept_at(seen: Seen) -> Place | None:
+    """Where a loss is appended to a list."""
+    for file, tree in trees(seen):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".append") and node.args:
+                given = ast.unparse(node.args[0])
+                if "loss" in given and "item" not in given and "detach" not in given and "float" not in given:
+                    return Place(file, node.lineno)
+    return None
+
+
+def learning_rate(seen: Seen) -> Iterator[Finding]:
+    """Steps far larger or smaller than what the weights can bear."""
+    steps = [step for step in seen.steps if step.ratios]
+    ratios = [median(known) for step in steps if (known := [r for r in step.ratios.values() if r < 1e6])]
+    if len(ratios) < 5:
+        return
+    held = steps[0].held
+    rate = held.rates[0] if held.rates else 0.0
+    losses = [step.loss for step in steps if step.loss is not None]
+    rose = len(losses) >= 8 and finite_median(losses[-5:]) > 1.3 * max(losses[0], 0.1)
+    early = [r for r in ratios[:5] if math.isfinite(r)]
+    high = max(ratios[:5]) > 1.0 or (rose and finite_median(ratios) > 0.1) or not early
+    evidence = (
+        f"Learning rate {rate:g}: a step changes the weights by {100 * finite_median(ratios):.2g} % of their size"
+    )
+    told = f"; the loss went from {losses[0]:.3g} to {losses[-1]:.3g} in {len(losses)} steps." if losses else "."
+    if high and (rose or finite_median(ratios) > 0.3):
+        yield finding(
+            "learning-rate-high",
+            f"The learning rate {rate:g} is far too high",
+            evidence + told,
+            f"Try {rate / 100:g} in {shown_code(held.place)}{line(held.place)}.",
+            **where(held.place),
+        )
+    largest = max(max(step.ratios.values()) for step in steps)
+    rising = len(held.rates) > 1 and held.rates[-1] > held.rates[0]
+    if rate > 0 and largest < 5e-5 and not rising and not seen.loaded:
+        yield finding(
+            "learning-rate-low",
+            f"The learning rate {rate:g} is far too low",
+            evidence + told,
+            f"Try {rate * 1000:g} in {shown_code(held.place)}{line(held.place)}.",
+            **where(held.place),
+        )
+
+
+def finite_median(values: list[float]) -> float:
+    """The median; infinite where any value is not finite."""
+    return median(values) if all(map(math.isfinite, values)) else math.inf
+
+
+def decay_on_norms(seen: Seen) -> Iterator[Finding]:
+    """Weight decay acts on biases and norms too."""
+    for held in seen.helds:
+        decayed = [p for g in held.optimizer.param_groups if g.get("weight_decay") for p in g["params"] if p.dim() <= 1]
+        if decayed:
+            yield finding(
+                "decay-on-norms",
+                f"Weight decay acts on {len(decayed)} biases and norms",
+                f"{sum(p.numel() for p in decayed):,} numbers of {shown_code(held.place)}.",
+                "Give parameters of one dimension a group of their own with weight_decay=0.",
+                **where(held.place),
+            )
+            return
+
+
+def gradients(seen: Seen) -> Iterator[Finding]:
+    """Gradients that vanish or explode, and losses that are not finite."""
+    steps = [step for step in seen.steps if len(step.gradients) > 1]
+    yield from not_finite(seen)
+    if len(steps) < 5:
+        return
+    rows = [list(step.gradients.values()) for step in steps]
+    firsts, lasts = [row[0] for row in rows], [row[-1] for row in rows]
+    names = list(steps[0].gradients)
+    first, last, largest = finite_median(firsts), finite_median(lasts), finite_median([max(row) for row in rows])
+    if last > 0 and first < 1e-3 * last and len(names) > 3:
+        yield finding(
+            "gradient-vanishing",
+            f"The gradient has vanished before it reaches {names[0]}",
+            f"Its length there is {first:.2g}, at {names[-1]} {last:.2g} (medians of {len(steps)} steps).",
+            "Use ReLU in place of sigmoid or tanh inside the net, batch norm, or shortcuts.",
+            layer=names[0].rpartition(".")[0] or None,
+        )
+    if largest > 1e3 and math.isfinite(largest):
+        worst = max(names, key=lambda n: steps[-1].gradients.get(n, 0.0))
+        yield finding(
+            "gradient-exploding",
+            "Gradients explode",
+            f"The longest has a median length of {largest:.3g} (at {worst}).",
+            "Look at the scale of the images and of the first weights; clip with nn.utils.clip_grad_norm_(…, 1.0).",
+            layer=worst.rpartition(".")[0] or None,
+        )
+
+
+def not_finite(seen: Seen) -> Iterator[Finding]:
+    """NaN or infinity in the loss, and where it began."""
+    bad = next((loss for loss in seen.losses if loss.grad and not math.isfinite(loss.value)), None)
+    lost = next((s for s in seen.steps if s.loss is not None and not math.isfinite(s.loss)), None)
+    spoilt = next((s for s in seen.steps if any(not math.isfinite(g) for g in s.gradients.values())), None)
+    if bad is None and lost is None and spoilt is None:
+        return
+    step = min(s.number for s in (lost, spoilt) if s is not None) if lost or spoilt else bad.step if bad else 0
+    place: Place | None = bad.place if bad else seen.backward_at
+    cause, remedy = "", "Lower the learning rate, and look for divisions, logarithms and roots of numbers near 0."
+    if seen.bad_op and (lost is None or seen.bad_op[2] <= lost.number):
+        place, cause = seen.bad_op[1], f" {shown_code(seen.bad_op[1])} ({seen.bad_op[0]}) made it first."
+        remedy = "Use what is built for it: F.cross_entropy or torch.logsumexp in place of exp and log"
+        remedy += f"; add a small number inside a logarithm, root or division{line(place)}."
+    elif seen.sharp:
+        name, place = seen.sharp
+        cause = f" {shown_code(place)}: the slope of {name} at 0 is infinite, which makes NaN gradients."
+        remedy = f"Add a small number inside, as `torch.{name}(x + 1e-8)`{line(place)}."
+    elif seen.bad:
+        cause = f" The first layer to give it was '{seen.bad[0]}', in step {seen.bad[1] + 1}."
+    what = "The loss" if bad or lost else "A gradient"
+    yield finding(
+        "not-finite", f"{what} is NaN or infinite from step {step + 1} on", cause.strip(), remedy, **where(place)
+    )
+
+
+RULES = (
+    zero_grad_missing, step_missing, graph_broken, parameters_forgotten, parameters_frozen, graph_kept, learning_rate,
+    gradients, decay_on_norms,
+)  # fmt: skip

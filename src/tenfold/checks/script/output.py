@@ -113,6 +113,13 @@ def misfit(loss: LossCall) -> tuple[str, str, str, bool] | None:
             remedy,
             True,
         )
+    if loss.kind == "kl_div" and loss.low >= 0 and loss.high > 0:
+        return (
+            "KLDivLoss on probabilities",
+            f"It expects log-probabilities (all ≤ 0), and gets values from {loss.low:.3f} to {loss.high:.3f}.",
+            f"Use F.log_softmax(…, dim=1) in place of softmax{line(loss.made.place if loss.made else loss.place)}.",
+            True,
+        )
     if loss.kind == "cross_entropy" and columns == 1 and len(loss.shape) == 2:
         return (
             "Cross-entropy on a single output",

@@ -1,6 +1,7 @@
 """Where the observer is hung in: calls of nets, backward, optimisers, schedulers, loaders, loading of weights."""
 
 import copy
+import hashlib
 import math
 import os
 import weakref
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.loss import _Loss
+from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
@@ -48,8 +50,8 @@ def watching(observer: Observer) -> Iterator[None]:
             setattr(owner, name, wrap(observer, original))
             stack.callback(setattr, owner, name, original)
         for handle in (
-            register_optimizer_step_pre_hook(lambda o, *_: before_step(observer, o)),
-            register_optimizer_step_post_hook(lambda o, *_: after_step(observer, o)),
+            register_optimizer_step_pre_hook(lambda o, a, k: None if closure(a, k) else before_step(observer, o)),
+            register_optimizer_step_post_hook(lambda o, a, k: after_step(observer, o, closure(a, k))),
         ):
             stack.callback(handle.remove)
         stack.enter_context(observer)
@@ -74,6 +76,8 @@ def called(observer: Observer, original: Original) -> Original:
             return original(self, *args, **kwargs)
         call = observer.quietly(lambda: entered(observer, self, args, kwargs), None) if root else None
         observer.stack.append(self)
+        if not root:
+            observer.quietly(lambda: inner(observer, self), None)
         try:
             result = original(self, *args, **kwargs)
             observer.quietly(lambda: left(observer, self, call, result), None)
@@ -104,11 +108,30 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
             call.drawn = call.batch.randomness != randomness()
         describe(call, given)
     seen.calls.append(call)
-    if call.grad and seen.first is None and given is not None:
+    ready = not any(isinstance(p, UninitializedParameter) for p in net.parameters())
+    if call.grad and seen.first is None and given is not None and ready:
         seen.model, seen.inputs = net, tuple(copied(a) for a in args)
         if sum(p.numel() for p in net.parameters()) <= MOST:
             seen.first = copy.deepcopy(net)
     return call
+
+
+def inner(observer: Observer, layer: nn.Module) -> None:
+    """Facts before a layer's call inside a net's."""
+    root = observer.seen.calls[-1]
+    if not root.grad or len(observer.seen.steps) > 2:
+        return
+    name = observer.layer()
+    if torch.is_grad_enabled():
+        for key, parameter in layer.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                observer.seen.used[id(parameter)] = f"{name}.{key}"
+                if not any(module is layer for module in root.module.modules()):
+                    observer.strangers.append(parameter)
+    elif any(p.requires_grad for p in layer.parameters(recurse=False)):
+        observer.seen.cut.append(("no_grad", here(), name))
+        for key, parameter in layer.named_parameters(recurse=False):
+            observer.seen.used[id(parameter)] = f"{name}.{key}"
 
 
 def copied(value: Any) -> Any:
@@ -217,8 +240,29 @@ def backward(observer: Observer, original: Original) -> Original:
             raise
         finally:
             observer.paused -= 1
+        observer.quietly(lambda: after_backward(observer), None)
 
     return run
+
+
+def after_backward(observer: Observer) -> None:
+    """Which parameters got a gradient, and which losses of earlier steps are still in memory."""
+    seen = observer.seen
+    for held in seen.helds:
+        if any(p.grad is not None and bool(p.grad.any()) for p in parameters(held.optimizer)):
+            seen.got.add(id(held.optimizer))
+    if seen.backwards <= 3:
+        for call in seen.calls[-8:]:
+            own = {id(p): name for name, p in call.module.named_parameters()}
+            for name, p in call.module.named_parameters():
+                if p.grad is not None:
+                    seen.reached[id(p)] = name, p, True
+            for stranger in observer.strangers:
+                if stranger.grad is not None and id(stranger) not in own:
+                    seen.reached[id(stranger)] = seen.used.get(id(stranger), "?"), stranger, False
+    if seen.backwards % 5 == 0:
+        alive = [loss for ref in observer.loss_refs[:-2] if (loss := ref()) is not None and loss.grad_fn is not None]
+        seen.most_kept = max(seen.most_kept, len(alive))
 
 
 def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
@@ -294,12 +338,19 @@ def norm(tensor: Tensor | None) -> float:
     return 0.0 if tensor is None else float(tensor.detach().float().norm())
 
 
-def after_step(observer: Observer, optimizer: Optimizer) -> None:
+def closure(args: Any, kwargs: Any) -> bool:
+    """Whether a step computes the loss itself, as often as it likes: nothing is said of its gradients."""
+    return (len(args) > 1 and callable(args[1])) or callable(kwargs.get("closure"))
+
+
+def after_step(observer: Observer, optimizer: Optimizer, whole: bool) -> None:
     """Facts after a step: how far the weights went."""
-    if os.getpid() != observer.pid or not observer.paused:
+    if os.getpid() != observer.pid or not (observer.paused or whole):
         return
+    if whole:
+        observer.before = []
     observer.quietly(lambda: look_after_step(observer, optimizer), None)
-    observer.paused -= 1
+    observer.paused -= not whole
     observer.tick()
 
 
@@ -333,7 +384,8 @@ def scheduler_made(observer: Observer, original: Original) -> Original:
         def stepped(*given: Any, **named: Any) -> None:
             fact.stepped_at = fact.stepped_at or here()
             held = held_of(observer, self.optimizer)
-            fact.at.append(held.steps if held else 0)
+            if observer.enough is None:
+                fact.at.append(held.steps if held else 0)
             step(*given, **named)
             fact.rates.append(float(self.optimizer.param_groups[0]["lr"]))
 
@@ -378,6 +430,8 @@ class Batches:
     def __init__(self, observer: Observer, fact: Loader, inner: Any) -> None:
         self.observer, self.fact, self.inner = observer, fact, inner
         fact.passes += 1
+        if fact.passes == 1:
+            observer.quietly(lambda: setattr(fact, "stored_labels", label_digest(fact.loader.dataset)), None)
         self.number, self.late = 0, observer.enough is not None
         self.calls, self.backwards = len(observer.seen.calls), observer.seen.backwards
 
@@ -393,12 +447,10 @@ class Batches:
         if self.over():
             raise StopIteration
         observer.data += 1
-        observer.paused += 1
         try:
             batch = next(self.inner)
         finally:
             observer.data -= 1
-            observer.paused -= 1
         observer.quietly(lambda: self.note(batch), None)
         self.number += 1
         return batch
@@ -429,4 +481,20 @@ class Batches:
 def all_moved(observer: Observer, fact: Loader) -> bool:
     """Whether a loader's dataset holds tensors that were moved to the device before."""
     held = getattr(fact.loader.dataset, "tensors", ())
-    return bool(held) and all(observer.tag(tensor).moved for tensor in held)
+    return observer.moved_in_data or (bool(held) and all(observer.tag(tensor).moved for tensor in held))
+
+
+def label_digest(dataset: Any) -> bytes:
+    """Digest of the whole numbers in tensors and arrays that a dataset holds; b"" where there are none."""
+    held = [
+        *getattr(dataset, "tensors", ()),
+        *(v for n, v in sorted(getattr(dataset, "__dict__", {}).items()) if n != "tensors"),
+    ]
+    digest = hashlib.sha256()
+    found = False
+    for value in held:
+        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+        if getattr(getattr(array, "dtype", None), "kind", "") in "iu" and getattr(array, "ndim", 0) == 1:
+            digest.update(array.tobytes())
+            found = True
+    return digest.digest() if found else b""

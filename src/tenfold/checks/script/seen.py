@@ -67,6 +67,8 @@ class Loader:
     worker_init: Any = None
     workers: int = 0
     first_labels: list[list[int]] = field(default_factory=list)
+    stored_labels: bytes = b""
+    """Digest of the labels that its dataset held at first."""
 
 
 @dataclass(eq=False)
@@ -207,6 +209,7 @@ class Scheduled:
     stepped_at: Place | None = None
     at: list[int] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    """After each of its steps."""
     first_rate: float = 0.0
 
 
@@ -251,9 +254,24 @@ class Seen:
     cut: list[tuple[str, Place | None, str]] = field(default_factory=list)
     """What cut the graph inside a net's call: detach, data, item …"""
     changed: dict[int, tuple[Place | None, int, str]] = field(default_factory=dict)
-    """In-place changes of whole numbers by storage: where, how often, the function."""
+    """In-place changes, while training, of whole numbers that are part of more: by storage, where, how often, how."""
+    scaled: dict[int, tuple[Place | None, int, str]] = field(default_factory=dict)
+    """The same of images, by the first byte changed."""
     targets: set[int] = field(default_factory=set)
     """Storages that losses took their targets from."""
+    judged_labels: set[int] = field(default_factory=set)
+    reached: dict[int, tuple[str, Any, bool]] = field(default_factory=dict)
+    """Parameters that got a gradient: name, the parameter, and whether its layer is among the net's modules."""
+    used: dict[int, str] = field(default_factory=dict)
+    """Parameters of layers that ran in training calls, by name."""
+    bad_op: tuple[str, Place | None, int] | None = None
+    """The first function of the training loop that made what is not finite of what was."""
+    sharp: tuple[str, Place | None] | None = None
+    """A root or logarithm of 0 whose slope is infinite."""
+    most_kept: int = 0
+    """How many losses of earlier steps lay in memory with their graphs at once."""
+    got: set[int] = field(default_factory=set)
+    """Optimisers whose parameters had a gradient after a backward."""
     mixing: list[tuple[str, tuple[int, ...], tuple[int, ...], Place | None]] = field(default_factory=list)
     """Shape operations inside the first call that changed the first dimension."""
     bad: tuple[str, int] | None = None
@@ -269,6 +287,10 @@ class Seen:
     always_dropout: tuple[Place | None, str] | None = None
     graph_leaf: Place | None = None
     """Where backward was called on a loss that has no graph."""
+    reads_norm: bool = False
+    """Whether the net scales its images itself."""
+    blind: bool = False
+    """Whether the net's output is the same for blank images."""
     failure: Failure | None = None
     error: BaseException | None = None
     ended: str = ""

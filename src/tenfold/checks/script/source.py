@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from tenfold.checks.script.seen import Place
+from tenfold.checks.script.seen import Place, Seen
 
 
 @lru_cache
@@ -81,3 +81,54 @@ def text(place: Place | None) -> str:
 def line(place: Place | None) -> str:
     """' (line 41)', or nothing."""
     return f" (line {place.line})" if place else ""
+
+
+def shown_code(place: Place | None) -> str:
+    """The statement at a line, quoted."""
+    return f"`{text(place)}`" if place else "the code"
+
+
+def trees(seen: Seen) -> Iterator[tuple[str, ast.Module]]:
+    """The script and its own modules, parsed."""
+    for file in seen.sources:
+        yield file, tree(file)
+
+
+def model_name(place: Place | None, otherwise: str) -> str:
+    """What the net is called at the line that calls it."""
+    found = statement(place)
+    if place is None or found is None:
+        return otherwise
+    nets = {
+        ast.unparse(n.func.value)
+        for n in ast.walk(tree(place.file))
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in NET_METHODS
+    }
+    here = [n for n in ast.walk(found) if isinstance(n, ast.Call) and n.lineno <= place.line]
+    names = [ast.unparse(n.func) for n in here]
+    return next(
+        (name for name in names if name in nets), otherwise if otherwise in nets else next(iter(nets), otherwise)
+    )
+
+
+NET_METHODS = ("parameters", "named_parameters", "train", "eval", "state_dict")
+
+
+def argument(place: Place | None, call: str) -> str:
+    """The first argument of a call at a line, as written."""
+    for node in calls_at(place, call):
+        if node.args:
+            return ast.unparse(node.args[0])
+    return ""
+
+
+def assignment(file: str, name: str) -> Place | None:
+    """The line that first gives a name its value."""
+    found = [n.lineno for n in ast.walk(tree(file)) if isinstance(n, ast.Assign) and name in map(ast.unparse, flat(n))]
+    return Place(file, min(found)) if found else None
+
+
+def flat(node: ast.Assign) -> Iterator[ast.expr]:
+    """All targets of an assignment, those of tuples too."""
+    for target in node.targets:
+        yield from target.elts if isinstance(target, ast.Tuple) else [target]

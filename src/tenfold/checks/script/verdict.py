@@ -2,12 +2,40 @@
 
 import traceback
 
+from tenfold.checks.rules import RULES as RULES_KNOWN
 from tenfold.checks.rules import ranked
-from tenfold.checks.script import optimisation, output
+from tenfold.checks.script import crash, data, modes, net, optimisation, output, schedule
 from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
-RULES = (*output.RULES, *optimisation.RULES)
+RULES = (
+    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *schedule.RULES, *modes.RULES, *data.RULES,
+    *net.SYMPTOMS,
+)  # fmt: skip
+
+SYMPTOMS = {
+    "loss-flat", "initial-loss", "dead-units", "saturated-units", "gradient-vanishing", "gradient-exploding",
+    "not-finite",
+    "cannot-overfit", "underfitting", "learning-rate-low",
+}  # fmt: skip
+"""What a root cause explains."""
+EXPLAINS: dict[str, set[str]] = {
+    "input-not-finite": {"learning-rate-high", "normalisation-differs", "not-finite"},
+    "normalisation-doubled": {"normalisation-differs"},
+    "not-finite": {"learning-rate-high"},
+    "bad-initialisation": {"learning-rate-high", "activation-doubled"},
+    "loss-reduction": {"learning-rate-high", "not-finite"},
+    "zero-grad-missing": {"learning-rate-high"},
+    "wrong-loss": {"wrong-labels-shape"},
+    "parameters-forgotten": {"parameters-frozen"},
+    "initial-loss": {"dead-units", "gradient-vanishing"},
+    "normalisation-missing": {"gradient-vanishing", "learning-rate-high", "initial-loss"},
+    "shuffle-off": {"class-missing", "normalisation-differs"},
+    "scheduler-unused": {"learning-rate-low"},
+    "step-missing": {"graph-broken", "scheduler-order", "scheduler-unused"},
+    "accuracy-axis": {"accuracy-count"},
+}
+"""Findings that another one explains."""
 
 
 def findings(seen: Seen) -> list[Finding]:
@@ -18,4 +46,17 @@ def findings(seen: Seen) -> list[Finding]:
             found += list(rule(seen))
         except Exception:
             seen.faults.append(traceback.format_exc())
-    return ranked(found)
+    return ranked(explained(found))
+
+
+def explained(found: list[Finding]) -> list[Finding]:
+    """Without symptoms of a cause that was found, and each rule once a line."""
+    rules = {finding.rule for finding in found if finding.severity != "note"}
+    causes = {rule for rule in rules if RULES_KNOWN[rule].cause == 0}
+    hidden = {symptom for rule in rules for symptom in EXPLAINS.get(rule, ())}
+    if causes:
+        hidden |= SYMPTOMS
+    if "learning-rate-high" in rules - hidden:
+        hidden |= SYMPTOMS - {"learning-rate-low"}
+    once = {(finding.rule, finding.file, finding.line, finding.layer): finding for finding in reversed(found)}
+    return [finding for finding in reversed(once.values()) if finding.rule not in hidden]

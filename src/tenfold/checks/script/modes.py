@@ -1,0 +1,267 @@
+"""Rules about train(), eval() and how the net is judged."""
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.seen import Call, Place, Seen
+from tenfold.checks.script.source import around, line, model_name, name_at, shown_code, trees
+from tenfold.errors import Finding
+
+
+def where(place: Place | None) -> dict[str, Any]:
+    """File and line for a finding."""
+    return place.where if place else {}
+
+
+def eval_missing(seen: Seen) -> Iterator[Finding]:
+    """The net is judged while batch norm or dropout act as in training."""
+    if seen.always_dropout:
+        place, _ = seen.always_dropout
+        yield finding(
+            "eval-missing",
+            "Dropout stays on while the net is judged",
+            f"The net is in eval mode, and {shown_code(place)} drops units all the same.",
+            "Write `F.dropout(x, p, training=self.training)`, or use an nn.Dropout layer.",
+            **where(place),
+        )
+    calls = [call for call in seen.judging_calls() if call.noisy and call.mode]
+    if calls:
+        call = calls[0]
+        name = model_name(call.place, "model")
+        yield finding(
+            "eval-missing",
+            f"`{name}` is judged in training mode",
+            f"{len(calls)} batches were judged while {named(call.noisy)} acted as in training.",
+            f"Write `{name}.eval()` before the evaluation{line(call.place)}; `{name}.train()` before training on.",
+            **where(call.place),
+        )
+
+
+def named(layers: tuple[str, ...]) -> str:
+    """The first layers by name."""
+    return ", ".join(layers[:3]) + (" …" if len(layers) > 3 else "")
+
+
+def train_missing(seen: Seen) -> Iterator[Finding]:
+    """Training goes on in evaluation mode."""
+    calls = [call for call in seen.training_calls() if not call.mode and call.calm and not meant(call)]
+    if not calls:
+        return
+    call, every = calls[0], sum(1 for _ in seen.training_calls())
+    name = model_name(call.place, "model")
+    since = "from the first step on" if call.step == 0 else f"from step {call.step + 1} on, after an evaluation"
+    yield finding(
+        "train-missing",
+        f"`{name}` is trained in evaluation mode",
+        f"{len(calls)} of {every} training batches, {since}: {named(call.calm)} acted as in evaluation.",
+        f"Write `{name}.train()` at the start of every epoch, before the loop over batches{line(call.place)}.",
+        **where(call.place),
+    )
+
+
+def meant(call: Call) -> bool:
+    """Whether only layers that are frozen anyway are in evaluation mode."""
+    layers = [module for name, module in call.module.named_modules() if name in call.calm]
+    norms = [module for module in layers if any(True for _ in module.parameters())]
+    return bool(norms) and len(norms) == len(layers) and not any(p.requires_grad for m in norms for p in m.parameters())
+
+
+def gradients_in_evaluation(seen: Seen) -> Iterator[Finding]:
+    """The graph is recorded although nothing goes backward."""
+    calls = [
+        call for call in seen.judging_calls() if call.grad and any(p.requires_grad for p in call.module.parameters())
+    ]
+    if len(calls) < 2:
+        return
+    yield finding(
+        "gradients-in-evaluation",
+        "The evaluation records gradients",
+        f"{len(calls)} batches were judged with gradients on.",
+        f"Put the evaluation{line(calls[0].place)} under `with torch.no_grad():`.",
+        **where(calls[0].place),
+    )
+
+
+def accuracy_axis(seen: Seen) -> Iterator[Finding]:
+    """The class is chosen along the batch."""
+    for pick in seen.picks.values():
+        if len(pick.shape) != 2 or pick.shape[1] < 2 or pick.kind == "compare":
+            continue
+        flat = pick.kind == "choose" and pick.dim is None
+        if not flat and (pick.dim is None or pick.dim % 2 == 1):
+            continue
+        if pick.kind == "softmax":
+            rule, what = "samples-mixed", "Softmax along the batch"
+        else:
+            rule, what = "accuracy-axis", "The class is chosen along the batch, not along the classes"
+        found = f"dim={pick.dim}" if not flat else "no dim"
+        yield finding(
+            rule,
+            what,
+            f"The output is [{pick.shape[0]} images, {pick.shape[1]} classes]; {shown_code(pick.place)} has {found}.",
+            f"Write dim=1 there{line(pick.place)}.",
+            **where(pick.place),
+        )
+        return
+
+
+def accuracy_count(seen: Seen) -> Iterator[Finding]:
+    """What is compared, or counted, is something else."""
+    for pick in seen.picks.values():
+        if pick.kind != "compare":
+            continue
+        if len(pick.result) == 2 and pick.result[0] == pick.result[1] > 1 and pick.shape != pick.other:
+            yield finding(
+                "accuracy-count",
+                "Every prediction is compared with every label",
+                f"{shown_code(pick.place)} compares {list(pick.shape)} with {list(pick.other)}: {list(pick.result)}.",
+                f"Bring both to [N], as with `.squeeze(1)` or `.view(-1)`{line(pick.place)}.",
+                **where(pick.place),
+            )
+            return
+        if pick.values:
+            yield finding(
+                "accuracy-count",
+                "Values, not classes, are compared with the labels",
+                f"{shown_code(pick.place)} compares numbers that are not whole.",
+                f"Compare `outputs.argmax(dim=1)` with the labels{line(pick.place)}; max(…) returns (values, classes).",
+                **where(pick.place),
+            )
+            return
+    yield from counted_wrongly(seen)
+
+
+def counted_wrongly(seen: Seen) -> Iterator[Finding]:
+    """Right answers that are not added up, or are divided by something else than the images."""
+    loaders = {name_at(fact.place, ""): fact for fact in seen.loaders}
+    for file, tree in trees(seen):
+        for loop in (n for n in ast.walk(tree) if isinstance(n, ast.For)):
+            for node in ast.walk(loop):
+                if isinstance(node, ast.Assign) and counts(node.value) and isinstance(node.targets[0], ast.Name):
+                    name = node.targets[0].id
+                    if lost(loop, node, name):
+                        yield finding(
+                            "accuracy-count",
+                            f"Only the last batch's right answers are in `{name}`",
+                            f"`{ast.unparse(node)}` overwrites it in every round of the loop.",
+                            f"Write `{name} += {ast.unparse(node.value)}` (line {node.lineno}), after `{name} = 0`.",
+                            **Place(file, node.lineno).where,
+                        )
+                        return
+        added = {
+            n.target.id
+            for n in ast.walk(tree)
+            if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name) and counts(n.value)
+        }
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Div):
+                continue
+            if not added & {n.id for n in ast.walk(node.left) if isinstance(n, ast.Name)}:
+                continue
+            told = wrong_count(node.right, loaders, seen)
+            if told:
+                yield finding(
+                    "accuracy-count",
+                    "The right answers are divided by something else than the number of images",
+                    told,
+                    f"Divide by the number of images judged, as len(loader.dataset) (line {node.lineno}).",
+                    **Place(file, node.lineno).where,
+                )
+                return
+
+
+def counts(node: ast.expr) -> bool:
+    """Whether an expression counts right answers: (a == b).sum()."""
+    text = ast.unparse(node)
+    return (" == " in text or ".eq(" in text) and ".sum(" in text and "/" not in text and ".mean(" not in text
+
+
+def lost(loop: ast.For, at: ast.Assign, name: str) -> bool:
+    """Whether a count made in a loop is used only after it."""
+    inside = [n for n in ast.walk(loop) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
+    added = [n for n in ast.walk(loop) if isinstance(n, ast.AugAssign) and ast.unparse(n.target) == name]
+    scope = next((n for n in around(loop) if isinstance(n, ast.FunctionDef | ast.Module)), None)
+    later = [
+        n
+        for n in (ast.walk(scope) if scope else [])
+        if isinstance(n, ast.Name)
+        and n.id == name
+        and isinstance(n.ctx, ast.Load)
+        and n.lineno > (loop.end_lineno or 0)
+    ]
+    first = next((n for n in around(at) if isinstance(n, ast.For)), None)
+    return first is loop and not inside and not added and bool(later)
+
+
+def wrong_count(node: ast.expr, loaders: dict[str, Any], seen: Seen) -> str | None:
+    """Why a divisor is not the number of images; None if it may be."""
+    text = ast.unparse(node)
+    names = [
+        ast.unparse(n.args[0])
+        for n in ast.walk(node)
+        if isinstance(n, ast.Call) and ast.unparse(n.func) == "len" and n.args
+    ]
+    if len(names) != 1 or "." in names[0]:
+        return None
+    known = loaders.get(names[0])
+    judged = [known] if known else [fact for fact in seen.loaders if fact.judged and not fact.steps]
+    iterated = known or names[0].endswith(("loader", "dl", "batches"))
+    if not iterated or not judged:
+        return None
+    try:
+        images, size = len(judged[0].loader.dataset), judged[0].loader.batch_size
+    except TypeError:
+        return None
+    if text == f"len({names[0]})" and images != len(judged[0].loader):
+        return f"`len({names[0]})` is the number of batches ({len(judged[0].loader)}), not of images ({images})."
+    if "*" in text and size and images != len(judged[0].loader) * size:
+        return f"`{text}` = {len(judged[0].loader) * size}, but there are {images} images: the last batch is smaller."
+    return None
+
+
+def selected_on_test(seen: Seen) -> Iterator[Finding]:
+    """The best epoch is chosen on the test images."""
+    for file, tree in trees(seen):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare):
+                continue
+            sides = [ast.unparse(n) for n in (node.test.left, *node.test.comparators)]
+            if not any("best" in side.lower() for side in sides):
+                continue
+            score = next((side for side in sides if "best" not in side.lower()), "")
+            source = assigned_from(tree, score, node.lineno)
+            if source is not None and tests(source) and "val" not in ast.unparse(source).lower():
+                yield finding(
+                    "selected-on-test",
+                    "The best epoch is chosen on the test images",
+                    f"`{score}` of `{ast.unparse(node.test)}` (line {node.lineno}) comes from `{ast.unparse(source)}`.",
+                    "Choose on validation images kept from the training images; open the test images once, at the end.",
+                    **Place(file, source.lineno).where,
+                )
+                return
+
+
+def assigned_from(tree: ast.Module, name: str, before: int) -> ast.expr | None:
+    """The last value given to a name above a line."""
+    found = [
+        n
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Assign) and n.lineno <= before and name in [t for x in n.targets for t in names(x)]
+    ]
+    return max(found, key=lambda n: n.lineno).value if found else None
+
+
+def names(node: ast.expr) -> list[str]:
+    """The names a value is given to."""
+    return [ast.unparse(n) for n in (node.elts if isinstance(node, ast.Tuple) else [node])]
+
+
+def tests(node: ast.expr) -> bool:
+    """Whether test images are among what a call is given."""
+    given = [a for n in ast.walk(node) if isinstance(n, ast.Call) for a in (*n.args, *(k.value for k in n.keywords))]
+    return any("test" in ast.unparse(a).lower() for a in given)
+
+
+RULES = (eval_missing, train_missing, gradients_in_evaluation, accuracy_axis, accuracy_count, selected_on_test)

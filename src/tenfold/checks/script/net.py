@@ -1,0 +1,176 @@
+"""Rules about the net itself: its graph, its start, its units, and probes on a copy."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.data import same_chance
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.seen import Place, Seen, shown
+from tenfold.checks.script.source import line, name_at, shown_code
+from tenfold.checks.structure import examine
+from tenfold.checks.trace import trace
+from tenfold.errors import Finding
+
+ELSEWHERE = {"softmax-before-loss", "activation-on-logits", "parameters-forgotten"}
+"""Rules of the graph that the run itself tells better."""
+
+
+def probed(seen: Seen) -> tuple[nn.Module, Tensor] | None:
+    """The net's copy and a few images as it got them; None where there is no such thing."""
+    if seen.first is None or len(seen.inputs) != 1 or not isinstance(seen.inputs[0], Tensor):
+        return None
+    images = seen.inputs[0]
+    return (seen.first, images[:8]) if images.is_floating_point() and images.dim() > 1 and len(images) > 1 else None
+
+
+def graph_rules(seen: Seen) -> Iterator[Finding]:
+    """What is wrong with the net before any number is learned."""
+    case = probed(seen)
+    if case is None or (seen.error is not None and not seen.backwards):
+        return
+    with same_chance():
+        graph = trace(*case)
+    seen.reads_norm = bool(graph.input.read_by) and all(op.kind in ("norm", "scale") for op in graph.input.read_by)
+    for found in examine(graph):
+        loaded = bool(seen.loaded) and found.rule == "bad-initialisation"
+        if found.rule not in ELSEWHERE and not loaded:
+            yield replaced(found)
+
+
+def replaced(found: Finding) -> Finding:
+    """With the file as it is said from here."""
+    return Finding(**{**vars(found), "file": shown(found.file) if found.file else None})
+
+
+def samples_mixed(seen: Seen) -> Iterator[Finding]:
+    """The output for one image depends on the pixels of another; and the net may be blind to its images."""
+    case = probed(seen)
+    if case is None or (seen.error is not None and not seen.backwards):
+        return
+    net, images = case
+    images = images[:4].detach().clone().requires_grad_()
+    modes = [(module, module.training) for module in net.modules()]
+    with same_chance(), torch.enable_grad():
+        try:
+            output = net.eval()(images)
+            blank = net(torch.zeros_like(images))
+        finally:
+            for module, mode in modes:
+                module.training = mode
+    if not isinstance(output, Tensor) or output.dim() < 2 or not output.requires_grad:
+        return
+    alive = all(bool(active.any()) for active in seen.active.values())
+    seen.blind = alive and torch.equal(output, blank) and bool(images.detach().any()) and not zero_head(net)
+    scores = output[0].sum() if len(output) == len(images) else output.sum() * 0
+    (slope,) = torch.autograd.grad(scores * 1.0, images, allow_unused=True)
+    slope = torch.zeros_like(images) if slope is None else slope
+    if len(output) == len(images) and not bool(slope[1:].any()):
+        weights = torch.randn(output.shape[1:], generator=torch.Generator().manual_seed(0))
+        with torch.enable_grad():
+            again = net.eval()(images)
+        (slope,) = torch.autograd.grad((again[0] * weights).sum(), images)
+        for module, mode in modes:
+            module.training = mode
+    mixes = bool((slope[1:].abs() > 0).any()) or len(output) != len(images)
+    if mixes:
+        kind, before, after, place = next(iter(seen.mixing), ("", (), (), None))
+        shape = f" {shown_code(place)} ({kind}) turns {list(before)} into {list(after)}." if place else ""
+        yield finding(
+            "samples-mixed",
+            "The net mixes the images of a batch with each other",
+            f"In eval mode, the first image's output depends on other images' pixels.{shape}",
+            f"Keep the first dimension for the images: `x.flatten(1)`, `x.view(x.size(0), -1)`, softmax with dim=1"
+            f"{line(place)}.",
+            **where(place or softmax_place(seen)),
+        )
+
+
+def softmax_place(seen: Seen) -> Place | None:
+    """Where the net is called."""
+    return seen.calls[0].place if seen.calls else None
+
+
+def zero_head(net: nn.Module) -> bool:
+    """Whether some layer's weights are all 0, which is a known start."""
+    return any(p.dim() > 1 and not bool(p.any()) for p in net.parameters())
+
+
+def last_batch(seen: Seen) -> Iterator[Finding]:
+    """The last batch is too small for batch norm."""
+    if seen.model is None or not any(isinstance(m, _BatchNorm) for m in seen.model.modules()):
+        return
+    for fact in seen.loaders:
+        size = fact.loader.batch_size
+        if not fact.steps or not size or fact.loader.drop_last or size < 8:
+            continue
+        images = len(fact.loader.dataset)
+        rest = images % size
+        if 0 < rest <= (1 if size < 32 else 2):
+            name = name_at(fact.place, "the training loader")
+            yield finding(
+                "last-batch-small",
+                f"The last batch of `{name}` has {rest} image{'s' if rest > 1 else ''}",
+                f"{images:,} images in batches of {size}, and the net has batch norm.",
+                f"Write `drop_last=True` in the DataLoader{line(fact.place)}.",
+                **where(fact.place),
+            )
+            return
+
+
+def units(seen: Seen) -> Iterator[Finding]:
+    """Units that are never active, or stuck at their ends."""
+    for layer, active in seen.active.items():
+        calls, dead = seen.active_calls.get(layer, 0), 1 - float(active.float().mean())
+        if calls >= 8 and calls % 20 >= 4 and dead > 0.8 and active.numel() > 1:
+            yield finding(
+                "dead-units",
+                f"{100 * dead:.0f} % of the units of {layer} are dead",
+                f"{round(dead * active.numel())} of {active.numel()} were 0 for every image of the last batches.",
+                "Lower the learning rate, start biases at 0, or use LeakyReLU.",
+                layer=layer,
+            )
+            break
+    for layer, shares in seen.saturated.items():
+        if len(shares) >= 5 and min(shares[-5:]) > 0.9:
+            yield finding(
+                "saturated-units",
+                f"The units of {layer} are saturated",
+                f"{100 * shares[-1]:.0f} % of its outputs lie at the ends of the activation.",
+                "Scale its inputs down, or use ReLU inside the net.",
+                layer=layer,
+            )
+            break
+
+
+def device_mismatch(seen: Seen) -> Iterator[Finding]:
+    """The net goes to the device, and what it is given does not."""
+    if not seen.cuda:
+        return
+    calls = [call for call in seen.training_calls() if call.shape]
+    losses = [loss for loss in seen.training_losses() if loss.call is not None]
+    stays = next((call for call in calls if not call.moved), None)
+    if seen.model_moved and stays:
+        told = "The net is moved to the device, its images are not", stays.place, "the images"
+    elif calls and not seen.model_moved and all(call.moved for call in calls):
+        told = "The images are moved to the device, the net is not", calls[0].place, "the net"
+    elif seen.model_moved and losses and not losses[0].moved:
+        told = "The outputs are on the device, the labels are not", losses[0].place, "the labels"
+    else:
+        return
+    what, place, missing = told
+    yield finding(
+        "device-mismatch",
+        what,
+        f"{shown_code(seen.model_moved or place)}{line(seen.model_moved or place)} moves, and {shown_code(place)} uses "
+        f"{missing} as they were made. There is no GPU here; on one this fails.",
+        f"Move {missing} too, keeping the result: `x = x.to(device)`{line(place)}.",
+        **where(place),
+    )
+
+
+RULES = (graph_rules, samples_mixed, last_batch, device_mismatch)
+SYMPTOMS = (units,)

@@ -1,0 +1,116 @@
+"""Rules about learning-rate schedulers."""
+
+import copy
+from collections.abc import Iterator
+from itertools import pairwise
+
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LRScheduler,
+    MultiplicativeLR,
+    MultiStepLR,
+    PolynomialLR,
+    StepLR,
+)
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.seen import Scheduled, Seen
+from tenfold.checks.script.source import line, name_at, receiver, shown_code
+from tenfold.errors import Finding
+
+FOR_EPOCHS = (StepLR, MultiStepLR, ExponentialLR, CosineAnnealingLR, PolynomialLR, MultiplicativeLR, LambdaLR)
+GONE = 0.1
+"""A rate below this share of the first one within an epoch is gone."""
+
+
+def scheduler_rules(seen: Seen) -> Iterator[Finding]:
+    """Stepped per batch, too early, before the optimiser, or never."""
+    for fact in seen.schedulers:
+        name = receiver(fact.stepped_at, "step", name_at(fact.place, "scheduler"))
+        kind = type(fact.scheduler).__name__
+        length = max((len(one.loader) for one in seen.loaders if one.steps), default=0)
+        if per_batch(fact) and length != 1 and isinstance(fact.scheduler, FOR_EPOCHS):
+            rates = simulated(fact, length or len(fact.at))
+            if rates and min(rates) < GONE * max(fact.first_rate, *rates) and not warms_up(rates):
+                yield finding(
+                    "scheduler-per-batch",
+                    f"`{name}` ({kind}) steps after every batch",
+                    f"The rate goes from {rates[0]:.3g} to {min(rates):.3g} within {len(rates)} batches"
+                    + (", one epoch." if length else "."),
+                    f"Move `{name}.step()`{line(fact.stepped_at)} out of the loop over batches, to the epoch's end.",
+                    **where(fact.stepped_at),
+                )
+                return
+        elif isinstance(fact.scheduler, StepLR | MultiStepLR | ExponentialLR) and seen.ended == "script":
+            yield from early(fact, name)
+        if fact.at and fact.at[0] == 0:
+            yield finding(
+                "scheduler-order",
+                f"`{name}` steps before the optimiser",
+                f"{shown_code(fact.stepped_at)} came before the first step of the optimiser.",
+                f"Move `{name}.step()`{line(fact.stepped_at)} to the end of the epoch, after the loop over batches.",
+                **where(fact.stepped_at),
+            )
+        passes = max((one.passes for one in seen.loaders if one.steps), default=0)
+        if not fact.rates and seen.steps and (seen.ended == "script" or passes > 1) and not inside(fact, seen):
+            rate = fact.scheduler.optimizer.param_groups[0]["lr"]
+            yield finding(
+                "scheduler-unused",
+                f"`{name}` ({kind}) never steps",
+                f"The rate stayed at {rate:.3g}.",
+                f"Write `{name}.step()` after `optimizer.step()` if it counts batches, else at the end of each epoch.",
+                severity="error" if rate == 0 else None,
+                **where(fact.place),
+            )
+
+
+def per_batch(fact: Scheduled) -> bool:
+    """Whether it steps as often as its optimiser."""
+    gaps = [b - a for a, b in pairwise(fact.at)]
+    return len(gaps) >= 4 and sum(gap == 1 for gap in gaps) > 0.8 * len(gaps)
+
+
+def simulated(fact: Scheduled, steps: int) -> list[float]:
+    """The rates of so many steps from where it began: those seen, then those of a copy."""
+    rates = [fact.first_rate, *fact.rates][:steps]
+    if len(rates) >= steps:
+        return rates
+    twin = copy.deepcopy(fact.scheduler)
+    twin.optimizer.step = lambda *_: None
+    while len(rates) < min(steps, 5000):
+        type(twin).step(twin)
+        rates.append(float(twin.optimizer.param_groups[0]["lr"]))
+    return rates
+
+
+def warms_up(rates: list[float]) -> bool:
+    """Whether the lowest rate comes before the highest."""
+    return rates.index(min(rates)) < rates.index(max(rates))
+
+
+def early(fact: Scheduled, name: str) -> Iterator[Finding]:
+    """The rate is gone after a small part of the epochs."""
+    rates, total = fact.rates, len(fact.rates)
+    gone = next((index for index, rate in enumerate(rates) if rate <= 0.011 * fact.first_rate), None)
+    if gone is not None and total >= 5 and gone + 1 < 0.5 * total:
+        yield finding(
+            "learning-rate-dropped-early",
+            f"`{name}` has lowered the rate to {rates[gone]:.2g} after {gone + 1} of {total} epochs",
+            f"It began at {fact.first_rate:.3g}; the other {total - gone - 1} epochs hardly move the weights.",
+            f"Drop it at about 1/2 and 3/4 of the epochs: {total // 2} and {3 * total // 4}{line(fact.place)}.",
+            **where(fact.place),
+        )
+
+
+def inside(fact: Scheduled, seen: Seen) -> bool:
+    """Whether another scheduler steps it."""
+    parts: list[LRScheduler] = []
+    for other in seen.schedulers:
+        parts += getattr(other.scheduler, "_schedulers", [])
+    return any(part is fact.scheduler for part in parts)
+
+
+RULES = (scheduler_rules,)
