@@ -12,11 +12,13 @@ from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Place, Seen, shown
 from tenfold.checks.script.source import line, name_at, shown_code
 from tenfold.checks.structure import examine
-from tenfold.checks.trace import trace
+from tenfold.checks.trace import RECTIFYING, trace
 from tenfold.errors import Finding
 
 ELSEWHERE = {"softmax-before-loss", "activation-on-logits", "parameters-forgotten"}
 """Rules of the graph that the run itself tells better."""
+FEW = 8
+"""A unit that was 0 in so many batches in a row is dead."""
 
 
 def probed(seen: Seen) -> tuple[nn.Module, Tensor] | None:
@@ -39,6 +41,17 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
         loaded = bool(seen.loaded) and found.rule == "bad-initialisation"
         if found.rule not in ELSEWHERE and not loaded:
             yield replaced(found)
+    for op in graph.ops:
+        before = op.reads[0] if op.reads else None
+        if op.function == "sigmoid" and op is not graph.output and before and before.function in RECTIFYING:
+            yield finding(
+                "activation-doubled",
+                f"sigmoid is applied to the output of {before.function}",
+                f"{before.named}, then {op.named}: what comes out is never below 0.5.",
+                "Leave one of both out.",
+                **{**op.where, "file": shown(op.file) if op.file else None},
+            )
+            return
 
 
 def replaced(found: Finding) -> Finding:
@@ -63,7 +76,7 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
                 module.training = mode
     if not isinstance(output, Tensor) or output.dim() < 2 or not output.requires_grad:
         return
-    alive = all(bool(active.any()) for active in seen.active.values())
+    alive = all(bool((idle < FEW).any()) for idle in seen.idle.values())
     seen.blind = alive and torch.equal(output, blank) and bool(images.detach().any()) and not zero_head(net)
     scores = output[0].sum() if len(output) == len(images) else output.sum() * 0
     (slope,) = torch.autograd.grad(scores * 1.0, images, allow_unused=True)
@@ -123,13 +136,13 @@ def last_batch(seen: Seen) -> Iterator[Finding]:
 
 def units(seen: Seen) -> Iterator[Finding]:
     """Units that are never active, or stuck at their ends."""
-    for layer, active in seen.active.items():
-        calls, dead = seen.active_calls.get(layer, 0), 1 - float(active.float().mean())
-        if calls >= 8 and calls % 20 >= 4 and dead > 0.8 and active.numel() > 1:
+    for layer, idle in seen.idle.items():
+        dead = float((idle >= FEW).float().mean())
+        if dead > 0.8 and idle.numel() > 1:
             yield finding(
                 "dead-units",
                 f"{100 * dead:.0f} % of the units of {layer} are dead",
-                f"{round(dead * active.numel())} of {active.numel()} were 0 for every image of the last batches.",
+                f"{round(dead * idle.numel())} of {idle.numel()} were 0 for every image of the last {FEW} batches.",
                 "Lower the learning rate, start biases at 0, or use LeakyReLU.",
                 layer=layer,
             )

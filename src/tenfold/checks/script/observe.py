@@ -239,11 +239,9 @@ class Observer(TorchFunctionMode):
         layer = self.layer() or name
         if name in ("relu", "relu_", "relu6"):
             units = (result > 0).transpose(0, 1).flatten(1).any(1)
-            known = self.seen.active.get(layer)
-            calls = self.seen.active_calls.get(layer, 0)
-            fresh = known is None or known.shape != units.shape or calls % 20 == 0
-            self.seen.active[layer] = units if known is None or fresh else known | units
-            self.seen.active_calls[layer] = calls + 1
+            idle = self.seen.idle.get(layer)
+            counted = idle is not None and idle.shape == units.shape
+            self.seen.idle[layer] = torch.where(units, 0, idle + 1 if counted and idle is not None else 1)
         elif name in ("sigmoid", "tanh", "sigmoid_", "tanh_"):
             low = 0.01 if name.startswith("sig") else -0.99
             share = ((result < low) | (result > 0.99)).float().mean().item()

@@ -277,9 +277,8 @@ class Seen:
     bad: tuple[str, int] | None = None
     """The first layer whose output was not finite, and the step."""
     bad_input: Call | None = None
-    active: dict[str, Tensor] = field(default_factory=dict)
-    """For each ReLU: which of its units were ever active lately."""
-    active_calls: dict[str, int] = field(default_factory=dict)
+    idle: dict[str, Tensor] = field(default_factory=dict)
+    """For each ReLU: in how many calls in a row each of its units was 0 for every image."""
     saturated: dict[str, list[float]] = field(default_factory=dict)
     cuda: bool = False
     """Whether the program spoke of a GPU."""

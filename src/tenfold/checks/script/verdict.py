@@ -28,12 +28,13 @@ EXPLAINS: dict[str, set[str]] = {
     "zero-grad-missing": {"learning-rate-high"},
     "wrong-loss": {"wrong-labels-shape"},
     "parameters-forgotten": {"parameters-frozen"},
-    "initial-loss": {"dead-units", "gradient-vanishing"},
+    "initial-loss": {"dead-units", "gradient-vanishing", "gradient-exploding", "not-finite", "learning-rate-high"},
+    "dead-units": {"learning-rate-low"},
     "normalisation-missing": {"gradient-vanishing", "learning-rate-high", "initial-loss"},
     "shuffle-off": {"class-missing", "normalisation-differs"},
     "scheduler-unused": {"learning-rate-low"},
     "step-missing": {"graph-broken", "scheduler-order", "scheduler-unused"},
-    "accuracy-axis": {"accuracy-count"},
+    "accuracy-axis": {"accuracy-count", "shape-mismatch"},
 }
 """Findings that another one explains."""
 
