@@ -269,10 +269,17 @@ def validation_in_training(seen: Seen) -> Iterator[Finding]:
             and not any(one.loader.dataset is other.loader.dataset for one in training)
             and shared > 0.1 * len(hashes)
         ):
-            few = shared < 0.5 * len(hashes)  # drawings of few pixels may be alike by chance
+            few = shared < 0.5 * len(hashes) or repeats(seen, training[0])  # drawings may be alike by chance
             told = f"{shared} of {len(hashes)} images seen are, pixel by pixel, also trained on"
             yield overlap(other, training[0], told, "note" if few else None)
             return
+
+
+def repeats(seen: Seen, one: Loader) -> bool:
+    """Whether many training images of the first pass are the same: there are few different ones at all."""
+    calls = [c for c in seen.training_calls() if c.batch and c.batch.loader is one][: len(one.loader)]
+    hashes = [h for c in calls for h in c.hashes]
+    return len(set(hashes)) < 0.7 * len(hashes)
 
 
 def overlap(other: Loader, one: Loader, evidence: str, severity: Severity | None = None) -> Finding:
