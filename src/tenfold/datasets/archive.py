@@ -30,11 +30,20 @@ def load(path: Path, image_size: int | None = None, verify: bool = False, progre
     """
     where = Path(path).expanduser().absolute()
     with closing(open_zip(where)) as archive:
-        members = checked_members(archive, where)
-        listing = list_members(members)
-        entries, notes = arrange(listing, where)
-        reader = Reader(archive, members)
-        return ingest.load(Collection(where, where.stem, entries, reader.read, notes), image_size, verify, progress)
+        return ingest.load(collection_of(archive, where), image_size, verify, progress)
+
+
+def collect(path: Path) -> Collection:
+    """The members of such a zip, which stays open as long as the collection lives; DataError as for `load`."""
+    where = Path(path).expanduser().absolute()
+    return collection_of(open_zip(where), where)
+
+
+def collection_of(archive: ZipFile, where: Path) -> Collection:
+    """The image members of an open zip; DataError for a hostile one, or one without class folders."""
+    members = checked_members(archive, where)
+    entries, notes = arrange(list_members(members), where)
+    return Collection(where, where.stem, entries, Reader(archive, members).read, notes)
 
 
 def open_zip(where: Path) -> ZipFile:

@@ -46,6 +46,11 @@ def load(path: Path, image_size: int | None = None, verify: bool = False, progre
     verify: hash the files again, and compare with what was ingested.
     DataError: no such folder, no usable classes, or what `ingest.load` says.
     """
+    return ingest.load(collect(path), image_size, verify, progress)
+
+
+def collect(path: Path) -> Collection:
+    """The image files of such a folder, none of them opened yet; DataError: no such folder, no class folders."""
     where = Path(path).expanduser().absolute()
     if not where.is_dir():
         fault = "is not a folder" if where.exists() else "does not exist"
@@ -58,8 +63,7 @@ def load(path: Path, image_size: int | None = None, verify: bool = False, progre
             f"{error.filename or where} cannot be read: {error.strerror}.", "Check its permissions."
         ) from None
     entries, notes = arrange(listing, where)
-    collection = Collection(where, where.name, entries, lambda entry: images.read(f"{where}/{entry.path}"), notes)
-    return ingest.load(collection, image_size, verify, progress)
+    return Collection(where, where.name, entries, lambda entry: images.read(f"{where}/{entry.path}"), notes)
 
 
 def walk(folder: Path, prefix: str, above: frozenset[Path], listing: Listing) -> None:

@@ -68,9 +68,11 @@ def home() -> Path:
     return cache_folder("images").absolute()
 
 
-def folder_for(source: Path, image_size: int | None, entries: Iterable[tuple[object, ...]]) -> Path:
-    """Where these files of that source belong, whether they are there or not."""
-    asked = [str(source), image_size]
+def folder_for(
+    source: Path, image_size: int | None, entries: Iterable[tuple[object, ...]], strict: bool = True
+) -> Path:
+    """Where these files of that source belong, whether they are there or not; apart if nothing was refused."""
+    asked = [str(source), image_size] if strict else [str(source), image_size, "anything"]
     state = json.dumps([DECODE_VERSION, asked, list(entries)])
     return home() / f"{sha256(json.dumps(asked).encode())[:16]}-{sha256(state.encode())}"
 

@@ -10,7 +10,7 @@ and whatever goes wrong is a DataError.
 import io
 import os
 from os import PathLike
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,15 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What each EXIF orientation asks for."""
+
+class Header(NamedTuple):
+    """What a file says of itself: its format, Pillow's mode, width and height in pixels."""
+
+    format: str
+    mode: str
+    width: int
+    height: int
+
 
 Source = str | PathLike[str] | bytes
 Floats = NDArray[np.float64]
@@ -73,6 +82,15 @@ def size_of(source: Source) -> tuple[int, int]:
             # Pillow gives a TIFF's size upright already, and turns a TIFF itself while loading it.
             lies = image.format != "TIFF" and orientation(image) >= 5
             return (height, width) if lies else (width, height)
+    except Exception as error:
+        refuse(source, error)
+
+
+def header(source: Source) -> Header:
+    """Format, mode and stored size, with nothing decoded; DataError as for `decode`."""
+    try:
+        with open_header(read(source)) as image:
+            return Header(image.format or "", image.mode, *image.size)
     except Exception as error:
         refuse(source, error)
 

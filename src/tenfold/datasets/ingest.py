@@ -14,7 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.datasets import image_cache
-from tenfold.datasets.collection import Collection, Entry, check_classes, counted, judge, missing_classes, quoted
+from tenfold.datasets.collection import (
+    Collection,
+    Entry,
+    check_classes,
+    counted,
+    judge,
+    missing_classes,
+    natural,
+    quoted,
+)
 from tenfold.datasets.dataset import Dataset, Images, Progress
 from tenfold.datasets.image_cache import Index, sha256
 from tenfold.datasets.images import decode, shorter_side
@@ -36,22 +45,28 @@ class Decoded:
     skipped: list[tuple[Entry, str]] = field(default_factory=list)
 
 
-def load(collection: Collection, image_size: int | None, verify: bool, progress: Progress) -> Dataset:
+def load(
+    collection: Collection, image_size: int | None, verify: bool, progress: Progress, strict: bool = True
+) -> Dataset:
     """The collection as a Dataset of RGB images, decoded now or taken from the cache.
 
     image_size: side in pixels; None: the files' median shorter side, within 8 and 64.
     verify: hash the files again, and compare with what was ingested.
+    strict: refuse what cannot be trained on; if not, the classes are those of all parts, and any file may be missing.
     DataError: unusable classes, too many unreadable files, changed contents, a cache that cannot be written.
     """
     if image_size is not None and image_size < 1:
         raise DataError(f"Images cannot be {image_size} pixels wide.", "Use an image size of 1 or more, or none.")
     entries = sorted(collection.entries)
-    classes = check_classes(entries, collection.where)
-    folder = image_cache.folder_for(collection.where, image_size, entries)
+    if strict:
+        classes = check_classes(entries, collection.where)
+    else:
+        classes = sorted({entry.label for entry in entries}, key=natural)
+    folder = image_cache.folder_for(collection.where, image_size, entries, strict)
     image_cache.sweep()
     cached = image_cache.load(folder)
     if cached is None:
-        cached = ingest(collection, entries, classes, image_size, folder, progress)
+        cached = ingest(collection, entries, classes, image_size, folder, progress, strict)
     elif verify:
         verify_contents(collection, entries, cached[0], folder, progress)
     notes = (*collection.notes, *missing_classes(entries, classes))
@@ -82,6 +97,7 @@ def ingest(
     image_size: int | None,
     folder: Path,
     progress: Progress,
+    strict: bool,
 ) -> tuple[Index, Images]:
     """Decode everything into the cache folder, and open it."""
     with warnings.catch_warnings(), image_cache.new_folder(folder) as temporary:
@@ -91,7 +107,10 @@ def ingest(
         decoded = Decoded(np.empty((0, size, size, 3), np.uint8))
         chunks = decode_all(collection, entries, size, progress, decoded)
         image_cache.write_images(temporary / "images.npy", len(entries), size, chunks)
-        judge(entries, decoded.skipped, collection.where)
+        if strict:
+            judge(entries, decoded.skipped, collection.where)
+        elif not decoded.kept:
+            raise DataError(f"{collection.where}: no image can be read.", decoded.skipped[0][1])
         image_cache.write_index(temporary / "index.json", index_of(decoded, classes, size))
     cached = image_cache.load(folder)
     if cached is None:

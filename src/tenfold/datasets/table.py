@@ -41,13 +41,15 @@ def load(path: Path, image_size: int | None = None, verify: bool = False, progre
     verify: hash the files again, and compare with what was ingested.
     DataError: no readable table, missing columns, labels or files, unknown splits, or what `ingest.load` says.
     """
+    return ingest.load(collect(path), image_size, verify, progress)
+
+
+def collect(path: Path) -> Collection:
+    """The image files that such a CSV lists, none of them opened yet; DataError as for `load`."""
     where = Path(path).expanduser().absolute()
     rows = read_rows(where)
     check_rows(rows, where)
-    collection = Collection(
-        where, where.stem, entries_of(rows, where), lambda entry: images.read(where.parent / entry.path)
-    )
-    return ingest.load(collection, image_size, verify, progress)
+    return Collection(where, where.stem, entries_of(rows, where), lambda entry: images.read(where.parent / entry.path))
 
 
 def read_rows(where: Path) -> list[Row]:
