@@ -17,6 +17,7 @@ EXPORTS = {
     "inspect": "tenfold.api",
     "bench": "tenfold.api",
     "check": "tenfold.checking",
+    "audit": "tenfold.auditing",
     "find_lr": "tenfold.previews",
     "compare": "tenfold.trials",
     "ablate": "tenfold.trials",

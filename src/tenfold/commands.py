@@ -28,6 +28,7 @@ from tenfold.arguments import (
     one_recipe,
     recipe_options,
 )
+from tenfold.audit_commands import audit
 from tenfold.check_commands import check, run_check
 from tenfold.errors import RecipeError, lookup
 from tenfold.trial_commands import ablate, compare, cut_variants, sweep
@@ -372,6 +373,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "predict": predict,
     "inspect": inspect,
     "check": check,
+    "audit": audit,
     "bench": bench,
     "compare": compare,
     "ablate": ablate,

@@ -23,6 +23,7 @@ from tenfold.training.speed import Speed
 from tenfold.training.tuning import Choice, Trial
 
 if TYPE_CHECKING:  # scipy and matplotlib come with it
+    from tenfold.checks.audit import Audit
     from tenfold.experiments.studies import Study
 
 MOST_CLASSES = 20
@@ -353,3 +354,23 @@ def show_info(facts: dict[str, Any]) -> None:
     ]
     screen.print(table("", ["device", "name", "memory", "driver", "fp32 GFLOP/s", "bf16 GFLOP/s"], rows, words=2))
     screen.print("GFLOP/s: measured, a matrix product of 2048 × 2048")
+
+
+def show_audit(found: "Audit", text: str, folder: Path) -> None:
+    """`tenfold audit`: class counts, findings as paragraphs, the lists, and where everything is."""
+    screen, data = console(), found.dataset
+    screen.print(
+        f"{data.name}: {len(data.labels):,} images, read at {data.image_size} pixels, {len(data.classes)} classes",
+        markup=False,
+    )
+    if len(data.classes) <= MOST_CLASSES:
+        rows = [[name, *(f"{part.get(name, 0):,}" for part in found.counts.values())] for name in data.classes]
+        screen.print(table("", ["class", *found.counts], rows))
+    for note in (*data.notes, *found.notes):
+        screen.print(note, markup=False, soft_wrap=True)
+    screen.print(f"\n{text}", markup=False, soft_wrap=True)
+    if found.lists:
+        lists = [[f"{name}.csv", listed.title, f"{len(listed.rows):,}"] for name, listed in found.lists.items()]
+        screen.print("", table("", ["list", "what it holds", "lines"], lists, words=2), sep="\n")
+    times = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in found.seconds.items())
+    screen.print(f"\ntime: {times}\npage: {folder / 'audit.html'}", markup=False, soft_wrap=True)

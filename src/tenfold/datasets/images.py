@@ -38,6 +38,7 @@ TURNS = {
 }
 """What each EXIF orientation asks for."""
 
+
 class Header(NamedTuple):
     """What a file says of itself: its format, Pillow's mode, width and height in pixels."""
 

@@ -8,7 +8,6 @@ products over all pairs, tile by tile. A mirrored image only changes the sign of
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -20,7 +19,7 @@ SIDE = 32
 BRIGHTNESS, COLOURS = 31, 16
 """So many coefficients of brightness, and of each of the two colour differences."""
 FREQUENCIES = 8
-LEAST = 0.7
+LEAST = 0.67
 """Correlation of the vectors from which a pair is a candidate: of crops by up to 3 of 32 pixels, 99 % are above."""
 FLAT = 3.0
 """Standard deviation of the brightness, in grey levels, below which an image shows nothing that could be compared."""
@@ -59,7 +58,7 @@ def small(images: Images) -> Tensor:
 def cosines() -> Tensor:
     """The first cosines over SIDE pixels, orthonormal: [FREQUENCIES, SIDE]."""
     place = (torch.arange(SIDE) + 0.5) * torch.pi / SIDE
-    waves = torch.cos(torch.arange(FREQUENCIES)[:, None] * place) * (2 / SIDE) ** 0.5
+    waves: Tensor = torch.cos(torch.arange(FREQUENCIES)[:, None] * place) * (2 / SIDE) ** 0.5
     waves[0] /= 2**0.5
     return waves
 
@@ -90,8 +89,9 @@ def standardised(raw: Tensor) -> Tensor:
     even = torch.tensor([u % 2 == 0 and v % 2 == 0 for u, v, _ in chosen()])
     mean = raw.mean(0) * even
     spread = (raw - mean).square().mean(0).sqrt()
-    scaled = (raw - mean) / (spread + 0.05 * spread.max() + 1e-9)
-    return scaled / scaled.norm(dim=1, keepdim=True).clamp_min(1e-9)
+    scaled: Tensor = (raw - mean) / (spread + 0.05 * spread.max() + 1e-9)
+    unit: Tensor = scaled / scaled.norm(dim=1, keepdim=True).clamp_min(1e-9)
+    return unit
 
 
 def signs(axes: tuple[int, ...]) -> Tensor:
