@@ -59,7 +59,8 @@ def resized(picture: Picture) -> Picture:
 
 def brightened(picture: Picture, random: Random) -> Picture:
     """Contrast × 0.7 to 1.3, brightness ± 20."""
-    return np.clip(picture * random.uniform(0.7, 1.3) + random.uniform(-20, 20), 0, 255).astype(np.uint8)
+    brighter: Picture = np.clip(picture * random.uniform(0.7, 1.3) + random.uniform(-20, 20), 0, 255).astype(np.uint8)
+    return brighter
 
 
 def mirrored(picture: Picture) -> Picture:
