@@ -27,6 +27,9 @@ from tenfold.errors import Finding
 SHARE = 0.02
 """Of the training's time, at most so much is spent in hooks."""
 
+EARLY = (1, 10, 20, 30, 40)
+"""Steps that are sampled whatever it costs, so that a short loop is seen too."""
+
 LOOKED_AT = 32
 """So many images of a batch tell whether a unit is active."""
 
@@ -36,7 +39,7 @@ Tell = Callable[[Finding], None]
 class Watcher:
     """Follows an optimiser's steps; `tell` hears each finding when it first appears.
 
-    every: sample each so many steps; None: as often as `share` of the time allows, the second step first.
+    every: sample each so many steps; None: some early ones, then as often as `share` of the time allows.
     """
 
     def __init__(
@@ -134,7 +137,7 @@ class Watcher:
         """Whether the next step is to be sampled."""
         if self.every is not None:
             return self.step % self.every == 0
-        return self.step == 1 or self.spent < self.share / 2
+        return self.step in EARLY or self.spent < self.share / 2
 
     def reader(self, name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         """The hook that looks at what a layer reads, once in a step."""
