@@ -1,4 +1,4 @@
-"""Many runs on one machine: each a `tenfold train` process with cores of its own, several side by side.
+"""Many runs on one machine: each a `tenfold train` in a process with cores of its own, several side by side.
 
     split = fastest_split(plan)                                   # measured once, remembered
     outcomes = train_many({Path("runs/a"): plan, …}, split.best)
@@ -8,11 +8,8 @@ go on. Small nets train faster in two processes of one thread than in one of two
 """
 
 import json
-import os
 import queue
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,6 +23,7 @@ from types import FrameType
 from tenfold.cores import core_numbers
 from tenfold.errors import Interrupted, RecipeError, RunError, TenfoldError
 from tenfold.experiments.rates import rate_side_by_side
+from tenfold.experiments.trainers import Trainer
 from tenfold.models.own import find_own, is_own
 from tenfold.recipe import Plan, leaves
 from tenfold.reports.words import duration
@@ -140,18 +138,14 @@ def train_many(
                 waiting[folder] = plan
         except RunError as error:
             damaged[folder] = Outcome(Run(folder), f"damaged: {error}")
-    free: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
-    for share in shares(core_numbers(), split.threads)[: split.processes]:
-        free.put(share)
     outcomes = {folder: damaged.get(folder, Outcome(Run(folder))) for folder in plans}
     there = len(plans) - len(waiting) - len(damaged)
     if there:
         tell(f"{there} of {len(plans)} runs are there already.")
-    running: list[subprocess.Popen[str]] = []
     ready = settled(waiting, split.threads)
     began = time.perf_counter()
-    with ThreadPoolExecutor(split.processes) as pool, interrupts():
-        futures = {pool.submit(train_one, folder, plan, free, running, until): folder for folder, plan in ready.items()}
+    with trainers(split, len(ready)) as (free, made), ThreadPoolExecutor(split.processes) as pool, interrupts():
+        futures = {pool.submit(train_one, folder, plan, free, until): folder for folder, plan in ready.items()}
         try:
             for number, future in enumerate(as_completed(futures), 1):
                 folder = futures[future]
@@ -162,8 +156,8 @@ def train_many(
                 tell(f"{number}/{len(futures)} {name}: {summary(outcomes[folder])}{ahead}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in running:
-                process.send_signal(signal.SIGTERM)
+            for trainer in made:
+                trainer.stop()
             raise
     return outcomes
 
@@ -201,15 +195,23 @@ def is_done(folder: Path, plan: Plan, until: int | None = None) -> bool:
     return run.finished and (folder / "report.html").exists()
 
 
-def train_one(
-    folder: Path,
-    plan: Plan,
-    free: "queue.SimpleQueue[set[int]]",
-    running: list[subprocess.Popen[str]],
-    until: int | None = None,
-) -> str | None:
-    """Train one plan on cores that are free, in a process of its own; why it did not finish, if so."""
-    share = free.get()
+@contextmanager
+def trainers(split: Split, most: int) -> Iterator[tuple["queue.SimpleQueue[Trainer]", list[Trainer]]]:
+    """A trainer for each share of the cores, at most so many; in a queue, those without a run."""
+    free: queue.SimpleQueue[Trainer] = queue.SimpleQueue()
+    made = [Trainer(share) for share in shares(core_numbers(), split.threads)[: min(split.processes, most)]]
+    for trainer in made:
+        free.put(trainer)
+    try:
+        yield free, made
+    finally:
+        for trainer in made:
+            trainer.close()
+
+
+def train_one(folder: Path, plan: Plan, free: "queue.SimpleQueue[Trainer]", until: int | None = None) -> str | None:
+    """Train one plan with a trainer that is free; why it did not finish, if so."""
+    trainer = free.get()
     try:
         with tempfile.TemporaryDirectory() as place:
             recipe = Path(place) / "recipe.json"
@@ -217,15 +219,9 @@ def train_one(
             new = ["--recipe", str(recipe), "--out", str(folder.parent), "--name", folder.name]
             how = ["--resume", str(folder)] if folder.exists() else new
             pause = [] if until is None else ["--until", str(until)]
-            command = [sys.executable, "-m", "tenfold", "train", *how, *own_net(plan), *pause]
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            if hasattr(os, "sched_setaffinity"):
-                os.sched_setaffinity(process.pid, share)
-            running.append(process)
-            said = process.communicate()[1]
-            return None if process.returncode == 0 else said.strip() or f"exit code {process.returncode}"
+            return trainer.train([*how, *own_net(plan), *pause])
     finally:
-        free.put(share)
+        free.put(trainer)
 
 
 def refuse_unseen(plan: Plan) -> None:
