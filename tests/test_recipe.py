@@ -37,8 +37,10 @@ def test_recipe_trains_two_steps(name, photos, tmp_path, monkeypatch, capsys):
 
 
 def test_recipe_table_of_the_lab():
-    recipes = {name: named(name) for name in RECIPES if name.startswith("simplenn")}
-    assert all(r.optimizer.lr == 0.01 and r.optimizer.momentum == 0.9 for r in recipes.values())
+    recipes = {name: named(name) for name in RECIPES if name.startswith("simplenn") and name != "simplenn-best"}
+    assert all(r.optimizer.momentum == 0.9 for r in recipes.values())
+    fast = {"simplenn-bn-fast", "simplenn-swish"}
+    assert all(r.optimizer.lr == (0.1 if name in fast else 0.01) for name, r in recipes.items())
     assert all(r.optimizer.weight_decay == 1e-4 and r.batch == 128 and r.epochs == 30 for r in recipes.values())
     augment = {
         name: tuple(v for k, v in r.augment.model_dump().items() if k in AUGMENTATIONS and v)
@@ -47,7 +49,10 @@ def test_recipe_table_of_the_lab():
     assert augment["simplenn-plain"] == ()
     assert augment["simplenn"] == augment["simplenn-decay"] == (0.5,)
     assert augment["simplenn-lab"] == (0.5, 0.5)
-    assert augment["simplenn-augment"] == (4, 0.5)
+    cropped = ("simplenn-augment", "simplenn-bn", "simplenn-bn-fast", "simplenn-swish")
+    assert all(augment[name] == (4, 0.5) for name in cropped)
+    assert [recipes[name].model.norm for name in cropped] == [None, "batch", "batch", "batch"]
+    assert recipes["simplenn-swish"].model.activation == "swish"
     assert {name for name, r in recipes.items() if r.schedule.name == "step"} == {"simplenn-decay"}
 
 

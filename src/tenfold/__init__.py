@@ -22,6 +22,7 @@ EXPORTS = {
     "compare": "tenfold.trials",
     "ablate": "tenfold.trials",
     "sweep": "tenfold.trials",
+    "lab": "tenfold.trials",
     "show": "tenfold.api",
     "show_schedule": "tenfold.previews",
     "show_batch": "tenfold.previews",

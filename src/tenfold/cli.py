@@ -22,6 +22,7 @@ Construct, train and optimise CNN image classifiers, and learn what each choice 
   compare    is A better than B? over seeds, with a verdict
   ablate     what does each change buy? variants against a baseline
   sweep      a recipe over a grid of values, with a plot
+  lab        the whole lab, every comparison with its evidence
   show       look at data, a schedule or a batch: `tenfold show data NAME|PATH`
   list       recipes, models or runs
   report     write a run's page again, or compare several

@@ -31,7 +31,7 @@ from tenfold.arguments import (
 from tenfold.audit_commands import audit
 from tenfold.check_commands import check, run_check
 from tenfold.errors import RecipeError, lookup
-from tenfold.trial_commands import ablate, compare, cut_variants, sweep
+from tenfold.trial_commands import ablate, compare, cut_variants, lab, sweep
 
 
 def train(
@@ -378,6 +378,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "compare": compare,
     "ablate": ablate,
     "sweep": sweep,
+    "lab": lab,
     "find-lr": find_lr,
     "show": show,
     "list": list_,

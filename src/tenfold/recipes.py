@@ -10,13 +10,23 @@ from tenfold.errors import lookup
 from tenfold.recipe import AugmentOptions, ModelOptions, OptimizerOptions, Recipe, ScheduleOptions
 
 LAB_SGD = OptimizerOptions(name="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4)
+FASTER_SGD = OptimizerOptions(name="sgd", lr=0.1, momentum=0.9, weight_decay=1e-4)
 CONSTANT = ScheduleOptions(name="constant")
+SIMPLENN = ModelOptions(name="simplenn")
+SIMPLENN_NORM = ModelOptions(name="simplenn", norm="batch")
+SIMPLENN_SWISH = ModelOptions(name="simplenn", norm="batch", activation="swish")
+CROP_AND_FLIP = AugmentOptions(crop=4, horizontal_flip=0.5)
 
 
-def simplenn(name: str, augment: AugmentOptions, schedule: ScheduleOptions = CONSTANT) -> Recipe:
+def simplenn(
+    name: str,
+    augment: AugmentOptions,
+    schedule: ScheduleOptions = CONSTANT,
+    model: ModelOptions = SIMPLENN,
+    optimizer: OptimizerOptions = LAB_SGD,
+) -> Recipe:
     """SimpleNN as the lab trained it: SGD 0.01, momentum 0.9, weight decay 1e-4, batch 128, 30 epochs."""
-    model = ModelOptions(name="simplenn")
-    return Recipe(name=name, augment=augment, model=model, optimizer=LAB_SGD, schedule=schedule, epochs=30, batch=128)
+    return Recipe(name=name, augment=augment, model=model, optimizer=optimizer, schedule=schedule, epochs=30, batch=128)
 
 
 def simplenn_plain() -> Recipe:
@@ -42,7 +52,29 @@ def simplenn_lab() -> Recipe:
 
 def simplenn_augment() -> Recipe:
     """SimpleNN with random crop (pad 4) and horizontal flips."""
-    return simplenn("simplenn-augment", AugmentOptions(crop=4, horizontal_flip=0.5))
+    return simplenn("simplenn-augment", CROP_AND_FLIP)
+
+
+def simplenn_bn() -> Recipe:
+    """simplenn-augment with batch norm after each convolution. `tenfold lab` measures what it buys (L2.2)."""
+    return simplenn("simplenn-bn", CROP_AND_FLIP, model=SIMPLENN_NORM)
+
+
+def simplenn_bn_fast() -> Recipe:
+    """simplenn-bn at ten times the learning rate, 0.1. `tenfold lab` measures what it buys (L2.3)."""
+    return simplenn("simplenn-bn-fast", CROP_AND_FLIP, model=SIMPLENN_NORM, optimizer=FASTER_SGD)
+
+
+def simplenn_swish() -> Recipe:
+    """simplenn-bn-fast with Swish instead of ReLU. `tenfold lab` measures what it buys (L2.4)."""
+    return simplenn("simplenn-swish", CROP_AND_FLIP, model=SIMPLENN_SWISH, optimizer=FASTER_SGD)
+
+
+def simplenn_best() -> Recipe:
+    """SimpleNN's layers with batch norm, Swish, rate 0.1 and one cycle, crop and flip. Not tuned, not measured yet."""
+    nesterov = FASTER_SGD.model_copy(update={"nesterov": True, "weight_decay": 5e-4})
+    one_cycle = ScheduleOptions(name="one_cycle")
+    return simplenn("simplenn-best", CROP_AND_FLIP, one_cycle, SIMPLENN_SWISH, nesterov)
 
 
 def resnet20() -> Recipe:
@@ -56,6 +88,11 @@ def resnet20() -> Recipe:
         epochs=40,
         batch=128,
     )
+
+
+def resnet20_lab() -> Recipe:
+    """resnet20 in 30 epochs, for the lab's comparisons (L3). Accuracy not measured yet."""
+    return resnet20().model_copy(update={"name": "resnet20-lab", "epochs": 30})
 
 
 def sprint() -> Recipe:
@@ -91,7 +128,12 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "simplenn-decay": simplenn_decay,
     "simplenn-lab": simplenn_lab,
     "simplenn-augment": simplenn_augment,
+    "simplenn-bn": simplenn_bn,
+    "simplenn-bn-fast": simplenn_bn_fast,
+    "simplenn-swish": simplenn_swish,
+    "simplenn-best": simplenn_best,
     "resnet20": resnet20,
+    "resnet20-lab": resnet20_lab,
     "sprint": sprint,
 }
 

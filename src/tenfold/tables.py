@@ -24,6 +24,7 @@ from tenfold.training.tuning import Choice, Trial
 
 if TYPE_CHECKING:  # scipy and matplotlib come with it
     from tenfold.checks.audit import Audit
+    from tenfold.experiments.lab.run import Lab
     from tenfold.experiments.studies import Study
 
 MOST_CLASSES = 20
@@ -86,6 +87,17 @@ def show_study(study: "Study") -> None:
     for note in study.notes:
         screen.print(note, markup=False, soft_wrap=True)
     screen.print(f"\nfiles: {study.folder}", markup=False)
+
+
+def show_lab(made: "Lab") -> None:
+    """`tenfold lab`: what the lab said and what was found, line by line."""
+    screen = console()
+    rows = [[one.id, one.title, one.said, one.found, one.interval, one.verdict] for one in made.page.lines]
+    columns = ["part", "what", "the lab", "tenfold", "95 % interval", "verdict"]
+    screen.print(table("", columns, rows, words=6))
+    for id, title, why in made.page.left_out:
+        screen.print(f"left out: {id} {title}: {why}", markup=False)
+    screen.print(f"page: {made.path}", markup=False)
 
 
 def show_evaluation(result: Evaluation) -> None:

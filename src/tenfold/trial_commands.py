@@ -1,4 +1,4 @@
-"""The verbs over several runs on the command line: compare, ablate, sweep."""
+"""The verbs over several runs on the command line: compare, ablate, sweep, lab."""
 
 import json
 import tomllib
@@ -159,6 +159,37 @@ def sweep(
         **given(options, written, net),
     )
     tables.show_study(study)
+
+
+def lab(
+    quick: bool = False,
+    only: tuple[str, ...] = (),
+    seeds: int | None = None,
+    hours: float | None = None,
+    data: str | None = None,
+    out: Path = Path("lab"),
+) -> None:
+    """The lab that tenfold grew out of, whole: each part run, and one page with every figure beside the lab's.
+
+    SimpleNN's comparisons over 8 seeds, ResNet-20 over 3 (no verdict), ten statements and the lab's mistakes, each
+    with its evidence. Says first how long it will take; stopped or killed, the same command continues.
+
+    Examples:
+      tenfold lab --quick                     built-in data, a few minutes
+      tenfold lab --hours 2                   CIFAR-10: the most telling parts that fit two hours
+      tenfold lab --only L2.3 1.8             some parts: L1 to L4, a part, a statement
+
+    Args:
+        quick: Small built-in data and short runs: how each question is answered, not CIFAR-10's figures.
+        only: Parts, by their ids.
+        seeds: Runs of each SimpleNN arm; unset: 8 (quick: 6). A verdict needs 6.
+        hours: Keep the most telling parts that fit, and list what is left out.
+        data: Unset: cifar10 (quick: shapes).
+        out: Folder of the runs and the page.
+    """
+    from tenfold import tables, trials
+
+    tables.show_lab(trials.lab(quick=quick, only=only, seeds=seeds, hours=hours, data=data, out=out, tell=print))
 
 
 def side(text: str) -> str | list[str]:

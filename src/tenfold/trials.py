@@ -1,4 +1,4 @@
-"""The verbs over several runs: compare, ablate, sweep; exported by `tenfold`.
+"""The verbs over several runs: compare, ablate, sweep, lab; exported by `tenfold`.
 
 import tenfold
 study = tenfold.compare("simplenn-augment", "simplenn", data="cifar10", seeds=8)
@@ -12,6 +12,8 @@ from typing import Any
 from tenfold.api import as_run, plan
 from tenfold.errors import RecipeError
 from tenfold.experiments import studies
+from tenfold.experiments.lab.plan import Terms as LabTerms
+from tenfold.experiments.lab.run import Lab, run_lab
 from tenfold.experiments.spaces import is_range, parse_space, words
 from tenfold.experiments.studies import Source, Study
 from tenfold.experiments.terms import Discard, Method, Metric, SearchTerms, Terms
@@ -148,3 +150,22 @@ def refuse_search_options(given: Mapping[str, Any], over: Mapping[str, Any]) -> 
     ranges = [option for option, values in over.items() if is_range(values) or any(map(is_range, values))]
     if ranges:
         raise RecipeError(f"{ranges[0]} is given as a range.", "Add --search tpe or random, or give its single values.")
+
+
+def lab(
+    *,
+    quick: bool = False,
+    only: Sequence[str] = (),
+    seeds: int | None = None,
+    hours: float | None = None,
+    data: str | Path | None = None,
+    out: str | Path = "lab",
+    tell: Tell = quietly,
+) -> Lab:
+    """Run the whole lab, or some parts of it, and write its page: every figure beside the lab's, with a verdict.
+
+    only: ids such as "L2.3", "L2" or "1.8". seeds: of SimpleNN's arms (8; quick: 6). hours: the most telling parts
+    that fit. data: unset: cifar10, quick: shapes. Runs lie in OUT/runs; the same call continues.
+    """
+    given = None if data is None else str(data)
+    return run_lab(LabTerms(quick, tuple(only), seeds, hours, given, Path(out)), tell)

@@ -1,11 +1,13 @@
 """Pictures of learning rates: a schedule over the epochs, and the loss of a range test over the rates it tried."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from tenfold.reports.style import BLUE, GREEN, MUTED, ORANGE, WIDTH, drawing, figure, png
+from tenfold.reports.pictures import drops
+from tenfold.reports.style import BLUE, GREEN, MUTED, ORANGE, WIDTH, drawing, epoch_axis, figure, note, png, short
+from tenfold.runs import Epoch
 from tenfold.training.range_test import RangeTest
 
 WIDE = 30.0
@@ -48,6 +50,37 @@ def range_curve(seen: RangeTest, title: str) -> bytes:
     axes.set_xlim(seen.rates[0], seen.rates[-1])
     axes.set(xlabel="learning rate of the step", ylabel="training loss (nats)")
     axes.legend(loc="lower left", labelcolor=MUTED)
+    return png(made)
+
+
+@drawing()
+def accuracies_and_rates(curves: Mapping[str, Sequence[Epoch]], title: str) -> bytes:
+    """A panel for each run: validation accuracy, the learning rate behind it, and its drops as dashed lines."""
+    if not curves:
+        return note("No run has finished yet.", title)
+    columns = 3
+    rows = -(-len(curves) // columns)
+    made = figure(WIDTH, 0.6 + 2.5 * rows, title)
+    heights = [100 * row.val_accuracy for epochs in curves.values() for row in epochs if row.val_accuracy is not None]
+    for at, (name, epochs) in enumerate(curves.items()):
+        axes = made.add_subplot(rows, columns, at + 1)
+        places = [row.epoch for row in epochs]
+        behind = axes.twinx()
+        behind.fill_between(places, [row.lr for row in epochs], color=GREEN, alpha=0.18, linewidth=0, step="mid")
+        behind.set_ylim(0, 1.3 * max(row.lr for row in epochs) or 1)
+        behind.set_yticks([])
+        behind.grid(visible=False)
+        axes.plot(
+            places,
+            [100 * (row.val_accuracy or np.nan) for row in epochs],
+            color=BLUE,
+            marker="o" if len(epochs) <= 5 else "",
+        )
+        for row in drops(epochs):
+            axes.axvline(row.epoch - 0.5, color=MUTED, linestyle=(0, (4, 4)), linewidth=0.9)
+        axes.set_ylim(min(heights) - 2, max(heights) + 2)
+        axes.set(title=short(name, 30), ylabel="accuracy (%)" if at % columns == 0 else "")
+        epoch_axis(axes, epochs[-1].epoch)
     return png(made)
 
 

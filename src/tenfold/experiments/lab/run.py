@@ -1,0 +1,318 @@
+"""The lab, run: measured, announced, trained as far as it is not there, looked at, and written as one page.
+
+lab = run_lab(Terms(quick=True), print)
+lab.path                                                      # lab/lab.html
+"""
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tenfold.errors import TenfoldError
+from tenfold.experiments import arms as trained_arms
+from tenfold.experiments.groups import Group, accuracy_of, group_of
+from tenfold.experiments.lab.costs import Pace, expected, measured
+from tenfold.experiments.lab.looks import Bench
+from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, SIMPLENN, TUNED, optimised
+from tenfold.experiments.lab.plan import TRIAL_EPOCHS, Choice, Item, Terms, choose_parts, levels_of, plan_of, wanted
+from tenfold.experiments.lab.sections import answered, facts, section
+from tenfold.experiments.many import Outcome, Split, train_many
+from tenfold.experiments.statements import MISTAKES, STATEMENTS, Answer, Context
+from tenfold.recipe import Plan
+from tenfold.reports.lab import Page, Section, write_lab
+from tenfold.reports.words import duration
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Lab:
+    """What was made: the page's figures and where it lies; `choice` says what was left out."""
+
+    page: Page
+    path: Path
+    choice: Choice
+
+
+@dataclass
+class Work:
+    """The lab on its way: what fits, the pace, and what has been trained."""
+
+    terms: Terms
+    choice: Choice
+    pace: Pace | None
+    tell: Tell
+    total: float
+    began: float = field(default_factory=time.perf_counter)
+    done: float = 0.0
+    arms: dict[str, trained_arms.Arm] = field(default_factory=dict)
+    outcomes: dict[str, dict[int, Outcome]] = field(default_factory=dict)
+    tried: dict[str, dict[float, float | None]] = field(default_factory=dict)
+    tuned: dict[str, Mapping[str, object]] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> Path:
+        """Where the runs lie."""
+        return self.terms.out / "runs"
+
+    def left(self) -> str:
+        """Time left, from what is done so far; by the forecast until a tenth is done."""
+        share = min(1.0, self.done / self.total) if self.total > 0 else 1.0
+        spent = time.perf_counter() - self.began
+        seconds = max(0.0, self.total - self.done) * (spent / self.done if share > 0.1 else 1.0)
+        return f"lab: {share:.0%} done, about {duration(seconds)} left"
+
+    def after(self, seconds: float, line: str) -> None:
+        """A piece of work of so many forecast seconds is done; its line, with the lab's time left."""
+        self.done += seconds
+        self.tell(f"{line}; {self.left()}")
+
+
+def run_lab(terms: Terms, tell: Tell) -> Lab:
+    """Run the parts that were asked for, as far as they fit the time, and write the page."""
+    ids = wanted(terms.only, [*STATEMENTS, *MISTAKES])
+    choice, pace = choose(ids, terms, tell)
+    announce(choice, terms, tell)
+    work = Work(terms, choice, pace, tell, choice.seconds)
+    train(work, SIMPLENN)
+    answers = answer_statements(work)
+    tune(work)
+    train(work, RESNET)
+    return written(work, answers)
+
+
+def choose(ids: Sequence[str], terms: Terms, tell: Tell) -> tuple[Choice, Pace | None]:
+    """What fits the time; the pace is measured only where something is trained."""
+    parts = [PARTS[id] for id in ids if id in PARTS]
+    experiments = [experiment for id, experiment in {**STATEMENTS, **MISTAKES}.items() if id in ids]
+    nets = {ARMS[name].net for part in parts for name in part.arms}
+    context = context_of(terms, tell)
+    costs = {one.id: one.cost(context) for one in experiments}
+    if any(cost.plans for cost in costs.values()):
+        nets |= {SIMPLENN}
+    if nets:
+        tell("Measuring how fast this machine trains …")
+    pace = measured(nets, terms) if nets else None
+    items = [
+        Item(part.id, part.title, tuple(run_seconds(part.arms, count, terms, pace) for count in levels_of(part, terms)),
+             tuning_seconds(terms, pace) if part.look == "tuning" else 1.0 if part.look else 0.0)
+        for part in parts
+    ]  # fmt: skip
+    items += [
+        Item(one.id, one.statement, ({},), cost.seconds + sum(expected(plan, pace) for plan in cost.plans))
+        for one, cost in ((one, costs[one.id]) for one in experiments)
+    ]
+    return choose_parts(items, None if terms.hours is None else 3600 * terms.hours), pace
+
+
+def run_seconds(names: Iterable[str], count: int, terms: Terms, pace: Pace | None) -> dict[tuple[str, int], float]:
+    """The runs of these arms over so many seeds, and the seconds of each."""
+    each = {name: expected(plan_of(ARMS[name], terms), pace) for name in names}
+    return {(name, seed): seconds for name, seconds in each.items() for seed in range(count)}
+
+
+def tuning_seconds(terms: Terms, pace: Pace | None) -> float:
+    """What the runs take that try learning rates."""
+    return sum(expected(plan, pace) for plan in trials(terms).values())
+
+
+def trials(terms: Terms) -> dict[tuple[str, float], Plan]:
+    """A short run for each optimiser and rate."""
+    short = {"epochs": TRIAL_EPOCHS[terms.quick]}
+    rates = {name: found[1:3] if terms.quick else found for name, found in TUNED.items()}
+    return {
+        (name, rate): plan_of(ARMS[name], terms, {name: optimised(name, rate)}).override(short)
+        for name, found in rates.items()
+        for rate in found
+    }
+
+
+def context_of(terms: Terms, tell: Tell) -> Context:
+    """What the statements' experiments get."""
+    return Context(terms.source, terms.out / "runs", terms.quick, terms.simplenn_seeds, tell)
+
+
+def announce(choice: Choice, terms: Terms, tell: Tell) -> None:
+    """What will be done in how long, and what will not."""
+    hours = f" ({choice.seconds / 3600:.1f} hours)" if choice.seconds >= 3600 else ""
+    limit = f" of {terms.hours:g} hours" if terms.hours else ""
+    tell(
+        f"{len(choice.levels)} parts, expected to take {duration(choice.seconds)}{hours}{limit} at the speed measured; "
+        "what is there already is not trained again."
+    )
+    for id, title, seconds in choice.left_out:
+        tell(f"left out: {id} {title} ({duration(seconds)})")
+    if choice.reduced:
+        tell(f"with fewer seeds, to fit: {', '.join(choice.reduced)}")
+
+
+def seeds_of(work: Work, id: str) -> int:
+    """How many seeds a chosen part has."""
+    return levels_of(PARTS[id], work.terms)[work.choice.levels[id]]
+
+
+def train(work: Work, net: str) -> None:
+    """All runs of the chosen parts' arms of this net; seed by seed, the most telling part first."""
+    chosen = [PARTS[id] for id in work.choice.levels if id in PARTS]
+    wanted_runs = {
+        (name, seed): None
+        for part in chosen
+        for seed in range(seeds_of(work, part.id))
+        for name in part.arms
+        if ARMS[name].net == net
+    }
+    if not wanted_runs or work.pace is None:
+        return
+    for name in dict.fromkeys(name for name, _ in wanted_runs):
+        work.arms[name] = settled(work, name, plan_of(ARMS[name], work.terms, work.tuned))
+    folders = {(name, seed): work.arms[name].folder(work.runs, seed) for name, seed in wanted_runs}
+    plans = {folders[run]: work.arms[run[0]].plan.override({"seed": run[1]}) for run in wanted_runs}
+    work.tell(f"{net}: {len(plans)} runs, {sharing(work.pace.splits[net])}.")
+    each = expected(next(iter(plans.values())), work.pace)
+    outcomes = train_many(plans, work.pace.splits[net], teller(work, each))
+    for (name, seed), folder in folders.items():
+        work.outcomes.setdefault(name, {})[seed] = outcomes[folder]
+
+
+def settled(work: Work, name: str, plan: Plan) -> trained_arms.Arm:
+    """The arm with nothing left open."""
+    assert work.pace is not None
+    return trained_arms.resolve(name, plan, work.pace.splits[ARMS[name].net].threads)
+
+
+def sharing(split: Split) -> str:
+    """How the runs share the machine."""
+    several, threads = "es" * (split.processes > 1), "s" * (split.threads > 1)
+    return f"{split.processes} process{several} of {split.threads} thread{threads}"
+
+
+def teller(work: Work, each: float) -> Tell:
+    """Hears a line for every run that ended; what was there already is no longer ahead."""
+
+    def hear(line: str) -> None:
+        there, _, rest = line.partition(" of ")
+        if rest.endswith("runs are there already."):
+            work.total -= int(there) * each
+            work.tell(line)
+        else:
+            work.after(each, line.partition(", about ")[0])
+
+    return hear
+
+
+def tune(work: Work) -> None:
+    """The learning rate of each optimiser of L3.5: the best of a few short runs."""
+    if not any(PARTS[id].look == "tuning" for id in work.choice.levels if id in PARTS) or work.pace is None:
+        return
+    plans = trials(work.terms)
+    arms = {key: settled(work, key[0], plan) for key, plan in plans.items()}
+    folders = {key: arm.folder(work.runs, 0) for key, arm in arms.items()}
+    work.tell(f"{len(plans)} short runs, to give each optimiser its learning rate.")
+    each = expected(next(iter(plans.values())), work.pace)
+    made = {folders[key]: arm.plan.override({"seed": 0}) for key, arm in arms.items()}
+    outcomes = train_many(made, work.pace.splits[RESNET], teller(work, each))
+    for (name, rate), folder in folders.items():
+        outcome = outcomes[folder]
+        found = accuracy_of(outcome.run, "last") if outcome.failure is None else None
+        work.tried.setdefault(name, {})[rate] = found
+    for name, found_by_rate in work.tried.items():
+        best = max(found_by_rate, key=lambda rate: found_by_rate[rate] or -1.0)
+        work.tuned[name] = optimised(name, best)
+
+
+def answer_statements(work: Work) -> dict[str, Answer | str]:
+    """The statements and mistakes that fit; a text where an experiment could not run."""
+    answers: dict[str, Answer | str] = {}
+    for id, experiment in {**STATEMENTS, **MISTAKES}.items():
+        if id not in work.choice.levels:
+            continue
+        context = context_of(work.terms, work.tell)
+        cost = experiment.cost(context)
+        try:
+            answers[id] = experiment(context)
+            told = f"{id} {experiment.statement}: {answers[id].answer}"  # type: ignore[union-attr]
+        except TenfoldError as error:
+            if error.exit_code > 2:  # a signal: the same command continues
+                raise
+            answers[id] = told = f"{id} could not be answered: {error}"
+        work.after(cost.seconds + sum(expected(plan, work.pace) for plan in cost.plans), told)
+    return answers
+
+
+def groups(work: Work, count: int, names: Iterable[str], best: bool) -> dict[str, Group]:
+    """The groups of these arms over the first `count` seeds."""
+    metric = "best" if best else "last"
+    return {
+        name: group_of(work.arms[name], {s: work.outcomes[name][s] for s in range(count)}, metric)  # type: ignore[arg-type]
+        for name in names
+    }
+
+
+def written(work: Work, answers: Mapping[str, Answer | str]) -> Lab:
+    """The page and its files."""
+    all_groups = {
+        name: group_of(work.arms[name], dict(sorted(outcomes.items()))) for name, outcomes in work.outcomes.items()
+    }
+    bench = Bench(work.terms, all_groups, work.tried)
+    made: list[Section] = []
+    for id, part in PARTS.items():
+        if id in work.choice.levels:
+            count = seeds_of(work, id)
+            last, best = (groups(work, count, part.arms, flag) for flag in (False, True))
+            made.append(section(part, last, best, bench))
+    statements = [answered(one, answers[id]) for id, one in STATEMENTS.items() if id in answers]
+    mistakes = [answered(one, answers[id]) for id, one in MISTAKES.items() if id in answers]
+    page = Page(
+        title="The lab: construct, train and optimise CNN models",
+        intro=intro(work.terms),
+        made=facts(work.terms, all_groups, command(), time.perf_counter() - work.began, shares(work)),
+        parts=made,
+        statements=statements,
+        mistakes=mistakes,
+        left_out=left_out(work),
+    )
+    return Lab(page, write_lab(page, work.terms.out), work.choice)
+
+
+def shares(work: Work) -> str:
+    """How the runs shared the machine."""
+    if work.pace is None:
+        return "nothing was trained"
+    return "; ".join(f"{net}: {sharing(split)}" for net, split in work.pace.splits.items())
+
+
+def command() -> str:
+    """What was typed."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def intro(terms: Terms) -> list[str]:
+    """What the page is."""
+    told = [
+        "Every part of a university lab on convolutional nets, run again: each figure comes from runs on disk, and "
+        "each comparison from several seeds, with its interval and a verdict that can also be “inconclusive”."
+    ]
+    if terms.quick:
+        told.append(
+            "This is the quick lab: small built-in data, short runs, smaller images for ResNet-20. It shows how each "
+            "question is answered; its figures are not those of CIFAR-10, so they do not judge the lab's."
+        )
+    return told
+
+
+def left_out(work: Work) -> list[tuple[str, str, str]]:
+    """What is not on the page, or with fewer seeds, and why."""
+    limit = f"{work.terms.hours:g} hours" if work.terms.hours else ""
+    found = [
+        (id, title, f"would take {duration(seconds)} more than fits {limit}")
+        for id, title, seconds in work.choice.left_out
+    ]
+    found += [
+        (id, PARTS[id].title, f"fewer seeds ({seeds_of(work, id)}), to fit {limit}") for id in work.choice.reduced
+    ]
+    if work.terms.only:
+        found.append(("", "all other parts", f"only {', '.join(work.terms.only)} was asked for"))
+    return found
