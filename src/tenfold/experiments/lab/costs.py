@@ -1,8 +1,10 @@
 """What a run will take, from the speed measured on this machine."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tenfold.cores import core_numbers
 from tenfold.experiments.lab.parts import ARMS, RESNET, SIMPLENN
 from tenfold.experiments.lab.plan import Terms, plan_of
 from tenfold.experiments.many import Split, fastest_split
@@ -10,11 +12,14 @@ from tenfold.models import build
 from tenfold.models.inspection import inspect_model
 from tenfold.models.own import is_own
 from tenfold.recipe import Plan
+from tenfold.training.loop import descend
 from tenfold.training.resolve import check_options
-from tenfold.training.setup import prepare
+from tenfold.training.setup import Setup, prepare
 
-OVERHEAD = 3.0
+OVERHEAD = 2.5
 """Seconds of a run beside its steps: reading data, judging, pictures, page."""
+TIMED = 1.0
+"""Seconds in which steps are counted where no other process takes part."""
 JUDGING = 1 / 3
 """Judging an image takes about this share of training on it."""
 BASES = {SIMPLENN: "batch norm", RESNET: "resnet20"}
@@ -32,22 +37,36 @@ class Pace:
 
 
 def measured(nets: Iterable[str], terms: Terms) -> Pace:
-    """Train each net for some seconds, in each way to share the cores; remembered for machine and versions."""
+    """Train each net for some seconds, in each way to share the cores; remembered for machine and versions.
+
+    A quick lab has one thread a run: one process is timed, here, and the cores taken to be as fast as it together.
+    """
     splits, rates, work = {}, {}, {}
     images = 0
     for net in sorted(nets):
         plan = plan_of(ARMS[BASES[net]], terms)
-        found = fastest_split(plan)
         setup = prepare(plan.override({"backend.choice": "reference"}, "recipe"))
-        splits[net], rates[net] = found.best, dict(found.rates)[found.best] or one_step_rate(setup.recipe.batch)
+        if terms.quick:
+            splits[net], rates[net] = Split(len(core_numbers()), 1), 0.0
+        else:
+            found = fastest_split(plan)
+            splits[net], rates[net] = found.best, dict(found.rates)[found.best]
+        rates[net] = rates[net] or splits[net].processes * rate_here(setup)
         work[net] = multiply_adds(setup.plan, setup.preprocessing.size)
         images = sum(len(setup.splits[part]) for part in ("train", "val"))
     return Pace(splits, rates, work, images)
 
 
-def one_step_rate(batch: int) -> float:
-    """A guess where nothing was measured (one core, or a GPU): fifty batches a second."""
-    return 50.0 * batch
+def rate_here(setup: Setup) -> float:
+    """Images/s of steps in this process, after one that is not timed."""
+    steps, done = setup.loader.steps, 0
+    descend(setup, 0, 0, *setup.loader.batch(0, 0))
+    began = time.perf_counter()
+    while time.perf_counter() - began < TIMED:
+        at = done % steps
+        descend(setup, 0, at, *setup.loader.batch(0, at))
+        done += 1
+    return done * setup.recipe.batch / (time.perf_counter() - began)
 
 
 def multiply_adds(plan: Plan, size: int) -> int:

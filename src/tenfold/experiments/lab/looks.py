@@ -12,7 +12,7 @@ import torch
 from tenfold.checks.preflight import feature_mismatch
 from tenfold.checks.rules import finding
 from tenfold.datasets.preprocessing import Preprocessing
-from tenfold.errors import Finding, TenfoldError
+from tenfold.errors import Finding, RunError
 from tenfold.evidence import evaluation
 from tenfold.experiments.groups import Group
 from tenfold.experiments.lab.parts import ARMS, SCHEDULES
@@ -349,10 +349,10 @@ def predictions(bench: Bench) -> Look:
 
 
 def looked(name: str, bench: Bench) -> Look:
-    """What is to be seen under that name; a failure is told on the page, and the lab goes on."""
+    """What is to be seen under that name; a damaged run is told on the page, and the lab goes on."""
     try:
         return LOOKS[name](bench)
-    except TenfoldError as error:
+    except RunError as error:
         return Look((f"This could not be looked at: {error}",))
 
 

@@ -49,8 +49,8 @@ class Terms:
 
 
 QUICK: dict[str, dict[str, Any]] = {
-    SIMPLENN: {"epochs": 6, "batch": 32, "validation": 0.3},
-    RESNET: {"epochs": 2, "batch": 64, "validation": 0.5, "image_size": 16},
+    SIMPLENN: {"epochs": 4, "batch": 32, "validation": 0.3},
+    RESNET: {"epochs": 2, "batch": 64, "validation": 0.6, "image_size": 16},
 }
 """A quick lab: shorter runs, smaller batches (more steps), more validation images, smaller images for ResNet-20."""
 QUICK_BACKEND = {

@@ -172,7 +172,8 @@ def train(work: Work, net: str) -> None:
     plans = {folders[run]: work.arms[run[0]].plan.override({"seed": run[1]}) for run in wanted_runs}
     work.tell(f"{net}: {len(plans)} runs, {sharing(work.pace.splits[net])}.")
     each = expected(next(iter(plans.values())), work.pace)
-    outcomes = train_many(plans, work.pace.splits[net], teller(work, each))
+    names = {folder: f"{name}, seed {seed}" for (name, seed), folder in folders.items()}
+    outcomes = train_many(plans, work.pace.splits[net], teller(work, each), names)
     for (name, seed), folder in folders.items():
         work.outcomes.setdefault(name, {})[seed] = outcomes[folder]
 
@@ -213,7 +214,8 @@ def tune(work: Work) -> None:
     work.tell(f"{len(plans)} short runs, to give each optimiser its learning rate.")
     each = expected(next(iter(plans.values())), work.pace)
     made = {folders[key]: arm.plan.override({"seed": 0}) for key, arm in arms.items()}
-    outcomes = train_many(made, work.pace.splits[RESNET], teller(work, each))
+    names = {folder: f"{name} at {rate:g}" for (name, rate), folder in folders.items()}
+    outcomes = train_many(made, work.pace.splits[RESNET], teller(work, each), names)
     for (name, rate), folder in folders.items():
         outcome = outcomes[folder]
         found = accuracy_of(outcome.run, "last") if outcome.failure is None else None
@@ -274,7 +276,9 @@ def written(work: Work, answers: Mapping[str, Answer | str]) -> Lab:
         mistakes=mistakes,
         left_out=left_out(work),
     )
-    return Lab(page, write_lab(page, work.terms.out), work.choice)
+    path = write_lab(page, work.terms.out)
+    work.after(work.total - work.done, "looked at, drawn and written")
+    return Lab(page, path, work.choice)
 
 
 def shares(work: Work) -> str:

@@ -27,13 +27,13 @@ def section(part: Part, last: Mapping[str, Group], best: Mapping[str, Group], be
     """A part with all its evidence. last, best: the groups of its arms by last and best validation accuracy."""
     seen = looked(part.look, bench) if part.look else Look()
     judgements = judged(part, last)
-    verdicts = [one.text() for one in judgements]
+    verdicts = [
+        " ".join([f"{one.comparison.headline()}.{one.comparison.crashes()}", *one.caveats]) for one in judgements
+    ]
     troubles = [f"{group.name}, {trouble}" for group in last.values() for trouble in group.troubles]
-    shown = part.arms and not part.one_run
+    shown = bool(part.arms) and not part.one_run
     tables = [*([accuracies(part, last, best)] if shown else []), *([pairs_table(judgements)] if judgements else [])]
-    texts = [*([part.note] if part.note else []), *seen.texts, *verdicts]
-    if not judgements:
-        texts += troubles
+    texts = [*([part.note] if part.note else []), *seen.texts, *verdicts, *(troubles if shown else [])]
     return Section(
         part.id,
         part.title,
@@ -196,7 +196,7 @@ def answered(experiment: Experiment, answer: Answer | str) -> Section:
         found = Line(id, experiment.statement, experiment.lab, "–", "", "not answered")
         return Section(id, experiment.statement, experiment.lab, (answer,), lines=(found,), answer="not answered")
     tables = [Table(table.caption, table.header, table.rows) for table in answer.tables]
-    found = Line(id, answer.statement, answer.lab, first_sentence(answer.evidence), "", answer.answer)
+    found = Line(id, answer.statement, answer.lab, answer.answer, "", agreement(answer.answer, answer.lab))
     pictures = dict(answer.pictures)
     return Section(
         id, answer.statement, answer.lab, (answer.evidence,), tables, pictures, (found,), answer.answer,
@@ -204,10 +204,11 @@ def answered(experiment: Experiment, answer: Answer | str) -> Section:
     )  # fmt: skip
 
 
-def first_sentence(text: str) -> str:
-    """Up to the first full stop that ends a sentence."""
-    end = text.find(". ")
-    return text if end < 0 else text[: end + 1]
+def agreement(answer: str, lab: str) -> str:
+    """Whether both answers are the same; an open one agrees with none."""
+    if answer not in ("true", "false"):
+        return answer
+    return "agrees with the lab" if lab.startswith(answer) else "differs from the lab"
 
 
 def facts(

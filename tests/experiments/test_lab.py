@@ -1,0 +1,186 @@
+"""The lab: what is asked for, what fits the time, and a page from real runs."""
+
+import csv
+import json
+import re
+import shutil
+
+import pytest
+
+import tenfold
+from commandline import run
+from tenfold.errors import RecipeError
+from tenfold.experiments.lab import looks
+from tenfold.experiments.lab.parts import ARMS, PARTS, TELLING
+from tenfold.experiments.lab.plan import Item, Terms, choose_parts, levels_of, plan_of, wanted
+from tenfold.experiments.lab.sections import agreement
+from tenfold.experiments.statements import MISTAKES, STATEMENTS
+from tenfold.training.resolve import check_options
+
+
+def test_every_part_of_the_lab_is_there_once_and_has_a_place_in_the_order():
+    assert list(PARTS) == [
+        *(f"L1.{number}" for number in range(1, 10)),
+        *(f"L2.{number}" for number in range(1, 7)),
+        *(f"L3.{number}" for number in range(1, 7)),
+    ]
+    assert sorted(TELLING) == sorted([*PARTS, "L4"])
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_every_arm_is_a_recipe_whose_options_are_read(quick):
+    for name in {name for part in PARTS.values() for name in part.arms}:
+        plan = plan_of(ARMS[name], Terms(quick=quick))
+        assert check_options(plan, []).recipe.data == ("shapes" if quick else "cifar10")
+
+
+def test_a_pair_is_of_arms_that_the_part_trains_and_one_option_apart():
+    for part in PARTS.values():
+        assert {name for pair in part.pairs for name in pair} <= set(part.arms)
+        assert len({baseline for _, baseline in part.pairs}) <= 1
+    for id in ("L1.9", "L2.1", "L2.2", "L2.3", "L2.4", "L3.3"):
+        ((a, b),) = PARTS[id].pairs
+        one, two = (plan_of(ARMS[name], Terms()).recipe.model_dump(exclude={"name"}) for name in (a, b))
+        assert len([key for key in one if one[key] != two[key]]) == 1
+
+
+def test_ids_name_parts_groups_and_statements():
+    others = ["1.1", "1.2"]
+    assert wanted(["l2.3"], others) == ["L2.3"]
+    assert wanted(["L2", "1.2"], others) == [*(f"L2.{number}" for number in range(1, 7)), "1.2"]
+    assert wanted(["L4"], others) == others
+    assert wanted([], others) == [*PARTS, *others]
+    with pytest.raises(RecipeError, match=r"no part 'L2\.9'"):
+        wanted(["L2.9"], others)
+
+
+def test_the_most_telling_parts_that_fit_are_kept_and_runs_are_paid_once():
+    shared = {("crop", 0): 10.0}
+    items = [
+        Item("L3.4", "schedules", ({("step", 0): 100.0},)),
+        Item("L2.1", "crop", ({**shared, ("flip", 0): 10.0}, {**shared, ("flip", 0): 10.0, ("flip", 1): 10.0})),
+        Item("L2.2", "norm", ({**shared, ("bn", 0): 10.0},)),
+        Item("1.1", "a statement", ({},), 5.0),
+    ]
+    whole = choose_parts(items, None)
+    assert whole.levels == {"L2.2": 0, "L2.1": 1, "1.1": 0, "L3.4": 0}
+    assert whole.seconds == 145.0
+    assert not whole.left_out
+    short = choose_parts(items, 36.0)
+    assert short.levels == {"L2.2": 0, "L2.1": 0, "1.1": 0}
+    assert short.seconds == 35.0
+    assert short.left_out == [("L3.4", "schedules", 100.0)]
+    assert short.reduced == ["L2.1"]
+    assert choose_parts(items, 1.0).levels == {}
+
+
+def test_seeds_of_each_kind_of_part():
+    full, quick = Terms(), Terms(quick=True)
+    assert (levels_of(PARTS["L2.2"], full), levels_of(PARTS["L2.2"], quick)) == ([6, 8], [6])
+    assert (levels_of(PARTS["L3.1"], full), levels_of(PARTS["L3.1"], quick)) == ([1, 3], [1])
+    assert levels_of(PARTS["L2.2"], Terms(seeds=2)) == [2]
+    assert levels_of(PARTS["L1.1"], full) == [0]
+    assert levels_of(PARTS["L1.8"], full) == [1]
+
+
+def test_normalisation_that_differs_is_flagged():
+    assert looks.normalisation_differs([0.0, 0.02, 0.0], [0.01, 0.0, -0.02]) is None
+    told = looks.normalisation_differs([0.0, 0.0, 0.0], [0.47, 0.48, 0.45])
+    assert told is not None
+    assert told.rule == "normalisation-differs"
+    assert "0.48" in told.evidence
+
+
+def test_the_centre_crop_is_explained_with_numbers_and_remedies(photos, tmp_path):
+    bench = looks.Bench(Terms(quick=True, data=str(photos), out=tmp_path), {}, {})
+    (told,) = looks.centre_crop(bench).texts
+    assert "center_crop(24) makes 16×4×4 = 256 features, but fc1 expects 576" in told
+    assert "--model.adaptive-pool True" in told
+
+
+def test_only_a_plain_answer_agrees_or_differs():
+    assert agreement("false", "false") == "agrees with the lab"
+    assert agreement("false", "true") == "differs from the lab"
+    assert agreement("inconclusive", "true") == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seeds", "0"], "0 seeds are none"),
+        (["--hours", "0"], "0 hours are no time"),
+        (["--hours", "-1"], "-1 hours are no time"),
+        (["--hours", "nan"], "nan hours are no time"),
+        (["--only", "L2.33"], "no part 'L2.33'. Did you mean 'L2.3'"),
+        (["--data", "nowhere", "--only", "L1.3"], "nowhere"),
+    ],
+)
+def test_bad_input_is_told_and_nothing_is_written(words, said, tmp_path, capsys):
+    code, out, err = run(capsys, "lab", "--quick", "--out", tmp_path / "lab", *words)
+    assert code == 2, out
+    assert said in " ".join(err.split()).replace("\n", " ")
+    assert not (tmp_path / "lab" / "lab.html").exists()
+
+
+@pytest.fixture(scope="module")
+def made(photos, tmp_path_factory):
+    """Some parts of the quick lab on a small folder of pictures, one seed."""
+    out, told = tmp_path_factory.mktemp("lab") / "lab", []
+    only = ("L1.2", "L1.3", "L1.8", "L2.2", "1.1")
+    return tenfold.lab(quick=True, only=only, seeds=1, data=photos, out=out, tell=told.append), told
+
+
+def test_the_page_holds_every_part_in_one_file(made):
+    found, told = made
+    page = found.path.read_text(encoding="utf-8")
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    for said in (
+        "82,006",
+        "as in the lab",
+        "normalised differently",
+        "no verdict",
+        "What was left out",
+        "healthy start",
+    ):
+        assert said in page
+    kept = json.loads((found.path.parent / "lab.json").read_text())
+    assert [section["id"] for section in kept["sections"]] == ["L1.2", "L1.3", "L1.8", "L2.2", "1.1"]
+    (line,) = [one for one in kept["lines"] if one["id"] == "L2.2" and "against" in one["title"]]
+    assert line["verdict"] == "no verdict"
+    arms = next(s for s in kept["sections"] if s["id"] == "L2.2")["figures"]["arms"]
+    assert [arm["name"] for arm in arms] == ["crop", "batch norm"]
+    with (found.path.parent / "tables" / "L1.2-1.csv").open(newline="") as file:
+        assert list(csv.reader(file))[1][:3] == ["conv1", "600", "600"]
+    assert told[0].startswith("Measuring")
+    assert "expected to take" in told[1]
+    assert any("lab: 100% done" in line for line in told)
+
+
+def test_what_is_there_is_not_trained_again_and_what_is_missing_is(made, tmp_path, photos):
+    found, _ = made
+    out = tmp_path / "lab"
+    shutil.copytree(found.path.parent, out)
+    runs = sorted((out / "runs").iterdir())
+    cut = next(path for path in runs if path.name.startswith("simplenn-bn"))
+    for file in ("report.html", "results.csv"):
+        (cut / file).unlink()
+    sorted((cut / "checkpoints").iterdir())[-1].unlink()
+    before = (cut / "weights" / "last.safetensors").read_bytes()
+    told = []
+    again = tenfold.lab(quick=True, only=("L2.2",), seeds=1, data=photos, out=out, tell=told.append)
+    assert "1 of 2 runs are there already." in told
+    assert (cut / "report.html").exists()
+    assert (cut / "weights" / "last.safetensors").read_bytes() == before
+    assert [line.id for line in again.page.lines] == ["L2.2"] * len(again.page.lines)
+
+
+def test_hours_that_nothing_fits_leave_parts_out_and_the_page_lists_them(tmp_path, photos):
+    found = tenfold.lab(quick=True, only=("L2.2", "L1.2"), hours=1e-3, seeds=1, data=photos, out=tmp_path)
+    assert [id for id, _, _ in found.page.left_out][:1] == ["L2.2"]
+    assert [section.id for section in found.page.parts] == ["L1.2"]
+    assert "would take" in found.path.read_text(encoding="utf-8")
+
+
+def test_statements_have_ids_of_their_own():
+    assert not set(STATEMENTS) & set(MISTAKES)
+    assert not set(PARTS) & (set(STATEMENTS) | set(MISTAKES))
