@@ -4,6 +4,10 @@ import csv
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -172,6 +176,27 @@ def test_what_is_there_is_not_trained_again_and_what_is_missing_is(made, tmp_pat
     assert (cut / "report.html").exists()
     assert (cut / "weights" / "last.safetensors").read_bytes() == before
     assert [line.id for line in again.page.lines] == ["L2.2"] * len(again.page.lines)
+
+
+@pytest.mark.slow
+def test_a_lab_that_was_killed_continues(photos, tmp_path):
+    options = ["--quick", "--only", "L2.2", "--seeds", "2", "--data", str(photos)]
+    command = [sys.executable, "-m", "tenfold", "lab", *options, "--out", str(tmp_path / "lab")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 300
+    while not list(tmp_path.glob("lab/runs/*/results.csv")) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "lab" / "lab.html").exists()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "lab" / "lab.html").exists()
+    whole = tenfold.lab(quick=True, only=("L2.2",), seeds=2, data=photos, out=tmp_path / "whole")
+    kept = json.loads((tmp_path / "lab" / "lab.json").read_text())
+    (section,) = kept["sections"]
+    for arm, other in zip(section["figures"]["arms"], whole.page.parts[0].figures["arms"], strict=True):
+        assert (arm["last"], arm["best"]) == (other["last"], other["best"])
 
 
 def test_hours_that_nothing_fits_leave_parts_out_and_the_page_lists_them(tmp_path, photos):

@@ -120,6 +120,28 @@ except Interrupted as stopped:
     assert list((run.path / "checkpoints").iterdir())
 
 
+def test_runs_end_when_the_process_that_wanted_them_is_killed(plan, tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from tenfold.experiments.many import Split, train_many
+from tenfold.recipe import load
+train_many({Path(sys.argv[2]): load(Path(sys.argv[1]))}, Split(1, 1))
+"""
+    (tmp_path / "recipe.json").write_text(plan.override({"epochs": 2000}).to_json())
+    command = [sys.executable, "-c", program, str(tmp_path / "recipe.json"), str(tmp_path / "run")]
+    process = subprocess.Popen(command)
+    until = time.monotonic() + 120
+    while not (tmp_path / "run" / "results.csv").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    log, last = tmp_path / "run" / "log.txt", ""
+    while last != (last := log.read_text()) and time.monotonic() < until:  # until it says nothing more
+        time.sleep(2)
+    assert 0 < len(Run.open(tmp_path / "run").epochs) < 2000
+
+
 def test_a_split_is_measured_once(plan, monkeypatch):
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one core can be shared in one way only")

@@ -1,5 +1,6 @@
 """What the lab runs: which parts were asked for, what they cost, and the most telling of them that fit the time."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,7 @@ def in_proportion(plan: Plan) -> Plan:
         return plan
     values = {name: getattr(schedule, name.split(".")[1]) for name in IN_EPOCHS}
     scaled = {
-        name: type(value)(max(1, round(value * epochs / SPAN))) for name, value in values.items() if value is not None
+        name: type(value)(math.ceil(value * epochs / SPAN)) for name, value in values.items() if value is not None
     }
     return plan.override(scaled, "recipe")
 

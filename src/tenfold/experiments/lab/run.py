@@ -172,7 +172,9 @@ def train(work: Work, net: str) -> None:
     plans = {folders[run]: work.arms[run[0]].plan.override({"seed": run[1]}) for run in wanted_runs}
     work.tell(f"{net}: {len(plans)} runs, {sharing(work.pace.splits[net])}.")
     each = expected(next(iter(plans.values())), work.pace)
-    names = {folder: f"{name}, seed {seed}" for (name, seed), folder in folders.items()}
+    names: dict[Path, str] = {}
+    for (name, seed), folder in folders.items():  # a point of a sweep may be an arm of another name
+        names.setdefault(folder, f"{name}, seed {seed}")
     outcomes = train_many(plans, work.pace.splits[net], teller(work, each), names)
     for (name, seed), folder in folders.items():
         work.outcomes.setdefault(name, {})[seed] = outcomes[folder]
@@ -290,7 +292,7 @@ def shares(work: Work) -> str:
 
 def command() -> str:
     """What was typed."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return shlex.join(["tenfold", *sys.argv[1:]])
 
 
 def intro(terms: Terms) -> list[str]:
@@ -301,8 +303,8 @@ def intro(terms: Terms) -> list[str]:
     ]
     if terms.quick:
         told.append(
-            "This is the quick lab: small built-in data, short runs, smaller images for ResNet-20. It shows how each "
-            "question is answered; its figures are not those of CIFAR-10, so they do not judge the lab's."
+            "This is the quick lab: small built-in data, short runs, small batches, smaller images for ResNet-20. "
+            "It shows how each question is answered; its figures are not CIFAR-10's, so they do not judge the lab's."
         )
     return told
 
