@@ -175,7 +175,7 @@ def lab(
     with its evidence. Says first how long it will take; stopped or killed, the same command continues.
 
     Examples:
-      tenfold lab --quick                     built-in data, a few minutes
+      tenfold lab --quick                     built-in data: what fits 6 minutes (with --hours 1: all)
       tenfold lab --hours 2                   CIFAR-10: the most telling parts that fit two hours
       tenfold lab --only L2.3 1.8             some parts: L1 to L4, a part, a statement
 

@@ -78,6 +78,13 @@ def test_the_most_telling_parts_that_fit_are_kept_and_runs_are_paid_once():
     assert choose_parts(items, 1.0).levels == {}
 
 
+def test_a_whole_quick_lab_has_a_limit_of_its_own():
+    assert Terms(quick=True).limit == 330.0
+    assert Terms(quick=True, hours=0.5).limit == 1800.0
+    assert Terms(quick=True, only=("L2",)).limit is None
+    assert Terms().limit is None
+
+
 def test_seeds_of_each_kind_of_part():
     full, quick = Terms(), Terms(quick=True)
     assert (levels_of(PARTS["L2.2"], full), levels_of(PARTS["L2.2"], quick)) == ([6, 8], [6])

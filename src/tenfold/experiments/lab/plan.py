@@ -16,6 +16,10 @@ Run = tuple[str, int]
 """A run that a part needs: its arm's name and its seed."""
 
 
+QUICK_SECONDS = 330.0
+"""Time of a quick lab that was given neither hours nor parts; drawing the page takes the rest of 6 minutes."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """What the user asked for. seeds: runs of each SimpleNN arm; ResNet-20 has at most 3 (quick: 1)."""
@@ -32,6 +36,13 @@ class Terms:
             raise RecipeError(f"{self.seeds} seeds are none.", "Give --seeds 1 or more; a verdict needs 6.")
         if self.hours is not None and not 0 < self.hours < float("inf"):
             raise RecipeError(f"{self.hours:g} hours are no time.", "Give --hours more than 0, or leave it out.")
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds that the lab may take; a quick one, whole, stays under 6 minutes."""
+        if self.hours is not None:
+            return 3600 * self.hours
+        return QUICK_SECONDS if self.quick and not self.only else None
 
     @property
     def source(self) -> str:

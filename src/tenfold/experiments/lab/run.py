@@ -105,7 +105,7 @@ def choose(ids: Sequence[str], terms: Terms, tell: Tell) -> tuple[Choice, Pace |
         Item(one.id, one.statement, ({},), cost.seconds + sum(expected(plan, pace) for plan in cost.plans))
         for one, cost in ((one, costs[one.id]) for one in experiments)
     ]
-    return choose_parts(items, None if terms.hours is None else 3600 * terms.hours), pace
+    return choose_parts(items, terms.limit), pace
 
 
 def run_seconds(names: Iterable[str], count: int, terms: Terms, pace: Pace | None) -> dict[tuple[str, int], float]:
@@ -138,7 +138,7 @@ def context_of(terms: Terms, tell: Tell) -> Context:
 def announce(choice: Choice, terms: Terms, tell: Tell) -> None:
     """What will be done in how long, and what will not."""
     hours = f" ({choice.seconds / 3600:.1f} hours)" if choice.seconds >= 3600 else ""
-    limit = f" of {terms.hours:g} hours" if terms.hours else ""
+    limit = f" of {duration(terms.limit)}" if terms.limit else ""
     tell(
         f"{len(choice.levels)} parts, expected to take {duration(choice.seconds)}{hours}{limit} at the speed measured; "
         "what is there already is not trained again."
@@ -311,9 +311,9 @@ def intro(terms: Terms) -> list[str]:
 
 def left_out(work: Work) -> list[tuple[str, str, str]]:
     """What is not on the page, or with fewer seeds, and why."""
-    limit = f"{work.terms.hours:g} hours" if work.terms.hours else ""
+    limit = duration(work.terms.limit) if work.terms.limit else ""
     found = [
-        (id, title, f"would take {duration(seconds)} more than fits {limit}")
+        (id, title, f"would take {duration(seconds)}; does not fit {limit} (--hours)")
         for id, title, seconds in work.choice.left_out
     ]
     found += [
