@@ -1,8 +1,10 @@
 """Checking a script of anyone's: findings of the corpus' pairs, bad input, and that nothing is left behind."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,6 +76,17 @@ def test_silenced_rule_is_recorded_and_no_error(script):
     assert found.exit_code == 0
 
 
+HOSTILE = """
+import signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+while True:
+    try:
+        time.sleep(1)
+    except BaseException:
+        pass
+"""
+
+
 BAD = {
     "missing": (None, "There is no script"),
     "not Python": ("def f(:\n", "line 1"),
@@ -82,6 +95,7 @@ BAD = {
     "exits": ("import sys\nsys.exit(3)\n", "sys.exit(3)"),
     "never trains": ("print(1)\n", "never trained"),
     "endless": ("while True: pass\n", "did not begin to train"),
+    "hostile": (HOSTILE, "did not begin to train"),
     "kills itself": ("import os\nos._exit(7)\n", "exit code 7"),
 }
 
@@ -92,6 +106,26 @@ def test_bad_script_is_a_clear_error(case, script, tmp_path, capfd):
     name = script(text, "bad.py") if text is not None else "none.py"
     assert main(["check", "--timeout", "3", name]) == 2
     assert told in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_hostile_script_is_stopped_with_tenfold(number, script, tmp_path):
+    name = script(HOSTILE + "# " + tmp_path.name, "hostile.py")
+    command = [sys.executable, "-m", "tenfold", "check", str(tmp_path / name)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not children(running.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (child,) = children(running.pid)
+    running.send_signal(number)
+    running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert not Path(f"/proc/{child}").exists()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("arguments", [["--ignore", "zerograd", "x.py"], ["--steps", "0", "x.py"], ["--explain", "x"]])

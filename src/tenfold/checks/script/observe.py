@@ -93,6 +93,7 @@ class Observer(TorchFunctionMode):
         self.data = 0
         """Inside a loader: what happens there is not the training loop's."""
         self.moved_in_data = False
+        self.give_up: Callable[[], None] = lambda: None
         self.pid = os.getpid()
         self.enough: float | None = None
         """When enough steps were seen."""
@@ -418,11 +419,15 @@ class Observer(TorchFunctionMode):
         """End the program here."""
         self.seen.ended = self.seen.ended or why
         self.ended += 1
+        if self.ended > SWALLOWED:
+            self.give_up()
         raise Finished
 
 
 AFTER_SECONDS = 15.0
 """How long a program may go on after enough training steps, for its evaluation."""
+SWALLOWED = 5
+"""A program that catches its end so many times is ended with its process."""
 LOOSE = 20
 """A loop without a loader may do so many times the steps, so that its evaluation is seen."""
 DROPOUTS = nn.Dropout.__module__

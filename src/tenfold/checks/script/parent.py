@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def run(script: str, args: list[str], steps: int, timeout: float, quiet: bool) -
             start_new_session=True,  # so that its own children can be ended with it
         )
         try:
-            code = wait(child, timeout)
+            with terminable():
+                code = wait(child, timeout)
         finally:
             end(child)
         if not out.exists():
@@ -82,6 +84,23 @@ def environment() -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "TORCHDYNAMO_DISABLE": "1",
     }
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Inside this block SIGTERM ends this process by an exception, so that the child is ended first."""
+
+    def stop(number: int, _: Any) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def wait(child: subprocess.Popen[bytes], timeout: float) -> int | None:
