@@ -11,7 +11,7 @@ from tenfold.experiments.many import Outcome, Split, fastest_split, train_many
 from tenfold.recipe import Plan
 from tenfold.training.setup import prepare
 
-UNIMPORTANT = {"name", "seed", "data", "device", "checkpoint_every"}
+UNIMPORTANT = {"name", "seed", "data", "device", "checkpoint_every", "ignore"}
 """Options that leave a run what it is; the data count by their fingerprint."""
 
 
