@@ -17,7 +17,17 @@ from kept import circumstances, epoch_seconds, trained
 from tenfold.runs import Run
 
 RESULTS = Path(__file__).parent / "results" / "accuracy"
-RECIPES = ("simplenn-plain", "simplenn", "simplenn-decay", "simplenn-lab", "simplenn-augment")
+RECIPES = (
+    "simplenn-plain",
+    "simplenn",
+    "simplenn-decay",
+    "simplenn-lab",
+    "simplenn-augment",
+    "simplenn-bn",
+    "simplenn-bn-fast",
+    "simplenn-swish",
+    "simplenn-best",
+)
 
 
 def result_file(recipe: str, seed: int, label: str) -> Path:

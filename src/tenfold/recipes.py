@@ -71,10 +71,15 @@ def simplenn_swish() -> Recipe:
 
 
 def simplenn_best() -> Recipe:
-    """SimpleNN's layers with batch norm, Swish, rate 0.1 and one cycle, crop and flip. Not tuned, not measured yet."""
+    """SimpleNN's layers with batch norm, Swish, small crops and one cycle of Nesterov's SGD, 60 epochs.
+
+    A net this small does not overfit: crops of 2 pixels gave more than of 4, and 80 epochs more than 30 (seed 0).
+    """
     nesterov = FASTER_SGD.model_copy(update={"nesterov": True, "weight_decay": 5e-4})
     one_cycle = ScheduleOptions(name="one_cycle")
-    return simplenn("simplenn-best", CROP_AND_FLIP, one_cycle, SIMPLENN_SWISH, nesterov)
+    small_crops = AugmentOptions(crop=2, horizontal_flip=0.5)
+    made = simplenn("simplenn-best", small_crops, one_cycle, SIMPLENN_SWISH, nesterov)
+    return made.model_copy(update={"epochs": 60})
 
 
 def resnet20() -> Recipe:
