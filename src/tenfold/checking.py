@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.api import plan
+from tenfold.checks.audit.audit import cheap_findings
 from tenfold.checks.checked import Checked, checked
 from tenfold.checks.recipe import preflight, thorough
 from tenfold.checks.script.parent import check_script
@@ -58,8 +59,8 @@ def check_recipe(
     setup = prepare(unmeasured(planned), progress=progress)
     start_from_weights(setup)
     silenced = (*setup.recipe.ignore, *ignore)
-    found = preflight(setup)
-    seen = ["the net's graph, a few images looked at"]
+    found = [*cheap_findings(setup.dataset).findings, *preflight(setup)]
+    seen = [f"{len(setup.dataset.images):,} images compared", "the net's graph, a few images looked at"]
     if checked("", found, silenced).healthy:
         more, told = thorough(setup, steps, seconds, progress)
         found, seen = [*found, *more], [*seen, *told]

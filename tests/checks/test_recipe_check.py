@@ -1,6 +1,7 @@
 """Checking recipes: ill nets are told, named recipes are healthy; observation leaves a training's bits alone."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -123,6 +124,14 @@ def test_unknown_rules_are_refused_with_near_names(small):
         api.plan("simplenn", ignore=("loss-flatt",))
     with pytest.raises(RecipeError, match="takes no epochs"):
         tenfold.check("train.py", epochs=1)
+
+
+def test_the_data_are_looked_at_too(nets, small, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "copies")
+    shutil.copy(tmp_path / "copies/disc/000.png", tmp_path / "copies/ring/copy.png")
+    options = {**small, "data": str(tmp_path / "copies"), "model": f"{nets}:Healthy"}
+    found = tenfold.check("simplenn", steps=2, timeout=6, **options).findings
+    assert "duplicates" in {f.rule for f in found}
 
 
 @pytest.mark.slow
