@@ -1,6 +1,7 @@
 """The run folder: where a run's truth lies, and the only way in which files get there.
 
 recipe.json  environment.json  data.json        what, where, on what
+findings.json                                   what its check and its observation found
 results.csv                                     one row an epoch
 weights/best.safetensors  weights/last.safetensors
 checkpoints/                                    exact-resume state

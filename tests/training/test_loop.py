@@ -19,8 +19,8 @@ from tenfold.training.weights import load_weights
 
 
 def test_run_folder_is_complete(trained):
-    expected = """recipe.json environment.json data.json backend.json results.csv curves.png confusion_matrix.png
-        mistakes.png report.html predictions.csv evaluation_val.json weights checkpoints log.txt"""
+    expected = """recipe.json environment.json data.json findings.json backend.json results.csv curves.png
+        confusion_matrix.png mistakes.png report.html predictions.csv evaluation_val.json weights checkpoints log.txt"""
     assert {p.name for p in trained.path.iterdir()} == set(expected.split())
     assert {p.name for p in (trained.path / "weights").iterdir()} == {"best.safetensors", "last.safetensors"}
     assert not list(trained.path.rglob("*.tmp"))
