@@ -207,7 +207,7 @@ def test_a_lab_that_was_killed_continues(photos, tmp_path):
 
 
 def test_hours_that_nothing_fits_leave_parts_out_and_the_page_lists_them(tmp_path, photos):
-    found = tenfold.lab(quick=True, only=("L2.2", "L1.2"), hours=1e-3, seeds=1, data=photos, out=tmp_path)
+    found = tenfold.lab(quick=True, only=("L2.2", "L1.2"), hours=4e-4, seeds=1, data=photos, out=tmp_path)
     assert [id for id, _, _ in found.page.left_out][:1] == ["L2.2"]
     assert [section.id for section in found.page.parts] == ["L1.2"]
     assert "would take" in found.path.read_text(encoding="utf-8")

@@ -65,11 +65,12 @@ halves = pytest.mark.skipif(
 @halves
 @settings(max_examples=40, deadline=None)
 @given(shapes)
-def test_gradients_from_bf16_products_are_within_two_percent(shape):
+def test_gradients_from_bf16_products_are_within_two_percent_once_a_map_has_more_than_one_tile(shape):
     output, *gradients = passes(*shape, bf16=True)
     assert error(*output) < 2e-5
-    for found, wanted in gradients:
-        assert 1e-4 < float((found - wanted).norm() / wanted.norm()) < 0.02
+    several_tiles = min(output[0].shape[2:]) > 4
+    for found, wanted in gradients:  # within one tile nothing averages the transform's largest factors
+        assert 1e-4 < float((found - wanted).norm() / wanted.norm()) < (0.02 if several_tiles else 0.03)
 
 
 @halves
