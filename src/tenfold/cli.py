@@ -15,7 +15,7 @@ Construct, train and optimise CNN image classifiers, and learn what each choice 
   evaluate   judge a run on validation or test images
   predict    classes of images, as CSV
   inspect    a net layer by layer
-  check      find the bug in a PyTorch script: `tenfold check train.py`
+  check      find the bug in a recipe, or in any PyTorch script: `tenfold check train.py`
   audit      find what is wrong with data: duplicates, wrong labels, broken files
   bench      speed of a training, and where its time goes
   find-lr    a learning rate to begin with
