@@ -71,7 +71,7 @@ def simplenn_swish() -> Recipe:
 
 
 def simplenn_best() -> Recipe:
-    """SimpleNN's layers with batch norm, Swish, small crops and one cycle of Nesterov's SGD, 60 epochs.
+    """SimpleNN's layers with batch norm, Swish, small crops and one cycle of Nesterov's SGD, 60 epochs: 79.5 %.
 
     A net this small does not overfit: crops of 2 pixels gave more than of 4, and 80 epochs more than 30 (seed 0).
     """

@@ -154,6 +154,17 @@ def test_root_cause_of_each_group_comes_first_and_its_fixed_twin_is_healthy():
         assert all(found["severity"] == "note" for found in answer["findings"]), (folder.name, answer["findings"])
 
 
+OPENED = {"08-head-replaced-after-optimizer": "parameters-forgotten", "20-validation-not-moved": "device-mismatch"}
+"""Held-out programs that were missed when they were opened, and led to better rules."""
+
+
+def test_programs_that_were_missed_once_are_found():
+    for (name, rule), answer in zip(OPENED.items(), judged([CORPUS / "heldout" / n / "buggy.py" for n in OPENED])):
+        assert [found["rule"] for found in answer["findings"]][:1] == [rule], name
+    for name, answer in zip(OPENED, judged([CORPUS / "heldout" / n / "fixed.py" for n in OPENED])):
+        assert all(found["severity"] == "note" for found in answer["findings"]), (name, answer["findings"])
+
+
 @pytest.mark.slow
 def test_healthy_programs_raise_no_error():
     files = sorted((CORPUS / "healthy").glob("*.py"))

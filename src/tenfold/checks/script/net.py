@@ -165,6 +165,8 @@ def device_mismatch(seen: Seen) -> Iterator[Finding]:
         return
     calls = [call for call in seen.training_calls() if call.shape]
     losses = [loss for loss in seen.training_losses() if loss.call is not None]
+    if seen.moves == 1:  # a net that was moved twice may be judged elsewhere
+        calls += [call for call in seen.judging_calls() if call.shape]
     stays = next((call for call in calls if not call.moved), None)
     if seen.model_moved and stays:
         told = "The net is moved to the device, its images are not", stays.place, "the images"

@@ -36,6 +36,7 @@ def watching(observer: Observer) -> Iterator[None]:
             (nn.Module, "__call__", called),
             (nn.Module, "to", module_moved),
             (nn.Module, "cuda", module_moved),
+            (nn.Module, "cpu", module_back),
             (nn.Module, "zero_grad", cleared),
             (nn.Module, "load_state_dict", loaded),
             (torch.autograd, "backward", backward),
@@ -175,6 +176,16 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
             observer.tags[output] = Tag(call.batch, (call,), old.made)
 
 
+def module_back(observer: Observer, original: Original) -> Original:
+    """A net goes back to the CPU."""
+
+    def cpu(self: nn.Module) -> nn.Module:
+        observer.seen.moves += 1
+        return original(self)  # type: ignore[no-any-return]
+
+    return cpu
+
+
 def module_moved(observer: Observer, original: Original) -> Original:
     """A net goes to a device; where there is no GPU it stays."""
 
@@ -182,6 +193,7 @@ def module_moved(observer: Observer, original: Original) -> Original:
         named = original.__name__ == "cuda" or any(isinstance(a, str | torch.device) for a in (*args, *kwargs.values()))
         if named and not elsewhere(observer) and any(True for _ in self.parameters()):
             observer.seen.model_moved = here()
+            observer.seen.moves += 1
         if not observer.cuda:
             if original.__name__ == "cuda":
                 return self
@@ -251,7 +263,7 @@ def after_backward(observer: Observer) -> None:
     for held in seen.helds:
         if any(p.grad is not None and bool(p.grad.any()) for p in parameters(held.optimizer)):
             seen.got.add(id(held.optimizer))
-    if seen.backwards <= 3:
+    if seen.backwards <= 3 or seen.backwards % 10 == 0:  # later ones for a second phase with other parameters
         for call in seen.calls[-8:]:
             own = {id(p): name for name, p in call.module.named_parameters()}
             for name, p in call.module.named_parameters():

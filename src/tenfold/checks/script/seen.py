@@ -283,6 +283,8 @@ class Seen:
     cuda: bool = False
     """Whether the program spoke of a GPU."""
     model_moved: Place | None = None
+    moves: int = 0
+    """How often a net was moved to a device, or back."""
     always_dropout: tuple[Place | None, str] | None = None
     graph_leaf: Place | None = None
     """Where backward was called on a loss that has no graph."""
