@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from tenfold.errors import Finding, RunError, Severity
+from tenfold.errors import Finding, RunError
 from tenfold.evidence.metrics import Metrics, ViewsResult
 from tenfold.recipe import Plan
 from tenfold.runs import Epoch, Run, best_of, stopped_early
@@ -94,29 +94,10 @@ class Opening(Document):
     accuracy: float | None = None
 
 
-class Told(Document):
-    """A finding of the run's check or of its observation."""
-
-    rule: str
-    severity: Severity
-    what: str
-    evidence: str
-    why: str
-    remedy: str
-    file: str | None = None
-    line: int | None = None
-    layer: str | None = None
-
-    @property
-    def where(self) -> str:
-        """File and line, layer, or both; empty where it concerns the whole."""
-        return Finding(**self.model_dump()).where
-
-
 class Diagnosis(Document):
     """findings.json: what was found, and which rules were silenced that would have said something."""
 
-    findings: list[Told]
+    findings: list[Finding]
     silenced: list[str] = []
 
 
