@@ -1,13 +1,14 @@
 """How good is the doctor? `tenfold check` over programs with a known bug, their fixed twins, and healthy programs.
 
-    python bench/doctor.py                    pairs and healthy programs that are not yet judged, then the tables
-    python bench/doctor.py --heldout          the held-out pairs too, written before any rule
+    python bench/doctor.py                    every program that is not yet judged, then the tables
+    python bench/doctor.py --sets healthy     only these sets: folders of bench/doctor/
     python bench/doctor.py --anew             all again
+    python bench/doctor.py --at-once 1        one program at a time
     python bench/doctor.py --table            only the tables, from bench/results/doctor/
     python bench/doctor.py --remedies         trains buggy, remedied and fixed programs, and compares their accuracy
 
 Each finished program's findings are kept in bench/results/doctor/SET.json; later calls add to them, and judge anew what
-has been changed since. A pair's right answers: `rules` in its truth.json; a held-out one names a `row` of doctor.md.
+has been changed since. A pair's right answers: `rules` in its truth.json; the others name a `row` of doctor.md.
 """
 
 import argparse
@@ -32,8 +33,12 @@ from tenfold.runs import write_atomic
 
 PROGRAMS = Path(__file__).parent / "doctor"
 RESULTS = Path(__file__).parent / "results" / "doctor"
-AT_ONCE, SECONDS, NEAR = 2, 300.0, 3
-"""Processes at a time, their time limit, and how many lines beside the bug still count as its line."""
+SETS = ("healthy", "pairs", "pairs2", "heldout", "heldout2")
+"""Healthy programs, development pairs, and pairs written without sight of the rules: heldout before any of them (it
+serves for development since; its first score is kept in heldout-first.json), heldout2 once heldout was spent."""
+
+SECONDS, NEAR = 300.0, 3
+"""The time limit of a program, and how many lines beside the bug still count as its line."""
 
 ROWS: dict[str, tuple[str, ...]] = {
     "softmax or sigmoid before cross-entropy": ("softmax-before-loss",),
@@ -169,14 +174,18 @@ def kept(kind: str) -> dict[str, Any]:
 
 
 def complete(
-    kind: str, wanted: Iterable[Path], measure: Callable[[Path], dict[str, Any]], stale: Callable[[Path, Any], bool]
+    kind: str,
+    wanted: Iterable[Path],
+    measure: Callable[[Path], dict[str, Any]],
+    stale: Callable[[Path, Any], bool],
+    at_once: int,
 ) -> dict[str, Any]:
-    """Measure what is not kept, two at a time, writing each outcome as it comes; returns all wanted outcomes."""
+    """Measure what is not kept, so many at once, writing each outcome as it comes; returns all wanted outcomes."""
     names = {name_of(program): program for program in wanted}
     outcomes = {name: value for name, value in kept(kind).items() if name in names and not stale(names[name], value)}
     missing = [program for name, program in names.items() if name not in outcomes]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         for program, outcome in zip(missing, pool.map(measure, missing)):
             outcomes[name_of(program)] = outcome
             write_atomic(RESULTS / f"{kind}.json", json.dumps(dict(sorted(outcomes.items())), indent=1) + "\n")
@@ -268,11 +277,11 @@ def same(remedied: float | None, fixed: float | None, images: int) -> bool:
     return abs(remedied - fixed) <= max(0.03, 1.96 * deviation)
 
 
-def show_remedies(console: Console) -> None:
+def show_remedies(console: Console, at_once: int) -> None:
     """Run what is not kept, and compare the remedied programs with their fixed twins."""
     folders = [file.parent for file in sorted((PROGRAMS / "pairs").glob("*/remedied.py"))]
     wanted = [folder / f"{name}.py" for folder in folders for name in ("buggy", "remedied", "fixed")]
-    found = complete("remedies", wanted, accuracy, lambda program, kept: digest(program) != kept["sha256"])
+    found = complete("remedies", wanted, accuracy, lambda program, kept: digest(program) != kept["sha256"], at_once)
     table, good = Table("pair", "buggy", "remedied", "fixed", "as the fixed twin"), 0
     for folder in folders:
         values = [found[f"{folder.name}/{name}"]["accuracy"] for name in ("buggy", "remedied", "fixed")]
@@ -286,16 +295,18 @@ def show_remedies(console: Console) -> None:
 def main() -> None:
     """Judge what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for flag in ("heldout", "anew", "table", "remedies"):
+    for flag in ("anew", "table", "remedies"):
         parser.add_argument(f"--{flag}", action="store_true")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--at-once", type=int, default=2)
     chosen = parser.parse_args()
     console = Console()
     if chosen.remedies:
-        return show_remedies(console)
-    for kind in ("pairs", "healthy", *(("heldout",) if chosen.heldout else ())):
+        return show_remedies(console, chosen.at_once)
+    for kind in chosen.sets:
         if not chosen.table:
             stale = (lambda *_: True) if chosen.anew else (lambda program, kept: digest(program) != kept["sha256"])
-            complete(kind, programs(kind), judge, stale)
+            complete(kind, programs(kind), judge, stale, chosen.at_once)
         show(kind, console)
 
 
