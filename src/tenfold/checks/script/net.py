@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.data import same_chance
+from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Place, Seen, shown
 from tenfold.checks.script.source import line, name_at, shown_code
