@@ -55,7 +55,7 @@ def accuracy(model, x, y):
         return (model(x).argmax(1) == y).float().mean().item()
 
 
-def run(epochs=6, batch=50, lr=0.01):
+def run(epochs=7, batch=50, lr=0.004):
     torch.manual_seed(31)
     x, y = dots(1500, 0)
     tx, ty = dots(500, 1)
