@@ -54,6 +54,19 @@ def test_train_prints_and_writes_everything(photos, tmp_path, capsys):
     assert all(line in log for line in out.strip().splitlines())
 
 
+def test_a_fraction_without_a_page_until_one_is_asked_for(photos, trained, tmp_path, capsys):
+    options = ["--data", photos, "--fraction", "0.5", "--no-page", "--out", tmp_path, "--name", "half"]
+    code, out, _ = run(capsys, "train", *QUICK, *options)
+    assert (code, "report:" in out) == (0, False)
+    half = Run.open(tmp_path / "half")
+    training, of = (one.read("data.json")["splits"]["train"]["total"] for one in (half, trained))
+    assert abs(2 * training - of) <= 1
+    assert not list(half.path.glob("*.png"))
+    assert (half.path / "evaluation_val.json").exists()
+    assert run(capsys, "report", half.path)[0] == 0
+    assert "curves" in (half.path / "report.html").read_text()
+
+
 def test_recipe_file_repeats_a_run(trained, tmp_path, capsys):
     code, _, err = run(capsys, "train", "--recipe", trained.path / "recipe.json", "--out", tmp_path, "--name", "again")
     assert code == 0, err
@@ -230,6 +243,7 @@ def bad_inputs(photos: Path, trained: Run, tmp: Path) -> dict[str, tuple[list, s
         "unknown optimiser": ([*train, "--optimizer.name", "adm"], "Did you mean 'adam'"),
         "wrong type": ([*train, "--seed", "few"], "--seed"),
         "negative rate": ([*train, "--optimizer.lr", "-1"], "greater than 0"),
+        "no validation share": ([*train, "--validation", "0"], "validation: input should be greater than 0"),
         "zero rate": ([*train, "--optimizer.lr", "0"], "greater than 0"),
         "unused option": ([*train, "--schedule.every", "3"], "would have no effect"),
         "unknown data": ([*train, "--data", "cifar"], "Did you mean 'cifar10'"),
@@ -251,6 +265,8 @@ def bad_inputs(photos: Path, trained: Run, tmp: Path) -> dict[str, tuple[list, s
         "out below a file": (["train", *QUICK, "--data", photos, "--out", tmp / "file/runs"], "cannot be written"),
         "resume of no run": (["train", "--resume", tmp / "empty"], "not a run folder"),
         "resume with options": (["train", "--resume", trained.path, "--epochs", "9"], "--epochs would change it"),
+        "no fraction": ([*train, "--fraction", "0"], "greater than 0"),
+        "more than all": ([*train, "--fraction", "1.5"], "less than or equal to 1"),
         "until no epoch": (["train", "--until", "0"], "would train nothing"),
         "damaged run": (["evaluate", tmp / "damaged"], "not valid JSON"),
         "no run to evaluate": (["evaluate", tmp / "nothing"], "no run folder"),

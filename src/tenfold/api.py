@@ -32,7 +32,7 @@ from tenfold.recipe import Plan, Recipe, leaves
 from tenfold.recipes import DEFAULT, RECIPES, named
 from tenfold.registry import defaults
 from tenfold.runs import Run, check_place, find_runs, write_atomic
-from tenfold.session import conclude, data_document, headline, introduce, save_evaluation, try_out, warn
+from tenfold.session import conclude, data_document, draw_evaluation, draw_page, headline, introduce, try_out, warn
 from tenfold.training.backend import choose_device
 from tenfold.training.environment import environment, matrix_rate
 from tenfold.training.loop import fit
@@ -77,6 +77,7 @@ def train(
     check: bool = True,
     quiet: bool = False,
     until: int | None = None,
+    page: bool = True,
     **options: Any,
 ) -> Run | None:
     """Check, train, judge on validation, report; returns the run (None after a dry run).
@@ -84,6 +85,7 @@ def train(
     resume: a run to continue to the bit. until: pause after so many epochs in all, without a report.
     verify: hash the files of an image folder again.
     check: look for faults first and keep observing (docs/doctor.md); the training's bits are the same without.
+    page: draw the pictures and the page when it ends; without, `report(run)` makes the page later.
     options: any of the recipe's, nested (`optimizer={"lr": 0.1}`) or dotted (`**{"optimizer.lr": 0.1}`).
     model: a net's name, or a net of your own: a class, a function, or "FILE.py:CLASS" (docs/guide.md, "Your own net").
     """
@@ -94,7 +96,7 @@ def train(
         run = as_run(resume)
         for note in named_net(run, options.get("model"), f"tenfold train --resume {run.path}"):
             screen.say(note, "yellow")
-        return continue_run(run, screen, check, until)
+        return continue_run(run, screen, check, until, page)
     with screen.working() as progress:
         setup = prepare(plan(recipe, **options), verify, progress)
     start_from_weights(setup)
@@ -111,10 +113,10 @@ def train(
         documents[observed.FILE] = observed.document(told, silenced)
     run = Run.create(Path(out), name, setup.plan, documents)
     screen.attach(run)
-    return fit_observed(setup, run, screen, check, until)
+    return fit_observed(setup, run, screen, check, until, page)
 
 
-def fit_observed(setup: Setup, run: Run, screen: Screen, check: bool, until: int | None) -> Run:
+def fit_observed(setup: Setup, run: Run, screen: Screen, check: bool, until: int | None, page: bool) -> Run:
     """Train to the end, under observation if `check`, and conclude."""
     with screen.training(setup):
         if check:
@@ -122,10 +124,10 @@ def fit_observed(setup: Setup, run: Run, screen: Screen, check: bool, until: int
                 fit(setup, run, observer, until)
         else:
             fit(setup, run, screen, until)
-    return conclude(setup, run, screen)
+    return conclude(setup, run, screen, page)
 
 
-def continue_run(run: Run, screen: Screen, check: bool, until: int | None = None) -> Run:
+def continue_run(run: Run, screen: Screen, check: bool, until: int | None, page: bool) -> Run:
     """Train a run from its newest good checkpoint to its end; a finished one only gets its missing files."""
     with screen.working() as progress:
         setup = prepare(run.plan, progress=progress, recorded=True)
@@ -137,7 +139,7 @@ def continue_run(run: Run, screen: Screen, check: bool, until: int | None = None
     screen.attach(run)
     for line in restore(setup, run):
         screen.say(line)
-    return fit_observed(setup, run, screen, check, until)
+    return fit_observed(setup, run, screen, check, until, page)
 
 
 def evaluate(
@@ -162,7 +164,8 @@ def evaluate(
     result = evaluation.evaluate(run, split, str(data) if data else None, weights, device, progress)
     result = replace(result, notes=(*notes, *result.notes))
     if data is None:
-        save_evaluation(run, result)
+        result.save(run)
+        draw_evaluation(run, result)
     if data is None or split == "test":
         page.write_report(run)
     return result
@@ -264,18 +267,19 @@ def list_(what: Literal["recipes", "models", "runs"] = "recipes", *, out: str | 
 
 def report(runs: str | Path | Run | Sequence[str | Path | Run], *, out: str | Path | None = None) -> Path:
     """Write the page of a run anew, or one page over several runs side by side; returns its path."""
-    from tenfold.reports import page, pictures
+    from tenfold.experiments.groups import together
+    from tenfold.reports import page
 
     several = [runs] if isinstance(runs, str | Path | Run) else list(runs)
     opened = [as_run(run) for run in several]
     if not opened:
         raise RunError("No run was named.", "tenfold report RUN…")
     if len(opened) > 1:
-        return page.write_comparison(opened, Path(out) if out else opened[0].path.parent / "comparison.html")
+        place = Path(out) if out else opened[0].path.parent / "comparison.html"
+        groups = [(one.title, one.best, one.last, one.left_out) for one in together(opened)]
+        return page.write_comparison(opened, place, groups)
     run = opened[0]
-    if run.epochs:
-        write_atomic(run.path / "curves.png", pictures.curves(run.epochs, run.recipe.name))
-    made = page.write_report(run)
+    made = draw_page(run) if run.epochs else page.write_report(run)
     if out:
         write_atomic(Path(out), made.read_bytes())
     return Path(out) if out else made

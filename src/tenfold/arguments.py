@@ -1,15 +1,16 @@
 """What the verbs of the command line take: options of a recipe as arguments, made from the Recipe model by tyro."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import create_model
+import tyro
+from pydantic import ValidationError, create_model
 from tyro.conf import Suppress, arg
 
 from tenfold.errors import RecipeError
-from tenfold.recipe import ModelOptions, Options, Recipe, leaves
+from tenfold.recipe import ModelOptions, Options, Recipe, explain, leaves
 from tenfold.recipes import DEFAULT, RECIPES, named
 
 # A recipe's own name is what it is called by, not an option: --name is the run folder's.
@@ -54,6 +55,14 @@ def one_recipe(recipe: str | None, file: Path | None) -> str | Path:
     if recipe and file:
         raise RecipeError(f"Two recipes were given: {recipe} and {file}.", "Give a name or --recipe FILE.")
     return file or recipe or DEFAULT
+
+
+def parse_arguments(function: Callable[..., Any], prog: str, arguments: Sequence[str], text: str | None = None) -> Any:
+    """What the function returns on these arguments; RecipeError where an option's value is not allowed."""
+    try:
+        return tyro.cli(function, prog=prog, description=text, args=arguments)
+    except ValidationError as error:  # tyro explains those of nested options itself
+        raise RecipeError("The options cannot be used.", explain(error)) from None
 
 
 def recipe_options(arguments: Sequence[str]) -> Options:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import getdoc
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import tyro
 from tyro.conf import Positional, arg
 
 from tenfold.arguments import (
@@ -26,12 +25,16 @@ from tenfold.arguments import (
     flags,
     given,
     one_recipe,
+    parse_arguments,
     recipe_options,
 )
 from tenfold.audit_commands import audit
 from tenfold.check_commands import check, run_check
 from tenfold.errors import RecipeError, lookup
 from tenfold.trial_commands import ablate, compare, cut_variants, lab, sweep
+
+BESIDE_RESUME = {"resume", "model", "until", "check", "no_check", "page", "no_page"}
+"""What may be written with --resume, as it does not change the training."""
 
 
 def train(
@@ -45,6 +48,7 @@ def train(
     dry_run: bool = False,
     verify: bool = False,
     check: bool = True,
+    page: bool = True,
     options: Settings = NOTHING_SET,
     written: Written = frozenset(),
 ) -> None:
@@ -61,28 +65,30 @@ def train(
     Args:
         out: Folder in which the run folder is made.
         name: Name of the run folder; unset: RECIPE-TIME-ID.
-        resume: A run folder to continue where it stopped; takes no other option than --model and --until.
+        resume: A run folder to continue where it stopped; takes only --model, --until, --check and --page beside it.
         until: Pause after this epoch, without a report; --resume continues. Schedules keep their whole length.
         dry_run: Two steps and one evaluation, then stop; leaves nothing.
         verify: Hash the files of an image folder again before training.
         check: Look for faults before the first step and while it runs; errors stop, warnings are printed.
+        page: Draw the pictures and the page when it ends; without, `tenfold report RUN` makes the page later.
     """
     from tenfold import api
 
+    how: dict[str, Any] = {"check": check, "until": until, "page": page}
     if resume is None:
         chosen = one_recipe(recipe_name, recipe_file)
         own = given(options, written, net)
-        api.train(chosen, out=out, name=name, dry_run=dry_run, verify=verify, check=check, until=until, **own)
+        api.train(chosen, out=out, name=name, dry_run=dry_run, verify=verify, **how, **own)
         return
     others = [
         *([recipe_name] if recipe_name else []),
-        *(f"--{name}" for name in sorted(written - {"resume", "model", "until", "check", "no_check"})),
+        *(f"--{name}" for name in sorted(written - BESIDE_RESUME)),
     ]
     if others:
         raise RecipeError(
             f"--resume continues a recorded recipe; {', '.join(others)} would change it.", "Give --resume alone."
         )
-    api.train(resume=resume, model=net, check=check, until=until)
+    api.train(resume=resume, model=net, **how)
 
 
 def evaluate(
@@ -405,7 +411,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
         function = partial(function, changes=changes)
     if VERBS[verb] in TAKES_OPTIONS or function in TAKES_OPTIONS:
         function = partial(function, options=recipe_options(arguments), written=flags(arguments))
-    return tyro.cli(function, prog=named_so, description=help_text, args=arguments) or 0
+    return parse_arguments(function, named_so, arguments, help_text) or 0
 
 
 def function_help(function: Callable[..., int | None]) -> str:

@@ -213,6 +213,9 @@ class Recipe(Options):
     """Share of the training images kept for validation, where the data brings no validation split."""
     test: float = Field(0.1, gt=0.0, lt=1.0)
     """Share of the images held out as test set, where the data brings no test split."""
+    fraction: float = Field(1.0, gt=0.0, le=1.0)
+    """Train on this share of the training images, drawn class by class from split_seed: for quick trials. The images
+    that select and judge stay all."""
     train_on: Literal["train", "train+val"] = "train"
     """train+val: a final recipe, trained on both; its last weights are its result."""
     weights: str | None = None

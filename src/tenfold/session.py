@@ -1,6 +1,7 @@
 """A training as its user meets it: introduced and checked before, tried out, concluded with pictures and a page."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tenfold.checks.recipe import preflight
@@ -135,25 +136,24 @@ def data_document(setup: Setup, findings: list[Finding]) -> dict[str, Any]:
     }
 
 
-def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
+def conclude(setup: Setup, run: Run, screen: Screen, page: bool = True) -> Run:
     """Judge the result on validation, draw the pictures, write the report, say where everything is.
 
-    A run that was paused on the way is left as it is.
+    A run that was paused on the way is left as it is. Without `page` nothing is drawn.
     """
     if not complete(setup):
         screen.say(f"Paused after epoch {len(run.epochs)} of {run.recipe.epochs}. To continue: {resume_command(run)}")
         return run
-    from tenfold.reports import page, pictures  # drawing is imported when there is something to draw
-
     views = None
     document = {**run.read("data.json"), "stream": setup.state.progress.stream}
     write_atomic(run.path / "data.json", json.dumps(document, indent=2))
     if setup.validation is not None:
         result = evaluation.judge(run, "best", setup.dataset, setup.splits["val"], "val", setup.backend)
-        save_evaluation(run, result)
+        result.save(run)
         views = result.views
-    write_atomic(run.path / "curves.png", pictures.curves(run.epochs, run.recipe.name))
-    report_path = page.write_report(run)
+        if page:
+            draw_evaluation(run, result)
+    told = [f"report: {draw_page(run)}"] if page else []
     best, last = run.best, run.epochs[-1]
     if best is not None and last.epoch < run.recipe.epochs:
         screen.say(f"stopped early: no better validation accuracy after epoch {best.epoch}")
@@ -166,16 +166,23 @@ def conclude(setup: Setup, run: Run, screen: Screen) -> Run:
     else:
         screen.say("Trained on train+val: the last weights are the result. Judge them once, on the test images:")
         screen.say(f"tenfold evaluate {run.path} --split test")
-    screen.say(f"report: {report_path}")
-    screen.say(f"run: {run.path}")
+    for line in (*told, f"run: {run.path}"):
+        screen.say(line)
     return run
 
 
-def save_evaluation(run: Run, result: evaluation.Evaluation) -> None:
-    """The files of an evaluation in the run folder: predictions, metrics, confusion matrix, worst mistakes."""
+def draw_page(run: Run) -> Path:
+    """The curves and the page of a run; its path."""
+    from tenfold.reports import page, pictures  # drawing is imported when there is something to draw
+
+    write_atomic(run.path / "curves.png", pictures.curves(run.epochs, run.recipe.name))
+    return page.write_report(run)
+
+
+def draw_evaluation(run: Run, result: evaluation.Evaluation) -> None:
+    """The pictures of an evaluation in the run folder: confusion matrix, worst mistakes."""
     from tenfold.reports import pictures  # drawing is imported when there is something to draw
 
-    result.save(run)
     ending, classes = evaluation.suffix(result.split), result.dataset.classes
     title = f"{run.recipe.name}, {result.split} split: {result.metrics.accuracy:.2%}"
     write_atomic(

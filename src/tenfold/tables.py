@@ -12,7 +12,6 @@ from rich.table import Table
 
 from tenfold.datasets.dataset import Dataset
 from tenfold.deploy.predict import Predictions
-from tenfold.errors import RunError
 from tenfold.evidence.evaluation import Evaluation
 from tenfold.models.inspection import Inspection, Memory
 from tenfold.reports.words import milliseconds
@@ -24,6 +23,7 @@ from tenfold.training.tuning import Choice, Trial
 
 if TYPE_CHECKING:  # scipy and matplotlib come with it
     from tenfold.checks.audit import Audit
+    from tenfold.experiments.groups import Together
     from tenfold.experiments.lab.run import Lab
     from tenfold.experiments.studies import Study
 
@@ -301,46 +301,26 @@ def show_list(what: str, found: dict[str, Any]) -> None:
 
 def run_rows(runs: list[Run]) -> list[list[str]]:
     """Every run; runs of one recipe on the same data below a line with their mean ± half of its 95 % interval."""
-    from tenfold.experiments.groups import alike  # scipy comes with it
+    from tenfold.experiments.groups import alike, together  # scipy comes with it
 
     rows = []
     for group in alike(runs):
         single = [run_row(run) for run in group]
-        if len(group) > 1:
-            rows.append(group_row(group))
+        for several in together(group):
+            rows.append(group_row(several))
             single = [[f"  {name}", *cells] for name, *cells in single]
         rows += single
     return rows
 
 
-def group_row(runs: list[Run]) -> list[str]:
+def group_row(group: "Together") -> list[str]:
     """Several seeds of one recipe in the list; of unfinished and damaged ones, only how many they are."""
-    from tenfold.experiments.groups import accuracy_of
+    from tenfold.reports.words import mean_and_half
 
-    whole = []
-    for run in runs:
-        try:
-            whole += [(accuracy_of(run, "best"), accuracy_of(run, "last"))] if run.finished else []
-        except RunError:
-            continue
-    best, last = (mean_and_half([pair[at] for pair in whole]) for at in (0, 1))
-    left = len(runs) - len(whole)
-    state = f"mean of {len(whole)}" + (f", {left} left out" if left else "")
-    recipe = runs[0].recipe
-    return [f"{recipe.name}, {len(runs)} runs", Path(recipe.data).name, str(recipe.epochs), best, last, "", state]
-
-
-def mean_and_half(values: list[float]) -> str:
-    """Mean ± half of its 95 % interval, in percent."""
-    import numpy as np
-
-    from tenfold.evidence.statistics import interval
-
-    if not values:
-        return "–"
-    ends = interval(np.array(values))
-    half = f" ± {50 * (ends[1] - ends[0]):.2f}" if ends else ""
-    return f"{100 * sum(values) / len(values):.2f}{half} %"
+    state = f"mean of {len(group.last)}" + (f", {group.left_out} left out" if group.left_out else "")
+    recipe = group.runs[0].recipe
+    figures = [mean_and_half(values) for values in (group.best, group.last)]
+    return [group.title, Path(recipe.data).name, str(recipe.epochs), *figures, "", state]
 
 
 def run_row(run: Run) -> list[str]:

@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
-import tyro
 from tyro.conf import Positional, Suppress, arg
 
 from tenfold.arguments import (
@@ -21,6 +20,7 @@ from tenfold.arguments import (
     flags,
     given,
     one_recipe,
+    parse_arguments,
 )
 from tenfold.errors import RecipeError
 from tenfold.experiments.terms import Discard, Method, Metric, Terms
@@ -255,6 +255,6 @@ def cut_variants(arguments: Sequence[str]) -> tuple[list[str], dict[str, dict[st
                 f"--variant {name}: there is no option --{unknown[0]} of a recipe.",
                 "Options of the study itself stand before the first --variant.",
             )
-        parsed = tyro.cli(RecipeOptions, prog=f"tenfold ablate … --variant {name}", args=rest)
+        parsed = parse_arguments(RecipeOptions, f"tenfold ablate … --variant {name}", rest)
         found[name] = given(parsed, flags(rest))
     return list(arguments[: starts[0]] if starts else arguments), found

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.datasets.dataset import Dataset
-from tenfold.datasets.splits import split
+from tenfold.datasets.splits import portion, split
 from tenfold.errors import DataError
 
 
@@ -134,3 +134,17 @@ def test_one_image_beside_a_test_part_is_too_few():
 def test_a_class_without_images_is_named():
     with pytest.raises(DataError, match="Class 'class 2' of made up has 0 training images"):
         split(dataset([0, 0, 0, 1, 1, 1], classes=3))
+
+
+@settings(deadline=None, max_examples=100)
+@given(class_counts, st.integers(0, 1000), st.floats(0.01, 1.0))
+def test_a_fraction_is_drawn_class_by_class_and_is_the_same_each_time(counts, seed, share):
+    data = of_counts(counts)
+    rows = data.parts["train"][::2] if min(counts) > 40 else data.parts["train"]
+    found = portion(rows, data, share, seed)
+    assert np.array_equal(found, portion(rows, data, share, seed))
+    assert (np.diff(found) > 0).all()
+    assert np.isin(found, rows).all()
+    have, of = (np.bincount(data.labels[part], minlength=len(counts)) for part in (found, rows))
+    assert (have >= 1).all()
+    assert (np.abs(have - of * share) <= 1).all()

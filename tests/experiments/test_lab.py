@@ -173,14 +173,14 @@ def test_what_is_there_is_not_trained_again_and_what_is_missing_is(made, tmp_pat
     shutil.copytree(found.path.parent, out)
     runs = sorted((out / "runs").iterdir())
     cut = next(path for path in runs if path.name.startswith("simplenn-bn"))
-    for file in ("report.html", "results.csv"):
+    for file in ("evaluation_val.json", "results.csv"):
         (cut / file).unlink()
     sorted((cut / "checkpoints").iterdir())[-1].unlink()
     before = (cut / "weights" / "last.safetensors").read_bytes()
     told = []
     again = tenfold.lab(quick=True, only=("L2.2",), seeds=1, data=photos, out=out, tell=told.append)
     assert "1 of 2 runs are there already." in told
-    assert (cut / "report.html").exists()
+    assert (cut / "evaluation_val.json").exists()
     assert (cut / "weights" / "last.safetensors").read_bytes() == before
     assert [line.id for line in again.page.lines] == ["L2.2"] * len(again.page.lines)
 

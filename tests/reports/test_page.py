@@ -226,6 +226,15 @@ def test_a_comparison(maker, tmp_path, look):
     assert "b" not in read.tags
 
 
+def test_repeated_seeds_stand_together_with_mean_and_interval(maker, tmp_path):
+    runs = [maker.run(f"{seed}", epochs=1, pictured=False) for seed in (0, 1)]
+    groups = [("simplenn, 3 runs", [0.70, 0.72], [0.69, 0.71], 1)]
+    read = Reader(page.write_comparison(runs, tmp_path / "comparison.html", groups))
+    # t(1 degree) = 12.706, deviation √2 points: half the interval is 12.706 · √2 / √2
+    assert "simplenn, 3 runs 71.00 ± 12.71 % 70.00 ± 12.71 % 2, 1 left out" in read.text
+    assert "Repeated seeds" not in Reader(page.write_comparison(runs, tmp_path / "comparison.html")).text
+
+
 def test_a_comparison_of_other_splits_is_warned_of(maker, tmp_path):
     runs = [maker.run(f"{seed}", epochs=1, split_seed=seed) for seed in (0, 1)]
     read = Reader(page.write_comparison(runs, tmp_path / "comparison.html"))

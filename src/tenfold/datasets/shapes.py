@@ -24,6 +24,9 @@ TRAIN, TEST = 10_000, 2_000
 SEED = 10
 CHUNK = 50
 """Images drawn at a time: small enough to stay in the processor's cache."""
+KEPT: dict[tuple[str, int], Images] = {}
+"""Pictures of this process by name and size, which its forks inherit; none of more than MOST_KEPT bytes."""
+MOST_KEPT = 2**26
 
 
 def disc(x: Plane, y: Plane) -> Plane:
@@ -227,11 +230,15 @@ def drawn(
         raise DataError(f"{name} are drawn by tenfold itself, they are not read from {path}.", "Leave the path out.")
     size, (train, test) = image_size or SIZE, counts
     labels = np.concatenate([balanced(count, part, len(classes)) for part, count in enumerate(counts)])
-    images = np.empty((len(labels), size, size, 3), np.uint8)
-    for start in range(0, len(labels), CHUNK):
-        rows = slice(start, start + CHUNK)
-        images[rows] = draw(labels[rows], size, np.random.default_rng(derived_seed(SEED, name, start)))
-        progress(f"drawing {name}", min(start + CHUNK, len(labels)), len(labels))
+    images = KEPT.get((name, size))
+    if images is None:
+        images = np.empty((len(labels), size, size, 3), np.uint8)
+        for start in range(0, len(labels), CHUNK):
+            rows = slice(start, start + CHUNK)
+            images[rows] = draw(labels[rows], size, np.random.default_rng(derived_seed(SEED, name, start)))
+            progress(f"drawing {name}", min(start + CHUNK, len(labels)), len(labels))
+        if images.nbytes <= MOST_KEPT:
+            KEPT[name, size] = images
     views = images.transpose(0, 3, 1, 2)
     return Dataset(
         name=name,

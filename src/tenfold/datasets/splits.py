@@ -31,6 +31,13 @@ def split(dataset: Dataset, split_seed: int = 0, validation: float = 0.1, test: 
     return {part: parts[part] for part in ("train", "val", "test")}
 
 
+def portion(rows: Rows, dataset: Dataset, share: float, split_seed: int) -> Rows:
+    """That share of the rows, ascending, each class in proportion and with one image at least."""
+    if share == 1.0:
+        return rows
+    return hold_out(rows, dataset, 1 - share, 1, split_seed, "fraction")[0]
+
+
 def check_counts(dataset: Dataset, missing: Sequence[str]) -> None:
     """DataError if a class has too few training images to give one to each missing part and keep one."""
     needed = 1 + len(missing)

@@ -66,11 +66,16 @@ def resolve_all(plans: Mapping[str, Plan]) -> tuple[dict[str, Arm], Split]:
 
 
 def train_arms(
-    arms: Sequence[Arm], seeds: Sequence[int], out: Path, split: Split, tell: Callable[[str], None]
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    out: Path,
+    split: Split,
+    tell: Callable[[str], None],
+    page: bool = True,
 ) -> dict[str, dict[int, Outcome]]:
     """The outcome of every seed of every arm, by the arm's name; seed by seed, so that pairs are whole early."""
     folders = {(arm.name, seed): arm.folder(out, seed) for seed in seeds for arm in arms}
     plans = {arm.folder(out, seed): arm.plan.override({"seed": seed}) for seed in seeds for arm in arms}
     names = {folder: f"{name} seed {seed}" for (name, seed), folder in folders.items()}
-    outcomes = train_many(plans, split, tell, names)
+    outcomes = train_many(plans, split, tell, names, page=page)
     return {arm.name: {seed: outcomes[folders[arm.name, seed]] for seed in seeds} for arm in arms}

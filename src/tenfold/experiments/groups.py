@@ -1,6 +1,7 @@
 """Groups of runs: the same recipe on the same data with several seeds, and what they reached together."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +129,37 @@ def arm_on_disk(name: str, run: Run) -> Arm:
     data = run.read("data.json")
     splits = data["splits"]
     return Arm(name, run.plan, data["fingerprint"], splits["train"]["total"], splits["val"]["total"])
+
+
+@dataclass(frozen=True)
+class Together:
+    """Runs of one recipe on the same data; accuracies (0..1) at the best and the last epoch, of those that finished."""
+
+    runs: Sequence[Run]
+    best: list[float]
+    last: list[float]
+
+    @property
+    def left_out(self) -> int:
+        """How many runs are unfinished or damaged."""
+        return len(self.runs) - len(self.last)
+
+    @property
+    def title(self) -> str:
+        """simplenn, 3 runs."""
+        return f"{self.runs[0].recipe.name}, {len(self.runs)} runs"
+
+
+def together(runs: Sequence[Run]) -> list[Together]:
+    """The groups of two and more runs among these; what cannot be read is left out of the accuracies."""
+    found = []
+    for group in (group for group in alike(runs) if len(group) > 1):
+        whole = []
+        for run in group:
+            with suppress(RunError):
+                whole += [(accuracy_of(run, "best"), accuracy_of(run, "last"))] if run.finished else []
+        found.append(Together(group, [best for best, _ in whole], [last for _, last in whole]))
+    return found
 
 
 def alike(runs: Sequence[Run]) -> list[list[Run]]:

@@ -121,12 +121,13 @@ def train_many(
     tell: Callable[[str], None] = lambda line: None,
     names: Mapping[Path, str] | None = None,
     until: int | None = None,
+    page: bool = True,
 ) -> dict[Path, Outcome]:
     """Train the plans, each into its run folder; `tell` hears a line whenever one ends, with its name.
 
     Ctrl-C and SIGTERM stop the runs, which save their states, and raise Interrupted: the same call continues them.
-    names: what to call the runs; unset: as their folders. until: pause them after so many epochs. A run that is there
-    but damaged has failed, as one that stops has.
+    names: what to call the runs; unset: as their folders. until: pause them after so many epochs. page: draw each run's
+    pictures and page. A run that is there but damaged has failed, as one that stops has.
     """
     for plan in plans.values():
         refuse_unseen(plan)
@@ -134,7 +135,7 @@ def train_many(
     damaged: dict[Path, Outcome] = {}
     for folder, plan in plans.items():
         try:
-            if not is_done(folder, plan, until):
+            if not is_done(folder, plan, until, page):
                 waiting[folder] = plan
         except RunError as error:
             damaged[folder] = Outcome(Run(folder), f"damaged: {error}")
@@ -145,7 +146,8 @@ def train_many(
     ready = settled(waiting, split.threads)
     began = time.perf_counter()
     with trainers(split, len(ready)) as (free, made), ThreadPoolExecutor(split.processes) as pool, interrupts():
-        futures = {pool.submit(train_one, folder, plan, free, until): folder for folder, plan in ready.items()}
+        more = [*([] if until is None else ["--until", str(until)]), *([] if page else ["--no-page"])]
+        futures = {pool.submit(train_one, folder, plan, free, more): folder for folder, plan in ready.items()}
         try:
             for number, future in enumerate(as_completed(futures), 1):
                 folder = futures[future]
@@ -180,7 +182,7 @@ def interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def is_done(folder: Path, plan: Plan, until: int | None = None) -> bool:
+def is_done(folder: Path, plan: Plan, until: int | None = None, page: bool = True) -> bool:
     """Whether the run is there as far as wanted; RecipeError where the folder holds a run of another recipe."""
     if not folder.exists():
         return False
@@ -192,7 +194,7 @@ def is_done(folder: Path, plan: Plan, until: int | None = None) -> bool:
         raise RecipeError(f"{folder} holds another run: {', '.join(other)} differ.", "Choose another folder.")
     if until is not None and until < plan.recipe.epochs and len(run.epochs) >= until:
         return True
-    return run.finished and (folder / "report.html").exists()
+    return run.finished and (folder / ("report.html" if page else "evaluation_val.json")).exists()
 
 
 @contextmanager
@@ -209,8 +211,8 @@ def trainers(split: Split, most: int) -> Iterator[tuple["queue.SimpleQueue[Train
             trainer.close()
 
 
-def train_one(folder: Path, plan: Plan, free: "queue.SimpleQueue[Trainer]", until: int | None = None) -> str | None:
-    """Train one plan with a trainer that is free; why it did not finish, if so."""
+def train_one(folder: Path, plan: Plan, free: "queue.SimpleQueue[Trainer]", more: list[str]) -> str | None:
+    """Train one plan with a trainer that is free, with more arguments; why it did not finish, if so."""
     trainer = free.get()
     try:
         with tempfile.TemporaryDirectory() as place:
@@ -218,8 +220,7 @@ def train_one(folder: Path, plan: Plan, free: "queue.SimpleQueue[Trainer]", unti
             recipe.write_text(plan.to_json(), encoding="utf-8")
             new = ["--recipe", str(recipe), "--out", str(folder.parent), "--name", folder.name]
             how = ["--resume", str(folder)] if folder.exists() else new
-            pause = [] if until is None else ["--until", str(until)]
-            return trainer.train([*how, *own_net(plan), *pause])
+            return trainer.train([*how, *own_net(plan), *more])
     finally:
         free.put(trainer)
 

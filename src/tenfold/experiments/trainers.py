@@ -22,9 +22,15 @@ from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
+from tenfold.datasets import SOURCES
+from tenfold.datasets.dataset import silent
+from tenfold.recipe import load
+
 PRELOADED = ("torch._dynamo", "tenfold.cli", "tenfold.commands", "tenfold.api", "tenfold.reports.page")
 """By name, because what stands above experiments must not be needed here: a run is started as a user would."""
 DRAWING = "tenfold.reports.pictures"
+DRAWN = ("shapes", "arrows")
+"""Data that tenfold draws itself, half a second's work."""
 GLANCE = 0.02
 """Seconds between two looks at the run and the pipe."""
 
@@ -80,14 +86,25 @@ def serve() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the runs, and the process that made this one
     while not stopped and (line := next_line(stopped)):
+        arguments = json.loads(line)
+        draw_before(arguments)
         with tempfile.TemporaryDirectory() as place:
             said = Path(place) / "said"
-            code = train_apart(json.loads(line), said, stopped)
+            code = train_apart(arguments, said, stopped)
             answer = json.dumps([code, said.read_text(encoding="utf-8", errors="replace")])
         try:
             print(answer, flush=True)  # noqa: T201 (the answer)
         except BrokenPipeError:
             return
+
+
+def draw_before(arguments: Sequence[str]) -> None:
+    """Built-in pictures are drawn here, once, for all forks that need them."""
+    if "--recipe" not in arguments:
+        return
+    recipe = load(Path(arguments[arguments.index("--recipe") + 1])).recipe
+    if recipe.data in DRAWN:
+        SOURCES[recipe.data](None, recipe.image_size, False, silent)
 
 
 def next_line(stopped: list[int]) -> str:

@@ -18,9 +18,10 @@ from tenfold.reports import story, words
 from tenfold.reports.documents import Documents, Judgement, damaged, gather
 from tenfold.runs import Run, write_atomic
 
+Together = tuple[str, Sequence[float], Sequence[float], int]
 PIXELS = 1.6
 """Pictures have so many pixels for each pixel of the page."""
-FILTERS = (words.count, words.duration, words.interval, words.percent, words.size, words.times)
+FILTERS = (words.count, words.duration, words.interval, words.mean_and_half, words.percent, words.size, words.times)
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,11 @@ def write_report(run: Run) -> Path:
     return write_page(run.path / "report.html", page)
 
 
-def write_comparison(runs: Sequence[Run], path: Path) -> Path:
-    """Write one page over several runs side by side to `path`; returns it."""
+def write_comparison(runs: Sequence[Run], path: Path, groups: Sequence[Together] = ()) -> Path:
+    """Write one page over several runs side by side to `path`; returns it.
+
+    groups: runs of one recipe as (title, best and last accuracies of those that finished, how many did not).
+    """
     from tenfold.reports import pictures
 
     several = [gather(run) for run in runs]
@@ -91,6 +95,7 @@ def write_comparison(runs: Sequence[Run], path: Path) -> Path:
         .get_template("comparison.html.j2")
         .render(
             runs=shown,
+            groups=groups,
             differences=story.differences(several),
             comparable=story.comparable(several),
             together=embed(pictures.side_by_side(runs)),

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from statistics import NormalDist
 
+import numpy as np
+
 from tenfold.runs import Run
 
 Z95 = NormalDist().inv_cdf(0.975)
@@ -24,6 +26,17 @@ def interval(correct: int, total: int) -> str:
     """'86.21 to 88.04 %', which does not break over two lines."""
     low, high = wilson(correct, total)
     return f"{100 * low:.2f}\u00a0to\u00a0{100 * high:.2f}\u00a0%"
+
+
+def mean_and_half(values: Sequence[float]) -> str:
+    """Mean ± half of its 95 % interval (Student's t) of shares in 0..1, in percent; the mean alone of one."""
+    from tenfold.evidence.statistics import interval  # scipy comes with it
+
+    if not values:
+        return "–"
+    ends = interval(np.array(values))
+    half = f" ± {50 * (ends[1] - ends[0]):.2f}" if ends else ""
+    return f"{100 * sum(values) / len(values):.2f}{half} %"
 
 
 def count(number: float) -> str:

@@ -13,7 +13,7 @@ from tenfold.datasets import SOURCES, load
 from tenfold.datasets.dataset import Dataset, Rows, silent
 from tenfold.datasets.dataset import Progress as ShowProgress
 from tenfold.datasets.preprocessing import Preprocessing, fit_preprocessing
-from tenfold.datasets.splits import split
+from tenfold.datasets.splits import portion, split
 from tenfold.models import build
 from tenfold.models.protocols import LooksAtImages
 from tenfold.recipe import Plan, Recipe
@@ -68,6 +68,7 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
     if plan.recipe.data not in SOURCES:
         plan = plan.override({"data": dataset.where}, plan.origin["data"])
     splits = split(dataset, plan.recipe.split_seed, plan.recipe.validation, plan.recipe.test)
+    splits["train"] = portion(splits["train"], dataset, plan.recipe.fraction, plan.recipe.split_seed)
     rows = training_rows(splits, plan.recipe.train_on)
     plan = check_data(plan, dataset, len(rows), notes)
     preprocessing = fit_preprocessing(plan.recipe.preprocess, dataset.images, rows)

@@ -16,8 +16,8 @@ from tenfold.training.loop import descend
 from tenfold.training.resolve import check_options
 from tenfold.training.setup import Setup, prepare
 
-OVERHEAD = 2.5
-"""Seconds of a run beside its steps: reading data, judging, pictures, page."""
+OVERHEAD = {True: 0.7, False: 2.5}
+"""Seconds of a run beside its steps (quick or not): start, reading data, judging; pictures and page if not quick."""
 TIMED = 1.0
 """Seconds in which steps are counted where no other process takes part."""
 JUDGING = 1 / 3
@@ -28,12 +28,14 @@ BASES = {SIMPLENN: "batch norm", RESNET: "resnet20"}
 
 @dataclass(frozen=True)
 class Pace:
-    """By net: how the runs share the machine, images/s of all of them together, multiply-adds an image; and images."""
+    """By net: how the runs share the machine, images/s of all of them together, multiply-adds an image; then images
+    for training and validation, and the seconds of a run beside its steps."""
 
     splits: dict[str, Split]
     rates: dict[str, float]
     work: dict[str, int]
     images: int
+    overhead: float
 
 
 def measured(nets: Iterable[str], terms: Terms) -> Pace:
@@ -53,8 +55,8 @@ def measured(nets: Iterable[str], terms: Terms) -> Pace:
             splits[net], rates[net] = found.best, dict(found.rates)[found.best]
         rates[net] = rates[net] or splits[net].processes * rate_here(setup)
         work[net] = multiply_adds(setup.plan, setup.preprocessing.size)
-        images = sum(len(setup.splits[part]) for part in ("train", "val"))
-    return Pace(splits, rates, work, images)
+        images = len(setup.dataset.labels) - len(setup.splits["test"])
+    return Pace(splits, rates, work, images, OVERHEAD[terms.quick])
 
 
 def rate_here(setup: Setup) -> float:
@@ -86,5 +88,5 @@ def expected(plan: Plan, pace: Pace | None) -> float:
         size = plan.recipe.preprocess.center_crop or plan.recipe.image_size or 32
         rate *= pace.work[net] / max(1, multiply_adds(plan, size))
     held = plan.recipe.validation
-    seen = plan.recipe.epochs * pace.images * (1 - held + held * JUDGING)
-    return seen / rate + OVERHEAD / split.processes
+    seen = plan.recipe.epochs * pace.images * (plan.recipe.fraction * (1 - held) + held * JUDGING)
+    return seen / rate + pace.overhead / split.processes

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RecipeError, near
-from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, SIMPLENN, TELLING, Arm, Part
+from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, TELLING, Arm, Part
+from tenfold.experiments.statements.trainings import QUICK, SETTLED
 from tenfold.models.own import choose
 from tenfold.recipe import Plan
 from tenfold.recipes import named
 
 Run = tuple[str, int]
-"""A run that a part needs: its arm's name and its seed."""
-
+"""A run that parts and statements need: what tells its plan from others, and its seed."""
 
 QUICK_SECONDS = 330.0
 """Time of a quick lab that was given neither hours nor parts; drawing the page takes the rest of 6 minutes."""
@@ -60,19 +60,8 @@ class Terms:
         return min(self.simplenn_seeds, 1 if self.quick else 3)
 
 
-QUICK: dict[str, dict[str, Any]] = {
-    SIMPLENN: {"epochs": 4, "batch": 32, "validation": 0.3},
-    RESNET: {"epochs": 2, "batch": 64, "validation": 0.6, "image_size": 16},
-}
-"""A quick lab: shorter runs, smaller batches (more steps), more validation images, smaller images for ResNet-20."""
-QUICK_BACKEND = {
-    "backend.precision": "fp32",
-    "backend.layout": "channels_last",
-    "backend.kernels": "torch",
-    "backend.compile": False,
-    "backend.threads": 1,
-}
-"""Measuring backends would take as long as the short runs gain by it."""
+QUICK_RESNET = {**QUICK, "epochs": 2, "batch": 32, "image_size": 16}
+"""A quick lab's ResNet-20 sees smaller images, and fewer times."""
 SPAN = 30
 """Epochs for which the options that count in epochs are written."""
 IN_EPOCHS = ("schedule.every", "schedule.period", "schedule.patience")
@@ -91,8 +80,13 @@ def plan_of(arm: Arm, terms: Terms, tuned: Mapping[str, Mapping[str, Any]] | Non
         changes |= choose(f"{Path(__file__).with_name('nets.py')}:SoftmaxResNet20")
     plan = Plan.of(named(arm.recipe)).override({"data": terms.source, **changes})
     if terms.quick:
-        plan = plan.override({**QUICK[arm.net], **QUICK_BACKEND}, "recipe")
+        plan = plan.override({**(QUICK_RESNET if arm.net == RESNET else QUICK), **SETTLED}, "recipe")
     return in_proportion(plan)
+
+
+def run_of(plan: Plan) -> Run:
+    """The run of a plan; equal where the same training is meant."""
+    return plan.recipe.model_dump_json(exclude={"name", "seed"}), plan.recipe.seed
 
 
 def in_proportion(plan: Plan) -> Plan:

@@ -17,7 +17,18 @@ from tenfold.experiments.groups import Group, accuracy_of, group_of
 from tenfold.experiments.lab.costs import Pace, expected, measured
 from tenfold.experiments.lab.looks import Bench
 from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, SIMPLENN, TUNED, optimised
-from tenfold.experiments.lab.plan import TRIAL_EPOCHS, Choice, Item, Terms, choose_parts, levels_of, plan_of, wanted
+from tenfold.experiments.lab.plan import (
+    TRIAL_EPOCHS,
+    Choice,
+    Item,
+    Run,
+    Terms,
+    choose_parts,
+    levels_of,
+    plan_of,
+    run_of,
+    wanted,
+)
 from tenfold.experiments.lab.sections import answered, facts, section
 from tenfold.experiments.many import Outcome, Split, train_many
 from tenfold.experiments.statements import MISTAKES, STATEMENTS, Answer, Context
@@ -52,6 +63,7 @@ class Work:
     outcomes: dict[str, dict[int, Outcome]] = field(default_factory=dict)
     tried: dict[str, dict[float, float | None]] = field(default_factory=dict)
     tuned: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    trained: set[Run] = field(default_factory=set)
 
     @property
     def runs(self) -> Path:
@@ -102,16 +114,18 @@ def choose(ids: Sequence[str], terms: Terms, tell: Tell) -> tuple[Choice, Pace |
         for part in parts
     ]  # fmt: skip
     items += [
-        Item(one.id, one.statement, ({},), cost.seconds + sum(expected(plan, pace) for plan in cost.plans))
+        Item(one.id, one.statement, ({run_of(plan): expected(plan, pace) for plan in cost.plans},), cost.seconds)
         for one, cost in ((one, costs[one.id]) for one in experiments)
     ]
     return choose_parts(items, terms.limit), pace
 
 
-def run_seconds(names: Iterable[str], count: int, terms: Terms, pace: Pace | None) -> dict[tuple[str, int], float]:
+def run_seconds(names: Iterable[str], count: int, terms: Terms, pace: Pace | None) -> dict[Run, float]:
     """The runs of these arms over so many seeds, and the seconds of each."""
-    each = {name: expected(plan_of(ARMS[name], terms), pace) for name in names}
-    return {(name, seed): seconds for name, seconds in each.items() for seed in range(count)}
+    plans = {name: plan_of(ARMS[name], terms) for name in names}
+    keys = {name: name if "tuned" in ARMS[name].changes else run_of(plan)[0] for name, plan in plans.items()}
+    each = {keys[name]: expected(plan, pace) for name, plan in plans.items()}
+    return {(key, seed): seconds for key, seconds in each.items() for seed in range(count)}
 
 
 def tuning_seconds(terms: Terms, pace: Pace | None) -> float:
@@ -170,12 +184,13 @@ def train(work: Work, net: str) -> None:
         work.arms[name] = settled(work, name, plan_of(ARMS[name], work.terms, work.tuned))
     folders = {(name, seed): work.arms[name].folder(work.runs, seed) for name, seed in wanted_runs}
     plans = {folders[run]: work.arms[run[0]].plan.override({"seed": run[1]}) for run in wanted_runs}
+    work.trained |= {run_of(plan_of(ARMS[name], work.terms).override({"seed": seed})) for name, seed in wanted_runs}
     work.tell(f"{net}: {len(plans)} runs, {sharing(work.pace.splits[net])}.")
     each = expected(next(iter(plans.values())), work.pace)
     names: dict[Path, str] = {}
     for (name, seed), folder in folders.items():  # a point of a sweep may be an arm of another name
         names.setdefault(folder, f"{name}, seed {seed}")
-    outcomes = train_many(plans, work.pace.splits[net], teller(work, each), names)
+    outcomes = train_many(plans, work.pace.splits[net], teller(work, each), names, page=not work.terms.quick)
     for (name, seed), folder in folders.items():
         work.outcomes.setdefault(name, {})[seed] = outcomes[folder]
 
@@ -217,7 +232,7 @@ def tune(work: Work) -> None:
     each = expected(next(iter(plans.values())), work.pace)
     made = {folders[key]: arm.plan.override({"seed": 0}) for key, arm in arms.items()}
     names = {folder: f"{name} at {rate:g}" for (name, rate), folder in folders.items()}
-    outcomes = train_many(made, work.pace.splits[RESNET], teller(work, each), names)
+    outcomes = train_many(made, work.pace.splits[RESNET], teller(work, each), names, page=not work.terms.quick)
     for (name, rate), folder in folders.items():
         outcome = outcomes[folder]
         found = accuracy_of(outcome.run, "last") if outcome.failure is None else None
@@ -242,7 +257,9 @@ def answer_statements(work: Work) -> dict[str, Answer | str]:
             if error.exit_code > 2:  # a signal: the same command continues
                 raise
             answers[id] = told = f"{id} could not be answered: {error}"
-        work.after(cost.seconds + sum(expected(plan, work.pace) for plan in cost.plans), told)
+        new = {run_of(plan): expected(plan, work.pace) for plan in cost.plans}
+        work.after(cost.seconds + sum(seconds for run, seconds in new.items() if run not in work.trained), told)
+        work.trained |= set(new)
     return answers
 
 

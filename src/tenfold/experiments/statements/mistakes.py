@@ -158,7 +158,7 @@ def with_norm(context: Context) -> dict[str, Plan]:
     """The lab's step from random crops to batch norm."""
     return {
         "without batch norm": trainings.plan(context, "simplenn-augment"),
-        "batch norm": trainings.plan(context, "simplenn-augment", model__norm="batch"),
+        "batch norm": trainings.plan(context, "simplenn-bn"),
     }
 
 

@@ -26,8 +26,7 @@ CROP = 24
 
 def settled(context: Context, **changes: object) -> Plan:
     """simplenn-augment's net and data with arithmetic that is not measured: nothing here is timed."""
-    backend = {f"backend__{name}": value for name, value in SETTLED.items()}
-    return trainings.plan(context, "simplenn", device="cpu", **backend, **changes)
+    return trainings.plan(context, "simplenn", device="cpu", **SETTLED, **changes)
 
 
 def centre_crop(context: Context) -> Found:

@@ -58,10 +58,16 @@ def size_of(context: Context) -> Size:
 def plans(context: Context) -> dict[str, Plan]:
     """ResNets of each depth, with shortcuts and without, trained briefly."""
     size = size_of(context)
-    common = {"epochs": size.epochs, "optimizer__lr": 0.1, "image_size": size.pixels, "batch": size.batch}
+    common = {
+        "epochs": size.epochs,
+        "optimizer__lr": 0.1,
+        "image_size": size.pixels,
+        "batch": size.batch,
+        "fraction": 1.0,
+    }
     return {
         f"ResNet-{depth} {kind}": trainings.plan(
-            context, "resnet20", model__name=f"resnet{depth}", model__shortcut=shortcut, **common
+            context, "resnet20", model__name=f"resnet{depth}", model__shortcut=shortcut, optimizer__lr=0.1, **common
         )
         for depth in size.depths
         for kind, shortcut in KINDS.items()
