@@ -13,13 +13,15 @@ import pytest
 
 import tenfold
 from commandline import run
+from tenfold.checks.recipe import preflight
 from tenfold.errors import RecipeError
 from tenfold.experiments.lab import looks
 from tenfold.experiments.lab.parts import ARMS, PARTS, TELLING
 from tenfold.experiments.lab.plan import Item, Terms, choose_parts, levels_of, plan_of, wanted
 from tenfold.experiments.lab.sections import agreement
-from tenfold.experiments.statements import MISTAKES, STATEMENTS
+from tenfold.experiments.statements import MISTAKES, STATEMENTS, Context, cost
 from tenfold.training.resolve import check_options
+from tenfold.training.setup import prepare
 
 
 def test_every_part_of_the_lab_is_there_once_and_has_a_place_in_the_order():
@@ -36,6 +38,17 @@ def test_every_arm_is_a_recipe_whose_options_are_read(quick):
     for name in {name for part in PARTS.values() for name in part.arms}:
         plan = plan_of(ARMS[name], Terms(quick=quick))
         assert check_options(plan, []).recipe.data == ("shapes" if quick else "cifar10")
+
+
+def test_the_check_before_training_stops_no_training_of_the_lab(tmp_path):
+    context = Context("shapes", tmp_path, True, 1, print)
+    plans = [plan_of(arm, Terms(quick=True)) for arm in ARMS.values()]
+    plans += [plan for id in {**STATEMENTS, **MISTAKES} for plan in cost(id, context).plans]
+    several = {plan.recipe.model.model_dump_json() + str(plan.recipe.ignore): plan for plan in plans}
+    assert len(several) > 10
+    for plan in several.values():
+        errors = {found.rule for found in preflight(prepare(plan)) if found.severity == "error"}
+        assert errors == set(plan.recipe.ignore)
 
 
 def test_a_pair_is_of_arms_that_the_part_trains_and_one_option_apart():

@@ -94,7 +94,7 @@ ARMS: dict[str, Arm] = {
     **{f"lr={rate:g}": Arm("simplenn-bn", {"optimizer.lr": rate}) for rate in RATES},
     **{f"L2={strength:g}": Arm("simplenn-bn", {"optimizer.weight_decay": strength}) for strength in STRENGTHS},
     "resnet20": Arm("resnet20-lab", {}, RESNET),
-    "softmax before the loss": Arm("resnet20-lab", {"model": "softmax"}, RESNET),
+    "softmax before the loss": Arm("resnet20-lab", {"model": "softmax", "ignore": ("softmax-before-loss",)}, RESNET),
     "norm after first only": Arm("resnet20-lab", {"model.norm_placement": "first"}, RESNET),
     **{name: scheduled(name, options) for name, options in SCHEDULES.items()},
     **{name: Arm("resnet20-lab", {"tuned": name}, RESNET) for name in TUNED},

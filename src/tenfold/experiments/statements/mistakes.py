@@ -29,12 +29,17 @@ def rule(name: str) -> str:
     return f"tenfold's rule {name}: {RULES[name].why}"
 
 
+def wrong_head(context: Context, activation: str, known: str) -> Plan:
+    """SimpleNN with an activation on its logits, which the check before training would stop."""
+    return trainings.plan(context, "simplenn-augment", model__head_activation=activation, ignore=(known,))
+
+
 def heads(context: Context) -> dict[str, Plan]:
     """SimpleNN as it should be, and with SiLU (the lab's Swish) or ReLU on its logits."""
     return {
         "logits": trainings.plan(context, "simplenn-augment"),
-        "SiLU on the logits": trainings.plan(context, "simplenn-augment", model__head_activation="silu"),
-        "ReLU on the logits": trainings.plan(context, "simplenn-augment", model__head_activation="relu"),
+        "SiLU on the logits": wrong_head(context, "silu", "activation-on-logits"),
+        "ReLU on the logits": wrong_head(context, "relu", "activation-on-logits"),
     }
 
 
@@ -100,7 +105,7 @@ def with_softmax(context: Context) -> dict[str, Plan]:
     """SimpleNN with its logits, or their softmax, given to cross-entropy."""
     return {
         "logits": trainings.plan(context, "simplenn-augment"),
-        "softmax before the loss": trainings.plan(context, "simplenn-augment", model__head_activation="softmax"),
+        "softmax before the loss": wrong_head(context, "softmax", "softmax-before-loss"),
     }
 
 

@@ -60,7 +60,6 @@ def plans(context: Context) -> dict[str, Plan]:
     size = size_of(context)
     common = {
         "epochs": size.epochs,
-        "optimizer__lr": 0.1,
         "image_size": size.pixels,
         "batch": size.batch,
         "fraction": 1.0,
