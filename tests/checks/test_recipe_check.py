@@ -11,7 +11,7 @@ from commandline import run
 from tenfold import api
 from tenfold.checks.observed import FILE
 from tenfold.checks.recipe import preflight
-from tenfold.errors import RecipeError
+from tenfold.errors import RecipeError, TrainingError
 from tenfold.models import MODELS
 from tenfold.recipes import RECIPES
 from tenfold.training.setup import prepare
@@ -105,6 +105,19 @@ def test_a_warning_of_a_running_training_is_said_once_and_kept(small, tmp_path, 
     assert "Diagnosis" in page
     assert told["what"] in page
     assert told["remedy"] in page
+
+
+def test_a_loss_that_is_not_finite_is_kept_and_shown_in_the_page(small, tmp_path):
+    with pytest.raises(TrainingError, match="First bad layer") as stopped:
+        api.train(out=tmp_path, name="nan", quiet=True, **{**small, "optimizer.lr": 1e30})
+    (found,) = (
+        one
+        for one in json.loads((tmp_path / "nan/findings.json").read_text())["findings"]
+        if one["rule"] == "not-finite"
+    )
+    assert found["what"] in str(stopped.value)
+    assert "try --optimizer.lr 1e+29" in found["remedy"]
+    assert found["what"] in api.report(tmp_path / "nan").read_text()
 
 
 @pytest.mark.parametrize("name", MODELS)

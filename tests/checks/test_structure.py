@@ -58,7 +58,9 @@ def test_published_manners_are_at_most_notes():
 def test_tenfolds_own_nets_are_healthy(name, size):
     torch.manual_seed(0)
     net = MODELS[name](3, size, 10, **defaults(MODELS[name]))
-    assert structure.examine(trace(net, torch.randn(2, 3, size, size))) == []
+    graph = trace(net, torch.randn(2, 3, size, size))
+    assert structure.examine(graph) == []
+    assert structure.fading(graph) is None
 
 
 def test_the_finding_names_layer_and_line():
@@ -148,3 +150,21 @@ def test_what_cannot_be_seen_is_said_nothing_about():
             return self.c(F.relu(self.b(Own.apply(self.a(x.flatten(1))))))
 
     assert found(Hidden()) == {}
+
+
+@pytest.mark.parametrize(("gain", "said"), [(0.3, "fade"), (1.4, None), (8.0, "grow")])
+def test_signals_that_fade_or_grow_through_the_depth(gain, said):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1))
+    for _ in range(7):
+        net.extend([nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)])
+    for layer in (net[0], *net[2::2]):
+        nn.init.normal_(layer.weight, std=gain / layer.weight[0].numel() ** 0.5)
+        nn.init.zeros_(layer.bias)
+    found = structure.fading(trace(net, IMAGES))
+    assert (found is None) == (said is None)
+    if found:
+        assert found.rule == "bad-initialisation"
+        assert f"signals {said}" in found.what
+        start = float(IMAGES.std(0).square().mean().sqrt())
+        assert f"Images differ by {start:.3g} where they enter 0" in found.evidence

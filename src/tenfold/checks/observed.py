@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
+from tenfold.checks.rules import finding
 from tenfold.checks.running import judge_epochs
 from tenfold.checks.watching import Watcher
 from tenfold.errors import Finding
 from tenfold.runs import Epoch, Run, write_atomic
 from tenfold.training.loop import Observer, complete
+from tenfold.training.nonfinite import NonFiniteLoss
 from tenfold.training.setup import Setup
 
 FILE = "findings.json"
@@ -45,9 +47,12 @@ class Observed:
         self.watcher.attach()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Take the hooks away."""
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Take the hooks away; a loss that is not finite is kept, and told by the error itself."""
         self.watcher.remove()
+        if isinstance(error, NonFiniteLoss):
+            found = finding("not-finite", error.happened, error.facts, error.cure)
+            self.keep(found, tell=False)
 
     def step(self, setup: Setup) -> None:
         """The loss of the step is what it added to the epoch's sums."""
@@ -66,11 +71,15 @@ class Observed:
 
     def hear(self, found: Finding) -> None:
         """Keep a finding, and say it, unless it is silenced or was there before."""
+        self.keep(found, tell=found.severity != "note")
+
+    def keep(self, found: Finding, tell: bool) -> None:
+        """Write a finding down unless it is silenced or was there before."""
         if found.rule in self.ignored:
             self.silenced.add(found.rule)
         elif all(found.rule != other.rule for other in self.findings):
             self.findings.append(found)
-            if found.severity != "note":
+            if tell:
                 self.say(found)
         else:
             return

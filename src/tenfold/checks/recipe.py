@@ -52,6 +52,9 @@ def preflight(setup: Setup) -> list[Finding]:
     found = [initial_loss(setup, sum(op.multiply_adds for op in graph.layers))]
     found += [*structure.examine(graph), *structure.unused(graph), *structure.hidden_layers(graph)]
     found += held(setup)
+    fading = structure.fading(graph)
+    if fading and all(one.rule != fading.rule for one in found):
+        found.append(fading)
     return found + probes.look(case) + of_input(case, graph, setup)
 
 

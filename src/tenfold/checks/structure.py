@@ -8,6 +8,7 @@ The rules know the manners of published nets: linear bottlenecks, dropout in Wid
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -19,6 +20,9 @@ from tenfold.errors import Finding
 
 HUGE_GAIN, TINY_GAIN = 5.0, 0.02
 """Weights times the root of their fan-in: He's start has 1.4, torch's own 0.6, a careful head 0.1."""
+
+TINY_SIGNAL = 1e-3
+"""What is left of a signal, or its inverse, that no longer trains; torch's own start leaves 0.4 a layer with ReLU."""
 
 FEW = 4
 """So few images are no batch to take a mean and deviation of."""
@@ -204,6 +208,25 @@ def bad_start(graph: Graph) -> Iterator[Finding]:
                 severity="warning",
                 **op.where,
             )
+
+
+def fading(graph: Graph) -> Finding | None:
+    """What differs from image to image, where it shrinks or grows from layer to layer in an untrained net."""
+    sizes = [(op, op.spread) for op in graph.layers if 0 < op.spread < math.inf]
+    if len(sizes) < 3 or TINY_SIGNAL < sizes[-1][1] / sizes[0][1] < 1 / TINY_SIGNAL:
+        return None
+    (first, begun), (last, left) = sizes[0], sizes[-1]
+    changes = [(abs(math.log(b / a)), at, b / a) for (at, a), (_, b) in pairwise(sizes)]
+    _, most, times = max(changes, key=lambda change: change[0])
+    return finding(
+        "bad-initialisation",
+        f"signals {'fade' if left < begun else 'grow'} on their way through the untrained net",
+        f"Images differ by {begun:.3g} where they enter {first.named}, by {left:.3g} where they enter {last.named}; "
+        f"{most.named} changes it most ({times:.3g} times).",
+        f"nn.init.kaiming_normal_(weight, nonlinearity='relu') for {most.named} and the other layers, or batch norm.",
+        severity="warning",
+        **most.where,
+    )
 
 
 def constant(op: Op, value: float) -> Finding:

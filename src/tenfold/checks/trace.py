@@ -60,6 +60,8 @@ class Op:
     probability: float = 0.0
     entering: tuple[float, float] = (0.0, 1.0)
     """Mean and deviation of what the layer reads."""
+    spread: float = math.nan
+    """How much that differs from image to image: the root mean square, over its numbers, of their deviation."""
 
     @property
     def where(self) -> dict[str, Any]:
@@ -154,6 +156,7 @@ def describe(op: Op, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
     op.weight, op.bias, op.groups = named["weight"], named.get("bias") is not None, named.get("groups", 1)
     read = named["input"].float()
     op.entering = float(read.mean()), float(read.std())
+    op.spread = float(read.float().std(0).square().mean().sqrt()) if len(read) > 1 else math.nan
 
 
 def flat(values: Sequence[Any]) -> Iterator[Any]:

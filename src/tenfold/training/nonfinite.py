@@ -7,6 +7,14 @@ from tenfold.errors import TrainingError
 from tenfold.training.backend import Backend
 
 
+class NonFiniteLoss(TrainingError):
+    """A loss that is NaN or infinite; `facts` are what was seen, without what to do."""
+
+    def __init__(self, what: str, facts: str, remedy: str, replay: str) -> None:
+        super().__init__(f"{what}; no optimiser step was taken. {facts}", f"{remedy} {replay}")
+        self.happened, self.facts, self.cure = what, facts, remedy
+
+
 def first_bad_layer(model: nn.Module, pixels: Tensor, backend: Backend) -> str:
     """Name of the first layer whose weights or output are not finite, with what is wrong there."""
     found: list[str] = []
@@ -35,13 +43,14 @@ def first_bad_layer(model: nn.Module, pixels: Tensor, backend: Backend) -> str:
     return found[0] if found else "the loss itself (every layer's output is finite)"
 
 
-def explain(loss: str, layer: str, epoch: int, step: int, ids: list[str], lr: float, resume: str) -> TrainingError:
+def explain(loss: str, layer: str, epoch: int, step: int, ids: list[str], lr: float, resume: str) -> NonFiniteLoss:
     """The error that stops the run."""
     shown = ", ".join(ids[:4]) + (f", … {len(ids)} in all" if len(ids) > 4 else "")
-    return TrainingError(
-        f"The loss is {loss} at epoch {epoch + 1}, step {step + 1}; no optimiser step was taken. "
+    return NonFiniteLoss(
+        f"The loss is {loss} at epoch {epoch + 1}, step {step + 1}",
         f"First bad layer: {layer}. Batch: {shown}.",
-        f"{lower_rate(lr)} The state before the step is saved; to replay it: {resume}",
+        lower_rate(lr),
+        f"The state before the step is saved; to replay it: {resume}",
     )
 
 
