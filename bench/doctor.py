@@ -81,6 +81,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "weight decay on batch-norm": ("decay-on-norms",),
     "over- and underfitting": ("overfitting", "underfitting"),
     "best-epoch validation accuracy sold": ("selected-on-test",),
+    "the model in the wrong mode": ("eval-missing", "train-missing"),
     "accuracy from wrong axis": ("accuracy-axis", "accuracy-count"),
     "loss tensor accumulated with its graph": ("graph-kept",),
     "scheduler stepped before the optimiser": ("scheduler-order",),
