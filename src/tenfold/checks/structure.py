@@ -184,8 +184,46 @@ def pooled_away(graph: Graph) -> Iterator[Finding]:
             f"{names(at)}; the images have {graph.input.side}×{graph.input.side} pixels. "
             f"At each place {kernel**2 - side**2} of a kernel's {kernel**2} weights meet only padding.",
             "Leave out the first pooling, or make the first stride 1.",
-            **at[0].where,
+            **shrinking(graph, at[0]).where,
         )
+    elif (hasty := next(hasty_pools(graph, wide), None)) is not None:
+        op, told = hasty
+        before = op.reads[0].side
+        yield finding(
+            "pooled-away",
+            f"{op.named} pools maps of {before}×{before} to {op.side}×{op.side}",
+            f"{told}; the images have {graph.input.side}×{graph.input.side} pixels.",
+            "Pool by 2 at a time, each after a convolution, and keep maps of 4×4 or more for the layers after it.",
+            **op.where,
+        )
+
+
+def shrinking(graph: Graph, op: Op) -> Op:
+    """The last pooling before an operation, or the operation itself."""
+    return next((o for o in reversed(graph.ops[: graph.ops.index(op)]) if o.kind == "pool"), op)
+
+
+def hasty_pools(graph: Graph, wide: list[Op]) -> Iterator[tuple[Op, str]]:
+    """Poolings that throw away most of what no convolution has seen yet. A mean of the whole map at the end is none.
+
+    Ops of square maps only; one that is joined to another path (squeeze and excitation, pyramids) is left in peace.
+    """
+    pools = [op for op in graph.ops if op.kind == "pool" and op.reads and op.side and op.reads[0].side > op.side]
+    pools = [op for op in pools if len(set(op.shape[2:])) == 1 == len(set(op.reads[0].shape[2:]))]
+    if any(op.kind == "join" for op in graph.ops):
+        return
+    for op in pools:
+        before, after = op.reads[0].side, op.side
+        share, later = (op.window * after / before) ** 2, [c for c in wide if graph.ops.index(c) > graph.ops.index(op)]
+        earlier = [c for c in wide if c not in later]
+        if op.window and after == 1 < before and share < 0.5:
+            yield op, f"Its one window of {op.window}×{op.window} sees {share:.0%} of the map"
+        elif op.window > 3 and not earlier and later:
+            yield op, f"No convolution has seen the {1 - 1 / op.window**2:.0%} of the numbers that it leaves out"
+        elif not op.window and later and before >= 4 * after and after <= 4:
+            yield op, f"{counted(later, 'convolution')} of {later[0].kernel}×{later[0].kernel} still follow"
+        elif op.window > 2 and after <= 2 and graph.input.side >= 4 ** len(earlier) * after * 1.5 and len(earlier) > 1:
+            yield op, f"After {len(earlier)} convolutions one number of 1 in {(graph.input.side // after) ** 2} is left"
 
 
 def bad_start(graph: Graph) -> Iterator[Finding]:

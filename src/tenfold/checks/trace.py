@@ -57,6 +57,8 @@ class Op:
     weight: Tensor | None = None
     bias: bool = False
     groups: int = 1
+    window: int = 0
+    """The longer side of a pooling's window that moves over the map; 0 for anything else."""
     probability: float = 0.0
     entering: tuple[float, float] = (0.0, 1.0)
     """Mean and deviation of what the layer reads."""
@@ -137,6 +139,9 @@ class Recorder(TorchFunctionMode):
         op = Op(kind, bare, tuple(results[0].shape), self.entered[-1] if self.entered else "", *users_line(), reads)
         if kind in ("conv", "linear"):
             describe(op, args, kwargs)
+        if bare.startswith(("max_pool2d", "avg_pool2d")):
+            window = kwargs.get("kernel_size", args[1] if len(args) > 1 else 0)
+            op.window = max(window) if isinstance(window, tuple | list) else int(window)
         if kind == "dropout":
             op.probability = float(kwargs.get("p", args[1] if len(args) > 1 else 0.5))
         self.add(op, results)

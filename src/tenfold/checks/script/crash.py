@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.places import builtin, lines_of
 from tenfold.checks.script.seen import Failure, Place, Seen, own
 from tenfold.checks.script.source import line, shown_code
 from tenfold.errors import Finding
@@ -31,6 +32,8 @@ def crash(seen: Seen) -> Iterator[Finding]:
     rule, what, evidence, remedy = told
     at = [f"{shown_code(place)}{line(place)} raised {type(error).__name__}."] if place and rule != "crash" else []
     given = [f"It got {', '.join(failure.given)}."] if failure and failure.given else []
+    if rule == "shape-mismatch" and failure and builtin(failure.module):
+        place = next(iter(lines_of(seen, failure.module)), place)
     yield finding(
         rule,
         what,

@@ -6,7 +6,7 @@ from typing import Any
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.seen import Call, Place, Seen
-from tenfold.checks.script.source import around, line, model_name, name_at, shown_code, trees
+from tenfold.checks.script.source import around, line, model_name, name_at, shown_code, statement, trees
 from tenfold.errors import Finding
 
 
@@ -51,14 +51,22 @@ def train_missing(seen: Seen) -> Iterator[Finding]:
         return
     call, every = calls[0], sum(1 for _ in seen.training_calls())
     name = model_name(call.place, "model")
+    place = epoch_loop(call.place)
     since = "from the first step on" if call.step == 0 else f"from step {call.step + 1} on, after an evaluation"
     yield finding(
         "train-missing",
         f"`{name}` is trained in evaluation mode",
         f"{len(calls)} of {every} training batches, {since}: {named(call.calm)} acted as in evaluation.",
-        f"Write `{name}.train()` at the start of every epoch, before the loop over batches{line(call.place)}.",
-        **where(call.place),
+        f"Write `{name}.train()` at the start of every epoch, before the loop over batches{line(place)}.",
+        **where(place),
     )
+
+
+def epoch_loop(place: Place | None) -> Place | None:
+    """The loop over epochs around a line of the loop over batches, where both are in one function."""
+    found = statement(place)
+    loops = [node for node in around(found) if isinstance(node, ast.For | ast.While)] if found is not None else []
+    return Place(place.file, loops[1].lineno) if place and len(loops) > 1 else place
 
 
 def meant(call: Call) -> bool:

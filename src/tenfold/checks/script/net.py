@@ -1,15 +1,18 @@
 """Rules about the net itself: its graph, its start, its units, and probes on a copy."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import TorchFunctionMode
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Place, Seen, shown
+from tenfold.checks.script.places import birth, builtin, layer_of, layer_place, written
+from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import line, name_at, shown_code
 from tenfold.checks.structure import examine
 from tenfold.checks.trace import RECTIFYING, trace
@@ -19,6 +22,10 @@ ELSEWHERE = {"softmax-before-loss", "activation-on-logits", "parameters-forgotte
 """Rules of the graph that the run itself tells better."""
 FEW = 8
 """A unit that was 0 in so many batches in a row is dead."""
+
+
+ASLEEP = 0.01
+"""A ReLU that leaves a smaller share of its inputs is dead from the start."""
 
 
 def probed(seen: Seen) -> tuple[nn.Module, Tensor] | None:
@@ -40,7 +47,7 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
     for found in examine(graph):
         loaded = bool(seen.loaded) and found.rule == "bad-initialisation"
         if found.rule not in ELSEWHERE and not loaded:
-            yield replaced(found)
+            yield replaced(seen, found)
     for op in graph.ops:
         before = op.reads[0] if op.reads else None
         if op.function == "sigmoid" and op is not graph.output and before and before.function in RECTIFYING:
@@ -49,14 +56,30 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
                 f"sigmoid is applied to the output of {before.function}",
                 f"{before.named}, then {op.named}: what comes out is never below 0.5.",
                 "Leave one of both out.",
-                **{**op.where, "file": shown(op.file) if op.file else None},
+                **at(seen, op.layer, Place(op.file, op.line or 0) if op.file else None),
             )
             return
 
 
-def replaced(found: Finding) -> Finding:
-    """With the file as it is said from here."""
-    return Finding(**{**vars(found), "file": shown(found.file) if found.file else None})
+MADE = {"bias-before-norm", "pooled-away"}
+"""What is wrong in how a layer is made, not in where it stands."""
+
+
+def replaced(seen: Seen, found: Finding) -> Finding:
+    """With the line at which it is mended."""
+    used = Place(found.file, found.line) if found.file and found.line else None
+    if found.rule == "bad-initialisation":
+        used = written(seen, found.layer) or used
+    elif found.rule in MADE:
+        used = (birth(seen, found.layer) if builtin(layer_of(seen, found.layer)) else None) or used
+    else:
+        used = layer_place(seen, found.layer, used)
+    return Finding(**{**vars(found), "file": None, "line": None, **where(used)})
+
+
+def at(seen: Seen, layer: str, used: Place | None = None) -> dict[str, Any]:
+    """Layer, file and line of a finding about a layer."""
+    return {"layer": layer or None, **where(layer_place(seen, layer, used))}
 
 
 def samples_mixed(seen: Seen) -> Iterator[Finding]:
@@ -76,7 +99,8 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
                 module.training = mode
     if not isinstance(output, Tensor) or output.dim() < 2 or not output.requires_grad:
         return
-    alive = all(bool((idle < FEW).any()) for idle in seen.idle.values())
+    seen.asleep = asleep(net, images.detach())
+    alive = all(bool((idle < FEW).any()) for idle in seen.idle.values()) and seen.asleep is None
     seen.blind = alive and torch.equal(output, blank) and bool(images.detach().any()) and not zero_head(net)
     scores = output[0].sum() if len(output) == len(images) else output.sum() * 0
     (slope,) = torch.autograd.grad(scores * 1.0, images, allow_unused=True)
@@ -145,8 +169,11 @@ def units(seen: Seen) -> Iterator[Finding]:
                 f"{round(dead * idle.numel())} of {idle.numel()} were 0 for every image of the last {FEW} batches.",
                 "Lower the learning rate, start biases at 0, or use LeakyReLU.",
                 layer=layer,
+                **where(written(seen, feeding(seen, layer), ["bias", "weight"])),
             )
             break
+    else:
+        yield from asleep_from_the_start(seen)
     for layer, shares in seen.saturated.items():
         if len(shares) >= 5 and min(shares[-5:]) > 0.9:
             yield finding(
@@ -154,9 +181,70 @@ def units(seen: Seen) -> Iterator[Finding]:
                 f"The units of {layer} are saturated",
                 f"{100 * shares[-1]:.0f} % of its outputs lie at the ends of the activation.",
                 "Scale its inputs down, or use ReLU inside the net.",
-                layer=layer,
+                **at(seen, layer),
             )
             break
+
+
+def asleep_from_the_start(seen: Seen) -> Iterator[Finding]:
+    """A ReLU after which the untrained net has almost nothing left."""
+    if seen.asleep is None or seen.loaded:
+        return
+    layer, share = seen.asleep
+    bias = getattr(layer_of(seen, layer), "bias", None)
+    low = f" Its biases are {float(bias.detach().mean()):.2g} on average." if isinstance(bias, Tensor) else ""
+    yield finding(
+        "dead-units",
+        f"{100 * (1 - share):.1f} % of what ReLU makes of {layer} is 0 from the start",
+        f"Measured on an untrained copy with the first images.{low}",
+        f"Start the biases of {layer} at 0, and its weights as torch does.",
+        layer=layer or None,
+        **where(written(seen, layer, ["bias", "weight"])),
+    )
+
+
+class Sleepers(TorchFunctionMode):
+    """Notes how much of each ReLU's output is not 0, by the layer with weights that ran before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.shares = "", dict[str, float]()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call it, and note it."""
+        result = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in ("relu", "relu_", "relu6") and isinstance(result, Tensor):
+            self.shares.setdefault(self.layer, float((result.detach() > 0).float().mean()))
+        return result
+
+
+def asleep(net: nn.Module, images: Tensor) -> tuple[str, float] | None:
+    """The first layer after which ReLU leaves almost nothing of real images, and the share that it leaves."""
+    seen = Sleepers()
+
+    def entered(name: str) -> Any:
+        return lambda *_: setattr(seen, "layer", name)
+
+    bearing = [(n, m) for n, m in net.named_modules() if any(True for _ in m.parameters(recurse=False))]
+    hooks = [module.register_forward_pre_hook(entered(name)) for name, module in bearing]
+    try:
+        with same_chance(), torch.no_grad(), seen:
+            net(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return next(((layer, share) for layer, share in seen.shares.items() if share < ASLEEP), None)
+
+
+def feeding(seen: Seen, layer: str) -> str:
+    """The layer with weights that stands before an activation, or the activation's own if it has some."""
+    last = ""
+    for name, module in seen.model.named_modules() if seen.model is not None else ():
+        if any(True for _ in module.parameters(recurse=False)):
+            last = name
+        if name == layer:
+            break
+    return last
 
 
 def device_mismatch(seen: Seen) -> Iterator[Finding]:

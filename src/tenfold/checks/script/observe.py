@@ -8,6 +8,7 @@ import random
 import sys
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from tenfold.checks.script.seen import Batch, Call, Failure, LossCall, Made, Pick, Seen, here
+from tenfold.checks.script.seen import Batch, Call, Failure, Lesson, LossCall, Made, Pick, Seen, here
 
 LOSSES = {
     "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div",
@@ -60,6 +61,9 @@ class Tag:
 
 
 NOTHING = Tag()
+WEIGHT = Tag()
+"""Of a parameter's .data."""
+WRITES = ("__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__")
 
 
 def tensors(values: Any) -> Iterator[Tensor]:
@@ -99,9 +103,17 @@ class Observer(TorchFunctionMode):
         """When enough steps were seen."""
         self.last_loss: float | None = None
         self.last_map: tuple[int, ...] = ()
+        self.criterion: nn.Module | None = None
+        """The loss module that is running."""
+        self.given: Tensor | None = None
+        """The only thing that the net got in its running call, if it is a tensor."""
+        self.last_layer = ""
+        """The layer with weights that ran last."""
         self.ended = 0
         self.names: dict[int, dict[int, str]] = {}
         self.loss_refs: list[Any] = []
+        self.bases: dict[int, tuple[Callable[[], Any], int]] = {}
+        """What the parts that are changed in place belong to, and the call at which that was first seen."""
         self.strangers: list[Tensor] = []
         """Parameters of layers that ran but are not among the net's modules."""
         self.before: list[tuple[str, Tensor, Tensor, float]] = []
@@ -130,6 +142,8 @@ class Observer(TorchFunctionMode):
             result = self.quietly(lambda: self.note(name, args, kwargs, result), result)
         elif getattr(func, "__self__", None) is DATA:
             self.quietly(lambda: self.cuts("data", args), None)
+            if isinstance(args[0], nn.Parameter):
+                self.tags[result] = WEIGHT
             self.quietly(lambda: self.pass_on(args, result), None)
         return result
 
@@ -237,7 +251,8 @@ class Observer(TorchFunctionMode):
         """Which units of a ReLU are active, how many of a sigmoid are saturated."""
         if not torch.is_grad_enabled() or result.dim() < 2 or not self.stack:
             return
-        layer = self.layer() or name
+        layer = self.layer() if type(self.stack[-1]).__module__ in ACTIVATING else self.last_layer
+        layer = layer or self.layer() or name
         if name in ("relu", "relu_", "relu6"):
             units = (result > 0).transpose(0, 1).flatten(1).any(1)
             idle = self.seen.idle.get(layer)
@@ -247,6 +262,7 @@ class Observer(TorchFunctionMode):
             low = 0.01 if name.startswith("sig") else -0.99
             share = ((result < low) | (result > 0.99)).float().mean().item()
             self.seen.saturated.setdefault(layer, []).append(share)
+            self.seen.bent = self.seen.bent or here()
 
     def outside(self, name: str, args: Any, kwargs: Any, result: Any) -> Any:
         """A function in the training loop, or in the data's own code."""
@@ -263,8 +279,8 @@ class Observer(TorchFunctionMode):
             return result
         elif name in FACTORIES and kwargs.get("device") is not None:
             self.tags[result] = replace(NOTHING, moved=True)
-        if (name.endswith("_") and not name.endswith("__")) or name in ("__setitem__", "__iadd__", "__isub__"):
-            self.in_place(name, args)
+        if (name.endswith("_") and not name.endswith("__")) or name in WRITES:
+            self.in_place(name, args or (kwargs.get("tensor"),))
         self.sharpness(name, args)
         self.finite(name, args, result)
         self.pass_on(args, result, name in SAME)
@@ -347,8 +363,13 @@ class Observer(TorchFunctionMode):
             self.tags[result] = replace(self.tag(result), steps=steps)
 
     def in_place(self, name: str, args: Any) -> None:
-        """Whole numbers that are changed where they lie."""
-        if not args or not isinstance(args[0], Tensor) or (not self.seen.calls):
+        """Whole numbers that are changed where they lie, and before the first call what parameters begin with."""
+        if not isinstance(args[0], Tensor):
+            return
+        if not self.seen.calls:
+            place = here() if isinstance(args[0], nn.Parameter) or self.tag(args[0]) is WEIGHT else None
+            if place:
+                self.seen.written[args[0].untyped_storage().data_ptr()] = place
             return
         whole = args[0]._base
         if whole is None or whole.numel() < 2 * args[0].numel() or args[0].requires_grad:
@@ -357,7 +378,11 @@ class Observer(TorchFunctionMode):
         kept = self.seen.changed if labels else self.seen.scaled
         key = args[0].untyped_storage().data_ptr() if labels else args[0].data_ptr()
         _, times, _ = kept.get(key, (None, 0, ""))
-        if labels or name in ("sub_", "div_", "mul_", "add_"):
+        known, since = self.bases.get(id(whole), (object, 0))
+        if known() is not whole:
+            self.bases[id(whole)] = weakref.ref(whole), len(self.seen.calls)
+        lasting = known() is whole and since < len(self.seen.calls)
+        if labels or (lasting and name in ("sub_", "div_", "mul_", "add_")):
             kept[key] = here(), times + 1, name
 
     def sharpness(self, name: str, args: Any) -> None:
@@ -391,9 +416,10 @@ class Observer(TorchFunctionMode):
             tag.calls[-1] if tag.calls else None, kwargs.get("weight") is not None,
             self.tag(target).moved, distinct=int(flat.unique().numel()),
             labels=tuple(flat[:64].tolist()) if not target.is_floating_point() else (),
-            target_rows=row_sums(target),
+            target_rows=row_sums(target), criterion=self.criterion,
         )  # fmt: skip
         self.seen.losses.append(fact)
+        self.learn(fact, target, kwargs)
         self.seen.targets.add(target.untyped_storage().data_ptr())
         for call in tag.calls:
             call.loss = fact.value
@@ -402,6 +428,16 @@ class Observer(TorchFunctionMode):
         if not torch.is_grad_enabled():
             self.judge(tag.calls)
         self.tags[result] = Tag(calls=tag.calls, loss=fact, batch=tag.batch)
+
+    def learn(self, fact: LossCall, target: Tensor, options: dict[str, Any]) -> None:
+        """Keep a training batch, so that its step can be tried again on a copy of the net."""
+        seen, given = self.seen, self.given
+        usable = fact.grad and given is not None and fact.call is not None and fact.call.module is seen.model
+        if not usable or fact.shape != fact.call.output or len(seen.lessons) >= KEPT or fact.kind not in LOSSES:
+            return
+        if sum(lesson.inputs.numel() for lesson in seen.lessons) + given.numel() <= MOST_NUMBERS:
+            rest = {name: value for name, value in options.items() if name not in ("input", "target")}
+            seen.lessons.append(Lesson(given.detach().clone(), target.detach().clone(), fact.kind, rest))
 
     # --- the end
 
@@ -428,8 +464,11 @@ AFTER_SECONDS = 15.0
 """How long a program may go on after enough training steps, for its evaluation."""
 SWALLOWED = 5
 """A program that catches its end so many times is ended with its process."""
+KEPT, MOST_NUMBERS = 40, 40_000_000
+"""So many training batches are kept, and so many numbers in all."""
 LOOSE = 20
 """A loop without a loader may do so many times the steps, so that its evaluation is seen."""
+ACTIVATING = (nn.ReLU.__module__,)
 DROPOUTS = nn.Dropout.__module__
 DATA = Tensor.data
 

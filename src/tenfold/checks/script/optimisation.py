@@ -3,10 +3,14 @@
 import ast
 import math
 from collections.abc import Iterator
-from statistics import median
+from typing import Any
+
+from torch import nn
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.places import birth, given_at, groups_place, layer_place, lines_of, written
+from tenfold.checks.script.replay import finite_median
 from tenfold.checks.script.seen import Held, Place, Seen
 from tenfold.checks.script.source import line, name_at, receiver, shown_code, trees
 from tenfold.errors import Finding
@@ -117,7 +121,8 @@ def parameters_forgotten(seen: Seen) -> Iterator[Finding]:
     if not lost:
         return
     hidden = [name for name, known in lost if not known]
-    names, maker = [name for name, _ in lost], seen.helds[0].place
+    names = [name for name, _ in lost]
+    maker = holder(seen).place
     if hidden:
         place = list_of_layers(seen)
         yield finding(
@@ -140,22 +145,38 @@ def parameters_forgotten(seen: Seen) -> Iterator[Finding]:
     )
 
 
+def holder(seen: Seen) -> Held:
+    """The optimiser that should hold what is in none: the last made of those for the same nets."""
+    nets = {id(call.module): call.module for call in seen.training_calls()}
+    own = {id(p) for net in nets.values() for p in net.parameters()}
+    near = [held for held in seen.helds if any(id(p) in own for p in held_parameters(held))]
+    return (near or seen.helds)[-1]
+
+
+def held_parameters(held: Held) -> Iterator[Any]:
+    """All parameters of an optimiser."""
+    return (p for group in held.optimizer.param_groups for p in group["params"])
+
+
 def list_of_layers(seen: Seen) -> Place | None:
-    """Where layers are put into a plain list or dictionary."""
-    for file, tree in trees(seen):
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Assign):
-                continue
-            if isinstance(node.value, ast.List | ast.ListComp | ast.Dict | ast.DictComp) and ast.unparse(
-                node.targets[0]
-            ).startswith("self."):
-                made = [ast.unparse(n.func) for n in ast.walk(node.value) if isinstance(n, ast.Call)]
-                if not made and isinstance(node.value, ast.List | ast.Dict):
-                    added = f"{ast.unparse(node.targets[0])}.append("
-                    made = ["nn."] if added in ast.unparse(tree) else []
-                if any(name.startswith(("nn.", "torch.nn.")) or name[:1].isupper() or "block" in name for name in made):
-                    return Place(file, node.lineno)
-    return None
+    """Where layers that ran are put into a plain list or dictionary of the net's; else where the first was made."""
+    for net in {id(call.module): call.module for call in seen.training_calls()}.values():
+        for owner in net.modules():
+            for name, value in vars(owner).items():
+                if not name.startswith("_") and any(part is layer for part in inside(value) for layer in seen.hidden):
+                    place = given_at(seen, type(owner).__name__, f"self.{name}")
+                    if place:
+                        return place
+    return next((lines[0] for module in seen.hidden if (lines := lines_of(seen, module))), None)
+
+
+def inside(value: Any) -> Iterator[nn.Module]:
+    """Layers in nested lists, tuples and dictionaries, and those within them."""
+    if isinstance(value, nn.Module):
+        yield from value.modules()
+    elif isinstance(value, list | tuple | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from inside(part)
 
 
 def parameters_frozen(seen: Seen) -> Iterator[Finding]:
@@ -217,47 +238,6 @@ def kept_at(seen: Seen) -> Place | None:
     return None
 
 
-def learning_rate(seen: Seen) -> Iterator[Finding]:
-    """Steps far larger or smaller than what the weights can bear."""
-    steps = [step for step in seen.steps if step.ratios]
-    ratios = [median(known) for step in steps if (known := [r for r in step.ratios.values() if r < 1e6])]
-    if len(ratios) < 5:
-        return
-    held = steps[0].held
-    rate = held.rates[0] if held.rates else 0.0
-    losses = [step.loss for step in steps if step.loss is not None]
-    rose = len(losses) >= 8 and finite_median(losses[-5:]) > 1.3 * max(losses[0], 0.1)
-    early = [r for r in ratios[:5] if math.isfinite(r)]
-    high = max(ratios[:5]) > 1.0 or (rose and finite_median(ratios) > 0.1) or not early
-    evidence = (
-        f"Learning rate {rate:g}: a step changes the weights by {100 * finite_median(ratios):.2g} % of their size"
-    )
-    told = f"; the loss went from {losses[0]:.3g} to {losses[-1]:.3g} in {len(losses)} steps." if losses else "."
-    if high and (rose or finite_median(ratios) > 0.3):
-        yield finding(
-            "learning-rate-high",
-            f"The learning rate {rate:g} is far too high",
-            evidence + told,
-            f"Try {rate / 100:g} in {shown_code(held.place)}{line(held.place)}.",
-            **where(held.place),
-        )
-    largest = max(max(step.ratios.values()) for step in steps)
-    rising = len(held.rates) > 1 and held.rates[-1] > held.rates[0]
-    if rate > 0 and largest < 5e-5 and not rising and not seen.loaded:
-        yield finding(
-            "learning-rate-low",
-            f"The learning rate {rate:g} is far too low",
-            evidence + told,
-            f"Try {rate * 1000:g} in {shown_code(held.place)}{line(held.place)}.",
-            **where(held.place),
-        )
-
-
-def finite_median(values: list[float]) -> float:
-    """The median; infinite where any value is not finite."""
-    return median(values) if all(map(math.isfinite, values)) else math.inf
-
-
 def decay_on_norms(seen: Seen) -> Iterator[Finding]:
     """Weight decay acts on biases and norms too."""
     for held in seen.helds:
@@ -268,7 +248,7 @@ def decay_on_norms(seen: Seen) -> Iterator[Finding]:
                 f"Weight decay acts on {len(decayed)} biases and norms",
                 f"{sum(p.numel() for p in decayed):,} numbers of {shown_code(held.place)}.",
                 "Give parameters of one dimension a group of their own with weight_decay=0.",
-                **where(held.place),
+                **where(groups_place(held)),
             )
             return
 
@@ -290,6 +270,7 @@ def gradients(seen: Seen) -> Iterator[Finding]:
             f"Its length there is {first:.2g}, at {names[-1]} {last:.2g} (medians of {len(steps)} steps).",
             "Use ReLU in place of sigmoid or tanh inside the net, batch norm, or shortcuts.",
             layer=names[0].rpartition(".")[0] or None,
+            **where(bending_place(seen) or birth(seen, names[0].rpartition(".")[0])),
         )
     if largest > 1e3 and math.isfinite(largest):
         worst = max(names, key=lambda n: steps[-1].gradients.get(n, 0.0))
@@ -299,7 +280,14 @@ def gradients(seen: Seen) -> Iterator[Finding]:
             f"The longest has a median length of {largest:.3g} (at {worst}).",
             "Look at the scale of the images and of the first weights; clip with nn.utils.clip_grad_norm_(…, 1.0).",
             layer=worst.rpartition(".")[0] or None,
+            **where(written(seen, worst.rpartition(".")[0])),
         )
+
+
+def bending_place(seen: Seen) -> Place | None:
+    """Where the first sigmoid or tanh of the net stands, if it has any."""
+    first = next(iter(seen.saturated), None)
+    return layer_place(seen, first, seen.bent) if first else None
 
 
 def not_finite(seen: Seen) -> Iterator[Finding]:
@@ -322,6 +310,7 @@ def not_finite(seen: Seen) -> Iterator[Finding]:
         remedy = f"Add a small number inside, as `torch.{name}(x + 1e-8)`{line(place)}."
     elif seen.bad:
         cause = f" The first layer to give it was '{seen.bad[0]}', in step {seen.bad[1] + 1}."
+        place = birth(seen, seen.bad[0]) or place
     what = "The loss" if bad or lost else "A gradient"
     yield finding(
         "not-finite", f"{what} is NaN or infinite from step {step + 1} on", cause.strip(), remedy, **where(place)
@@ -329,6 +318,6 @@ def not_finite(seen: Seen) -> Iterator[Finding]:
 
 
 RULES = (
-    zero_grad_missing, step_missing, graph_broken, parameters_forgotten, parameters_frozen, graph_kept, learning_rate,
+    zero_grad_missing, step_missing, graph_broken, parameters_forgotten, parameters_frozen, graph_kept,
     gradients, decay_on_norms,
 )  # fmt: skip

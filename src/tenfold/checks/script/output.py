@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.seen import LossCall, Made, Seen
+from tenfold.checks.script.places import activation_place, loss_place, start_place
+from tenfold.checks.script.seen import LossCall, Made, Place, Seen
 from tenfold.checks.script.source import line, text
 from tenfold.errors import Finding
 
@@ -29,7 +30,7 @@ def softmax_before_loss(seen: Seen) -> Iterator[Finding]:
     if not named and not (probabilities and len(loss.shape) == 2 and loss.shape[1] > 1):
         return
     made = loss.made if named else None
-    place = made.place if made and made.place else loss.place
+    place = activation_place(seen, made) if made and made.place else loss.place
     name = made.name.rstrip("_") if made else "softmax"
     classes = loss.shape[1] if len(loss.shape) > 1 else 2
     floor = math.log(1 + (classes - 1) / math.e)
@@ -40,7 +41,7 @@ def softmax_before_loss(seen: Seen) -> Iterator[Finding]:
         "softmax-before-loss",
         f"{name} before {spoken(loss)}",
         f"{evidence}. The loss is `{text(loss.place)}`{line(loss.place)}.",
-        f"{take_out(made, name)} {spoken(loss)} takes logits; for probabilities apply {name} where you predict.",
+        f"{take_out(made, name, place)} {spoken(loss)} takes logits; for probabilities apply {name} where you predict.",
         layer=made.layer or None if made else None,
         **(place.where if place else {}),
     )
@@ -57,14 +58,14 @@ def spoken(loss: LossCall) -> str:
     }.get(loss.kind, loss.kind)
 
 
-def take_out(made: Made | None, name: str) -> str:
+def take_out(made: Made | None, name: str, place: Place | None) -> str:
     """Which line to change, and how."""
-    if made is None or made.place is None:
+    if made is None or place is None:
         return f"Take the {name} out, and pass the logits to the loss."
-    code = text(made.place)
-    if name not in code.lower() and made.layer:
-        return f"Take the layer `{made.layer}` ({name}) out of the net (it runs in line {made.place.line}: `{code}`)."
-    return f"Take the {name} out of `{code}`{line(made.place)}."
+    code = text(place)
+    if made.layer and (name not in code.lower() or place != made.place):
+        return f"Take the layer `{made.layer}` ({name}) out of the net, which is made in line {place.line}."
+    return f"Take the {name} out of `{code}`{line(place)}."
 
 
 def activation_on_logits(seen: Seen) -> Iterator[Finding]:
@@ -73,29 +74,31 @@ def activation_on_logits(seen: Seen) -> Iterator[Finding]:
     if loss is None or loss.made is None or loss.made.name not in CUTTING:
         return
     made, name = loss.made, loss.made.name.rstrip("_")
+    place = activation_place(seen, made)
     yield finding(
         "activation-on-logits",
         f"{name} on the logits",
         f"No logit is below {loss.low:.3f} (the highest is {loss.high:.3f}).",
-        take_out(made, name),
+        take_out(made, name, place),
         layer=made.layer or None,
-        **(made.place.where if made.place else {}),
+        **(place.where if place else {}),
     )
 
 
 def wrong_loss(seen: Seen) -> Iterator[Finding]:
     """A loss that is minimised by something else than right answers."""
     for loss in seen.training_losses()[:3]:
-        told = misfit(loss)
+        place = loss_place(seen, loss)
+        told = misfit(loss, place)
         if told is None:
             continue
         what, evidence, remedy, severe = told
-        where = loss.place.where if loss.place else {}
+        where = place.where if place else {}
         yield finding("wrong-loss", what, evidence, remedy, severity="error" if severe else "warning", **where)
         return
 
 
-def misfit(loss: LossCall) -> tuple[str, str, str, bool] | None:
+def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, bool] | None:
     """What, evidence, remedy, and whether it is an error."""
     columns = loss.shape[1] if len(loss.shape) > 1 else 1
     if loss.kind == "nll_loss" and (loss.high > 1e-4 or loss.row_sum[1] > -1e-3):
@@ -104,7 +107,7 @@ def misfit(loss: LossCall) -> tuple[str, str, str, bool] | None:
             f"Use log_softmax in place of softmax{line(loss.made.place if loss.made else None)}: "
             "`F.log_softmax(…, dim=1)`."
             if softmax
-            else f"Replace the loss by nn.CrossEntropyLoss() / F.cross_entropy{line(loss.place)}, which takes logits."
+            else f"Replace the loss by nn.CrossEntropyLoss() / F.cross_entropy{line(place)}, which takes logits."
         )
         given = "probabilities" if softmax else "logits"
         return (
@@ -117,7 +120,7 @@ def misfit(loss: LossCall) -> tuple[str, str, str, bool] | None:
         return (
             "KLDivLoss on probabilities",
             f"It expects log-probabilities (all ≤ 0), and gets values from {loss.low:.3f} to {loss.high:.3f}.",
-            f"Use F.log_softmax(…, dim=1) in place of softmax{line(loss.made.place if loss.made else loss.place)}.",
+            f"Use F.log_softmax(…, dim=1) in place of softmax{line(loss.made.place if loss.made else place)}.",
             True,
         )
     if loss.kind == "cross_entropy" and columns == 1 and len(loss.shape) == 2:
@@ -134,14 +137,14 @@ def misfit(loss: LossCall) -> tuple[str, str, str, bool] | None:
         return (
             f"{spoken(loss)} on {'one-hot classes' if one_hot else 'class numbers'}",
             f"The targets are whole numbers {loss.target_low:g} … {loss.target_high:g}, outputs {list(loss.shape)}.",
-            f"Use nn.CrossEntropyLoss() on the logits [N, classes] and class numbers [N]{line(loss.place)}.",
+            f"Use nn.CrossEntropyLoss() on the logits [N, classes] and class numbers [N]{line(place)}.",
             not one_hot,
         )
     if loss.kind.startswith("binary_cross_entropy") and columns > 2 and loss.target_rows == (1.0, 1.0) and loss.whole:
         return (
             f"{spoken(loss)} on classes of which exactly one is right",
             f"Every row of the targets {list(loss.target_shape)} holds exactly one 1.",
-            f"Use nn.CrossEntropyLoss() on the logits and class numbers [N]{line(loss.place)}.",
+            f"Use nn.CrossEntropyLoss() on the logits and class numbers [N]{line(place)}.",
             False,
         )
     if loss.kind == "cross_entropy" and loss.target_shape == loss.shape and len(loss.shape) == 2:
@@ -150,7 +153,7 @@ def misfit(loss: LossCall) -> tuple[str, str, str, bool] | None:
             return (
                 "Cross-entropy on labels of which several can be right",
                 f"Rows of the targets sum to {low:g} … {high:g}, not to 1.",
-                f"Use nn.BCEWithLogitsLoss(){line(loss.place)}.",
+                f"Use nn.BCEWithLogitsLoss(){line(place)}.",
                 True,
             )
     return None
@@ -176,13 +179,13 @@ def loss_reduction(seen: Seen) -> Iterator[Finding]:
     loss = next((x for x in seen.training_losses() if x.reduction == "sum" and x.went == x.value), None)
     if loss is None or not loss.shape or loss.shape[0] < 2:
         return
-    mean = loss.value / loss.shape[0]
+    mean, place = loss.value / loss.shape[0], loss_place(seen, loss)
     yield finding(
         "loss-reduction",
         "The loss is summed over the batch",
         f"{loss.value:.2f} for a batch of {loss.shape[0]}: {mean:.3f} an image.",
-        f'Take reduction="sum" out, or divide the loss by the batch size before backward{line(loss.place)}.',
-        **(loss.place.where if loss.place else {}),
+        f'Take reduction="sum" out, or divide the loss by the batch size before backward{line(place)}.',
+        **(place.where if place else {}),
     )
 
 
@@ -199,7 +202,7 @@ def initial_loss(seen: Seen) -> Iterator[Finding]:
         f"The first loss is {loss.value:.2f}",
         f"ln({loss.shape[1]}) = {guess:.2f} is what guessing costs; logits go from {loss.low:.3g} to {loss.high:.3g}.",
         "Scale the images to about mean 0 and deviation 1, and leave the layers' own initialisation.",
-        **(loss.place.where if loss.place else {}),
+        **((start_place(seen) or loss.place).where if loss.place else {}),
     )
 
 

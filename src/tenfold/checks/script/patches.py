@@ -21,7 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.data import DataLoader
 
 from tenfold.checks.script.observe import AFTER, Observer, Tag, randomness, tensors
-from tenfold.checks.script.seen import Batch, Call, Held, Loader, Scheduled, Step, here
+from tenfold.checks.script.seen import Batch, Call, Held, Loader, Scheduled, Step, frames, here
 
 Original = Callable[..., Any]
 MOST = 30_000_000
@@ -33,6 +33,7 @@ def watching(observer: Observer) -> Iterator[None]:
     """Inside this block the observer sees everything."""
     with ExitStack() as stack:
         for owner, name, wrap in (
+            (nn.Module, "__init__", born),
             (nn.Module, "__call__", called),
             (nn.Module, "to", module_moved),
             (nn.Module, "cuda", module_moved),
@@ -64,6 +65,17 @@ def elsewhere(observer: Observer) -> bool:
     return bool(observer.paused) or os.getpid() != observer.pid
 
 
+def born(observer: Observer, original: Original) -> Original:
+    """A layer, a net or a loss is made."""
+
+    def __init__(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if not elsewhere(observer):
+            observer.seen.births[id(self)] = weakref.ref(self), frames(self)
+
+    return __init__
+
+
 def called(observer: Observer, original: Original) -> Original:
     """A net or a layer is called."""
 
@@ -74,7 +86,11 @@ def called(observer: Observer, original: Original) -> Original:
         if root:
             observer.tick()
         if isinstance(self, _Loss) or not (root or observer.stack):
-            return original(self, *args, **kwargs)
+            observer.criterion = self
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                observer.criterion = None
         call = observer.quietly(lambda: entered(observer, self, args, kwargs), None) if root else None
         observer.stack.append(self)
         if not root:
@@ -109,6 +125,7 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
             call.drawn = call.batch.randomness != randomness()
         describe(call, given)
     seen.calls.append(call)
+    observer.given = given if call.grad and len(args) == 1 and given is args[0] and not kwargs else None
     ready = not any(isinstance(p, UninitializedParameter) for p in net.parameters())
     if call.grad and seen.first is None and given is not None and ready:
         seen.model, seen.inputs = net, tuple(copied(a) for a in args)
@@ -129,6 +146,7 @@ def inner(observer: Observer, layer: nn.Module) -> None:
                 observer.seen.used[id(parameter)] = f"{name}.{key}"
                 if not any(module is layer for module in root.module.modules()):
                     observer.strangers.append(parameter)
+                    observer.seen.hidden.append(layer)
     elif any(p.requires_grad for p in layer.parameters(recurse=False)):
         observer.seen.cut.append(("no_grad", here(), name))
         for key, parameter in layer.named_parameters(recurse=False):
@@ -163,6 +181,8 @@ def describe(call: Call, given: Tensor) -> None:
 def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -> None:
     """Facts after a call."""
     seen = observer.seen
+    if any(True for _ in layer.parameters(recurse=False)):
+        observer.last_layer = observer.layer()
     outputs = list(tensors(result))
     first = seen.bad is None and outputs and torch.is_grad_enabled() and not any(True for _ in layer.children())
     if first and not bool(torch.isfinite(outputs[0].detach()).all()):
@@ -301,7 +321,7 @@ def optimizer_made(observer: Observer, original: Original) -> Original:
     """An optimiser is made."""
 
     def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:
-        place = here()
+        stack = frames(self)
         try:
             original(self, *args, **kwargs)
         except Exception as error:
@@ -309,7 +329,7 @@ def optimizer_made(observer: Observer, original: Original) -> Original:
                 observer.failed(error, "optimizer", (), {})
             raise
         if not elsewhere(observer):
-            observer.seen.helds.append(Held(self, place))
+            observer.seen.helds.append(Held(self, stack[0] if stack else None, stack=stack))
 
     return __init__
 
@@ -385,11 +405,12 @@ def scheduler_made(observer: Observer, original: Original) -> Original:
     """A scheduler is made; from then on its steps are seen."""
 
     def __init__(self: LRScheduler, *args: Any, **kwargs: Any) -> None:
-        place = here()
+        stack = frames(self)
         original(self, *args, **kwargs)
         if elsewhere(observer) or any(fact.scheduler is self for fact in observer.seen.schedulers):
             return
-        fact = Scheduled(self, place, first_rate=float(self.optimizer.param_groups[0]["lr"]))
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        fact = Scheduled(self, stack[0] if stack else None, first_rate=rate, stack=stack)
         observer.seen.schedulers.append(fact)
         step = self.step
 

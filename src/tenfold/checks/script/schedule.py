@@ -17,7 +17,8 @@ from torch.optim.lr_scheduler import (
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Scheduled, Seen
+from tenfold.checks.script.origins import origin
+from tenfold.checks.script.seen import Place, Scheduled, Seen
 from tenfold.checks.script.source import line, name_at, receiver, shown_code
 from tenfold.errors import Finding
 
@@ -101,8 +102,18 @@ def early(fact: Scheduled, name: str) -> Iterator[Finding]:
             f"`{name}` has lowered the rate to {rates[gone]:.2g} after {gone + 1} of {total} epochs",
             f"It began at {fact.first_rate:.3g}; the other {total - gone - 1} epochs hardly move the weights.",
             f"Drop it at about 1/2 and 3/4 of the epochs: {total // 2} and {3 * total // 4}{line(fact.place)}.",
-            **where(fact.place),
+            **where(drop_place(fact)),
         )
+
+
+def drop_place(fact: Scheduled) -> Place | None:
+    """Where the epochs of the drops are written."""
+    name, position = DROPS.get(type(fact.scheduler).__name__, ("gamma", 1))
+    return origin(fact.stack, name, position)
+
+
+DROPS = {"StepLR": ("step_size", 1), "MultiStepLR": ("milestones", 1)}
+"""The argument that says when a rate drops, and its position."""
 
 
 def inside(fact: Scheduled, seen: Seen) -> bool:

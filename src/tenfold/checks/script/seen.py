@@ -54,6 +54,22 @@ def here() -> Place | None:
     return None
 
 
+def frames(of: object = None) -> tuple[Place, ...]:
+    """The user's lines that are running now, the innermost first; those of `of`'s own __init__ are left out."""
+    found: list[Place] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and len(found) < DEEP:
+        code = frame.f_code
+        if own(code.co_filename) and not (code.co_name == "__init__" and frame.f_locals.get("self") is of is not None):
+            found.append(Place(code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
+    return tuple(found)
+
+
+DEEP = 12
+"""Lines of a stack that are kept."""
+
+
 @dataclass(eq=False)
 class Loader:
     """One DataLoader: where it was made, what it loads, and what its batches were used for."""
@@ -153,6 +169,8 @@ class LossCall:
     labels: tuple[int, ...] = ()
     target_rows: tuple[float, float] = (0.0, 0.0)
     """The lowest and highest sum of a row of targets [N, C]."""
+    criterion: nn.Module | None = None
+    """The loss's module, if it is one."""
     went: float = 0.0
     """The value that went backward; another than `value` where the loss was scaled or others were added."""
 
@@ -186,6 +204,8 @@ class Held:
     stepped_at: Place | None = None
     rates: list[float] = field(default_factory=list)
     loaded: bool = False
+    stack: tuple[Place, ...] = ()
+    """The user's lines that made it, the innermost first."""
 
 
 @dataclass(eq=False)
@@ -211,6 +231,17 @@ class Scheduled:
     rates: list[float] = field(default_factory=list)
     """After each of its steps."""
     first_rate: float = 0.0
+    stack: tuple[Place, ...] = ()
+
+
+@dataclass(eq=False)
+class Lesson:
+    """One training batch: what the net got, the labels, and the loss function with its options."""
+
+    inputs: Tensor
+    target: Tensor
+    kind: str
+    options: dict[str, Any]
 
 
 @dataclass(eq=False)
@@ -290,12 +321,24 @@ class Seen:
     """Where backward was called on a loss that has no graph."""
     reads_norm: bool = False
     """Whether the net scales its images itself."""
+    asleep: tuple[str, float] | None = None
+    """The first layer after which ReLU leaves almost nothing in the untrained net, and the share that it leaves."""
     blind: bool = False
     """Whether the net's output is the same for blank images."""
     failure: Failure | None = None
     error: BaseException | None = None
     ended: str = ""
     """Why the observation ended: 'script', 'steps', 'timeout', 'error'."""
+    births: dict[int, tuple[Any, tuple[Place, ...]]] = field(default_factory=dict)
+    """For each module: a weak reference, and the user's lines that made it."""
+    written: dict[int, Place] = field(default_factory=dict)
+    """For each parameter's storage: the user's line that last wrote into it before the first call."""
+    lessons: list[Lesson] = field(default_factory=list)
+    """What the net was trained with in its first steps, as long as it is one batch a step and fits the memory."""
+    hidden: list[nn.Module] = field(default_factory=list)
+    """Layers that ran but are not among the net's modules."""
+    bent: Place | None = None
+    """Where a sigmoid or tanh first ran inside the net."""
     faults: list[str] = field(default_factory=list)
     """Observers' own errors; none may be there."""
 

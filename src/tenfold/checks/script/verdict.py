@@ -4,13 +4,13 @@ import traceback
 
 from tenfold.checks.rules import RULES as RULES_KNOWN
 from tenfold.checks.rules import ranked
-from tenfold.checks.script import crash, data, modes, net, optimisation, output, schedule
+from tenfold.checks.script import crash, data, modes, net, optimisation, output, rates, schedule
 from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
 RULES = (
-    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *schedule.RULES, *modes.RULES, *data.RULES,
-    *net.SYMPTOMS,
+    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *schedule.RULES, *modes.RULES,
+    *data.RULES, *net.SYMPTOMS,
 )  # fmt: skip
 
 SYMPTOMS = {
@@ -22,7 +22,6 @@ SYMPTOMS = {
 EXPLAINS: dict[str, set[str]] = {
     "input-not-finite": {"learning-rate-high", "normalisation-differs", "not-finite"},
     "normalisation-doubled": {"normalisation-differs"},
-    "not-finite": {"learning-rate-high"},
     "bad-initialisation": {"learning-rate-high", "activation-doubled"},
     "loss-reduction": {"learning-rate-high", "not-finite"},
     "zero-grad-missing": {"learning-rate-high"},
@@ -59,5 +58,5 @@ def explained(found: list[Finding]) -> list[Finding]:
         hidden |= SYMPTOMS
     if "learning-rate-high" in rules - hidden:
         hidden |= SYMPTOMS - {"learning-rate-low"}
-    once = {(finding.rule, finding.file, finding.line, finding.layer): finding for finding in reversed(found)}
+    once = {(f.rule, f.file, f.line, None if f.line else f.layer): f for f in reversed(found)}
     return [finding for finding in reversed(once.values()) if finding.rule not in hidden]

@@ -1,0 +1,179 @@
+"""Rules about the learning rate, and nets that cannot learn: where the loss stays, other rates are tried on a copy."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.places import birth, rate_place
+from tenfold.checks.script.replay import by_heart, finite_median, gain, replay
+from tenfold.checks.script.seen import Held, Seen, Step
+from tenfold.checks.script.source import line, shown_code
+from tenfold.errors import Finding
+
+STAYS, HELPS = 0.08, 0.15
+"""A loss that lost less than the first share of itself stays; another rate that saves the second share helps."""
+SLOW = 0.03
+"""Weights that move by less than this share of their size in an epoch."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What the steps of the first optimiser show."""
+
+    held: Held
+    rate: float
+    losses: list[float]
+    early: float
+    """The change of the weights in a step, as a share of their size: the largest of the first five medians."""
+    usual: float
+    largest: float
+    saved: float
+    """The share of the first loss that the last steps have saved."""
+
+    @property
+    def told(self) -> str:
+        """The evidence in words."""
+        told = f"Learning rate {self.rate:g}: a step changes the weights by {100 * self.usual:.2g} % of their size"
+        if not self.losses:
+            return f"{told}."
+        return f"{told}; the loss went from {self.losses[0]:.3g} to {self.losses[-1]:.3g} in {len(self.losses)} steps."
+
+    @property
+    def rose(self) -> bool:
+        """Whether the loss is above its start, or is no number any more."""
+        return len(self.losses) >= 8 and finite_median(self.losses[-5:]) > 1.3 * max(self.losses[0], 0.1)
+
+    @property
+    def jumped(self) -> bool:
+        """Whether the loss rose to a multiple of its start in between."""
+        return len(self.losses) >= 8 and max(self.losses) > 2 * max(self.losses[0], 0.1)
+
+
+def pace(seen: Seen) -> Pace | None:
+    """The facts; None where too few steps were seen."""
+    steps = [step for step in seen.steps if step.ratios]
+    if len(steps) < 5:
+        return None
+    held = steps[0].held
+    medians = [median(known) for step in steps if (known := [r for r in step.ratios.values() if r < 1e6])]
+    losses = [step.loss for step in steps if step.held is held and step.loss is not None]
+    early = max((r for r in medians[:5] if math.isfinite(r)), default=math.inf)
+    usual = finite_median(medians) if medians else math.inf
+    saved = gain(losses, losses[0]) if losses else 0.0
+    return Pace(held, held.rates[0] if held.rates else 0.0, losses, early, usual, largest(steps), saved)
+
+
+def largest(steps: list[Step]) -> float:
+    """The change of the layer that moves most, in the middle of the last steps."""
+    return median(max(step.ratios.values()) for step in steps[-20:])
+
+
+def rate_rules(seen: Seen) -> Iterator[Finding]:
+    """Too high, too low, or no rate helps."""
+    seen_so = pace(seen)
+    if seen_so is None or seen.loaded:
+        return
+    found = too_high(seen, seen_so) or too_low(seen, seen_so) or unlearnable(seen, seen_so)
+    if found:
+        yield found
+
+
+def too_high(seen: Seen, p: Pace) -> Finding | None:
+    """Steps that jump over what they should descend into."""
+    lost = bool(p.losses) and not all(map(math.isfinite, p.losses))
+    if lost and (seen.bad_op or seen.sharp or seen.bad_input):
+        return None  # a NaN that has another cause
+    plain = (p.early > 1.0 or (p.rose and p.usual > 0.1) or not math.isfinite(p.early)) and (p.rose or p.usual > 0.3)
+    if not plain and (p.early < 0.02 or p.saved > STAYS or len(p.losses) < 10):
+        return None
+    told, better = tried(seen, p, (0.1, 0.01))
+    if better is None and (not plain or lost):
+        return None
+    sure = plain or lost or p.rose or p.jumped or p.early > 0.3
+    return finding(
+        "learning-rate-high",
+        f"The learning rate {p.rate:g} is far too high",
+        p.told + told,
+        f"Try {p.rate * (better or 0.01):g} in {shown_code(p.held.place)}{line(p.held.place)}.",
+        severity=None if sure else "warning",
+        **where(rate_place(p.held)),
+    )
+
+
+def tried(seen: Seen, p: Pace, factors: tuple[float, ...]) -> tuple[str, float | None]:
+    """What the same steps at other rates gave, in words, and the first factor that helps."""
+    for factor in factors:
+        losses = replay(seen, p.held, factor)
+        if losses is None or not p.losses:
+            return "", None
+        if gain(losses, losses[0]) > max(HELPS, p.saved + HELPS):
+            told = f" A copy at rate {p.rate * factor:g} went from {losses[0]:.3g} to {finite_median(losses[-5:]):.3g}"
+            return f"{told} in {len(losses)} steps on the same batches.", factor
+    return "", None
+
+
+def too_low(seen: Seen, p: Pace) -> Finding | None:
+    """Weights that hardly move in an epoch, and a loss that stays."""
+    rising = len(p.held.rates) > 1 and p.held.rates[-1] > p.held.rates[0]
+    length = max([len(p.losses), *(len(fact.loader) for fact in seen.loaders if fact.steps and sized(fact.loader))])
+    if not p.rate or rising or p.largest * length > SLOW or p.saved > 0.03 or len(p.losses) < 5:
+        return None
+    told, better = tried(seen, p, (10, 100, 1000))
+    if better is None and p.largest > 5e-5:
+        return None
+    return finding(
+        "learning-rate-low",
+        f"The learning rate {p.rate:g} is far too low",
+        p.told + told,
+        f"Try {p.rate * (better or 1000):g} in {shown_code(p.held.place)}{line(p.held.place)}.",
+        **where(rate_place(p.held)),
+    )
+
+
+def sized(loader: object) -> bool:
+    """Whether a loader knows its length."""
+    try:
+        return len(loader) > 0  # type: ignore[arg-type]
+    except TypeError:
+        return False
+
+
+def unlearnable(seen: Seen, p: Pace) -> Finding | None:
+    """A net that cannot learn one batch by heart at any usual rate."""
+    if len(p.losses) < 20 or p.saved > HELPS or not seen.lessons or seen.lessons[0].kind != "cross_entropy":
+        return None
+    tries = [by_heart(seen, rate, 150) for rate in (3e-3, 3e-2)]
+    if any(losses is None or gain(losses, losses[0]) > 0.3 for losses in tries):
+        return None
+    best = min(finite_median(losses[-5:]) for losses in tries if losses)
+    images, (layer, numbers) = len(seen.lessons[0].target), narrowest(seen)
+    classes = seen.losses[0].shape[-1]
+    rule = "underfitting" if 0 < numbers < classes - 1 else "cannot-overfit"
+    tight = f" Only {numbers} number{'s' if numbers > 1 else ''} an image reach {layer}." if numbers < classes else ""
+    return finding(
+        rule,
+        f"The net cannot learn even {images} images by heart",
+        f"150 steps of Adam on the first batch alone, at two rates: the loss began at {p.losses[0]:.3g} and is "
+        f"{best:.3g}.{tight}",
+        f"Give the net more units{f' before {layer}' if tight else ''}: sixteen channels are few."
+        if tight
+        else "Look at the other findings first; then at how the net joins its parts, and at the labels.",
+        severity="warning",
+        layer=layer if tight else None,
+        **where(birth(seen, layer) if tight else p.held.place),
+    )
+
+
+def narrowest(seen: Seen) -> tuple[str, int]:
+    """The layer that gets the fewest numbers an image, and how many; ("", 0) where none is known."""
+    known = (
+        [(m.in_features, n) for n, m in seen.model.named_modules() if hasattr(m, "in_features")] if seen.model else []
+    )
+    numbers, name = min(known, default=(0, ""))
+    return name, int(numbers)
+
+
+RULES = (rate_rules,)
