@@ -168,3 +168,41 @@ def test_signals_that_fade_or_grow_through_the_depth(gain, said):
         assert f"signals {said}" in found.what
         start = float(IMAGES.std(0).square().mean().sqrt())
         assert f"Images differ by {start:.3g} where they enter 0" in found.evidence
+
+
+def convolutions(*pools: nn.Module) -> nn.Module:
+    """A convolution before each pooling, and a head."""
+    layers: list[nn.Module] = []
+    for at, pool in enumerate(pools):
+        layers += [nn.Conv2d(8 if at else 3, 8, 3, padding=1), nn.ReLU(), pool]
+    return nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(10))
+
+
+HASTY = {
+    "most of the map is cut off": ((nn.MaxPool2d(4), nn.MaxPool2d(5)), "5"),
+    "4×4 at once, twice": ((nn.MaxPool2d(4), nn.MaxPool2d(4)), "5"),
+    "a small map before convolutions": ((nn.AdaptiveAvgPool2d(2), nn.Identity()), "2"),
+}
+PATIENT = {
+    "a mean at the end": (nn.MaxPool2d(2), nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1)),
+    "a mean at the end by its size": (nn.MaxPool2d(2), nn.MaxPool2d(2), nn.MaxPool2d(2), nn.AvgPool2d(4)),
+    "five by 2, as VGG": (nn.MaxPool2d(2),) * 4,
+    "LeNet's": (nn.MaxPool2d(2), nn.MaxPool2d(2)),
+    "one mean after one convolution": (nn.AdaptiveMaxPool2d(1),),
+}
+
+
+@pytest.mark.parametrize("case", HASTY)
+def test_poolings_in_haste_are_told_with_their_layer(case):
+    pools, layer = HASTY[case]
+    net = convolutions(*pools)
+    net(IMAGES)
+    (told,) = [f for f in structure.examine(trace(net, IMAGES)) if f.rule == "pooled-away"]
+    assert told.layer == layer
+
+
+@pytest.mark.parametrize("case", PATIENT)
+def test_poolings_that_published_nets_have_are_none(case):
+    net = convolutions(*PATIENT[case])
+    net(IMAGES)
+    assert [f for f in structure.examine(trace(net, IMAGES)) if f.rule == "pooled-away"] == []

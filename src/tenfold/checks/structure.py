@@ -222,7 +222,9 @@ def hasty_pools(graph: Graph, wide: list[Op]) -> Iterator[tuple[Op, str]]:
             yield op, f"No convolution has seen the {1 - 1 / op.window**2:.0%} of the numbers that it leaves out"
         elif not op.window and later and before >= 4 * after and after <= 4:
             yield op, f"{counted(later, 'convolution')} of {later[0].kernel}×{later[0].kernel} still follow"
-        elif op.window > 2 and after <= 2 and graph.input.side >= 4 ** len(earlier) * after * 1.5 and len(earlier) > 1:
+        elif (
+            3 < op.window < before and after <= 2 and len(earlier) > 1 and graph.input.side >= after * 4 ** len(earlier)
+        ):
             yield op, f"After {len(earlier)} convolutions one number of 1 in {(graph.input.side // after) ** 2} is left"
 
 

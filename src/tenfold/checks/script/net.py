@@ -12,6 +12,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.places import birth, builtin, layer_of, layer_place, written
+from tenfold.checks.script.rates import pace
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import line, name_at, shown_code
 from tenfold.checks.structure import examine
@@ -24,6 +25,8 @@ FEW = 8
 """A unit that was 0 in so many batches in a row is dead."""
 
 
+LEARNS = 0.3
+"""Dead units are no more than a note where the loss has lost so much of itself."""
 ASLEEP = 0.01
 """A ReLU that leaves a smaller share of its inputs is dead from the start."""
 
@@ -160,6 +163,8 @@ def last_batch(seen: Seen) -> Iterator[Finding]:
 
 def units(seen: Seen) -> Iterator[Finding]:
     """Units that are never active, or stuck at their ends."""
+    seen_so = pace(seen)
+    learns = seen_so is not None and seen_so.saved > LEARNS
     for layer, idle in seen.idle.items():
         dead = float((idle >= FEW).float().mean())
         if dead > 0.8 and idle.numel() > 1:
@@ -168,6 +173,7 @@ def units(seen: Seen) -> Iterator[Finding]:
                 f"{100 * dead:.0f} % of the units of {layer} are dead",
                 f"{round(dead * idle.numel())} of {idle.numel()} were 0 for every image of the last {FEW} batches.",
                 "Lower the learning rate, start biases at 0, or use LeakyReLU.",
+                severity="note" if learns else None,
                 layer=layer,
                 **where(written(seen, feeding(seen, layer), ["bias", "weight"])),
             )

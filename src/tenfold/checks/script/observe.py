@@ -107,6 +107,8 @@ class Observer(TorchFunctionMode):
         """The loss module that is running."""
         self.given: Tensor | None = None
         """The only thing that the net got in its running call, if it is a tensor."""
+        self.ran: set[int] = set()
+        """Layers with weights that ran in the running call of the net."""
         self.last_layer = ""
         """The layer with weights that ran last."""
         self.ended = 0
@@ -321,6 +323,8 @@ class Observer(TorchFunctionMode):
                     Pick("compare", place, tuple(of.shape), None, tuple(other.shape), tuple(result.shape), values)
                 )
                 self.judge(calls)
+                if len(set(calls)) == 1 and of.shape == other.shape and of.dim() == 1:
+                    calls[0].right = float(result.detach().float().mean())
                 labels = other if tags[0].calls else of
                 if not labels.is_floating_point() and not torch.is_grad_enabled():
                     self.seen.judged_labels.update(labels.unique().tolist()[:200])
@@ -416,7 +420,7 @@ class Observer(TorchFunctionMode):
             tag.calls[-1] if tag.calls else None, kwargs.get("weight") is not None,
             self.tag(target).moved, distinct=int(flat.unique().numel()),
             labels=tuple(flat[:64].tolist()) if not target.is_floating_point() else (),
-            target_rows=row_sums(target), criterion=self.criterion,
+            target_rows=row_sums(target), criterion=self.criterion, right=right_answers(given, target),
         )  # fmt: skip
         self.seen.losses.append(fact)
         self.learn(fact, target, kwargs)
@@ -432,8 +436,9 @@ class Observer(TorchFunctionMode):
     def learn(self, fact: LossCall, target: Tensor, options: dict[str, Any]) -> None:
         """Keep a training batch, so that its step can be tried again on a copy of the net."""
         seen, given = self.seen, self.given
-        usable = fact.grad and given is not None and fact.call is not None and fact.call.module is seen.model
-        if not usable or fact.shape != fact.call.output or len(seen.lessons) >= KEPT or fact.kind not in LOSSES:
+        if given is None or fact.call is None or fact.call.module is not seen.model or not fact.grad:
+            return
+        if fact.shape != fact.call.output or len(seen.lessons) >= KEPT:
             return
         if sum(lesson.inputs.numel() for lesson in seen.lessons) + given.numel() <= MOST_NUMBERS:
             rest = {name: value for name, value in options.items() if name not in ("input", "target")}
@@ -466,7 +471,9 @@ SWALLOWED = 5
 """A program that catches its end so many times is ended with its process."""
 KEPT, MOST_NUMBERS = 40, 40_000_000
 """So many training batches are kept, and so many numbers in all."""
-LOOSE = 20
+FEW_IMAGES = 1000
+"""A loader of no more training images than this is gone through until the time after enough steps is over."""
+LOOSE = 50
 """A loop without a loader may do so many times the steps, so that its evaluation is seen."""
 ACTIVATING = (nn.ReLU.__module__,)
 DROPOUTS = nn.Dropout.__module__
@@ -481,6 +488,13 @@ def is_whole(values: Tensor) -> bool:
 def all_finite(values: Any) -> bool:
     """Whether no tensor among the values holds NaN or infinity."""
     return all(bool(torch.isfinite(t.detach()).all()) for t in tensors(values) if t.is_floating_point())
+
+
+def right_answers(given: Tensor, target: Tensor) -> float | None:
+    """The share of rows [N, C] whose highest value is that of the class number [N]; None for other shapes."""
+    if given.dim() != 2 or target.dim() != 1 or target.is_floating_point() or given.shape[1] < 2:
+        return None
+    return float((given.detach().argmax(1) == target).float().mean())
 
 
 def row_sums(values: Tensor) -> tuple[float, float]:

@@ -272,6 +272,7 @@ def gradients(seen: Seen) -> Iterator[Finding]:
             layer=names[0].rpartition(".")[0] or None,
             **where(bending_place(seen) or birth(seen, names[0].rpartition(".")[0])),
         )
+    yield from spikes(seen)
     if largest > 1e3 and math.isfinite(largest):
         worst = max(names, key=lambda n: steps[-1].gradients.get(n, 0.0))
         yield finding(
@@ -281,6 +282,24 @@ def gradients(seen: Seen) -> Iterator[Finding]:
             "Look at the scale of the images and of the first weights; clip with nn.utils.clip_grad_norm_(…, 1.0).",
             layer=worst.rpartition(".")[0] or None,
             **where(written(seen, worst.rpartition(".")[0])),
+        )
+
+
+def spikes(seen: Seen) -> Iterator[Finding]:
+    """Gradients of a recurrent net that jump, which clipping would have cut."""
+    lengths = [max(step.gradients.values()) for step in seen.steps if step.gradients]
+    losses = [step.loss for step in seen.steps if step.loss is not None]
+    if not seen.recurrent or len(lengths) < 30 or not losses or finite_median(losses[-10:]) < 0.7 * losses[0]:
+        return
+    usual, place = finite_median(lengths), seen.steps[-1].held.stepped_at
+    if 0 < 20 * usual < max(lengths):
+        yield finding(
+            "gradient-exploding",
+            "Gradients of the recurrent net jump",
+            f"The longest of {len(lengths)} steps is {max(lengths) / usual:.0f} times the median ({usual:.3g}).",
+            f"Write `nn.utils.clip_grad_norm_(model.parameters(), 1.0)` before `{receiver(place, 'step', 'optimizer')}"
+            f".step()`{line(place)}.",
+            **where(place),
         )
 
 

@@ -20,7 +20,10 @@ def origin(stack: Sequence[Place], argument: str, position: int | None = None) -
     if not stack:
         return None
     given = argument_at(stack[0], argument, position)
-    found = resolve(given, stack, DEPTH) if given is not None else None
+    if given is not None:
+        found = resolve(given, stack, DEPTH)
+    else:
+        found = configured(stack[0].file, argument, stack, DEPTH) if spread(stack[0]) else None
     return found or stack[0]
 
 
@@ -37,6 +40,13 @@ def argument_at(place: Place, argument: str, position: int | None) -> ast.expr |
         if position is not None and len(call.args) > position:
             return call.args[position]
     return None
+
+
+def spread(place: Place) -> bool:
+    """Whether a call at a line takes arguments from a dictionary: f(**options)."""
+    found = statement(place)
+    calls = [n for n in ast.walk(found) if isinstance(n, ast.Call)] if found is not None else []
+    return any(keyword.arg is None for call in calls for keyword in call.keywords)
 
 
 def resolve(node: ast.expr, stack: Sequence[Place], depth: int) -> Place | None:

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import math
 import os
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,9 +21,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
-from tenfold.checks.script.observe import AFTER, Observer, Tag, randomness, tensors
+from tenfold.checks.script.observe import AFTER, FEW_IMAGES, Observer, Tag, randomness, tensors
 from tenfold.checks.script.seen import Batch, Call, Held, Loader, Scheduled, Step, frames, here
 
+LONGER = 10.0
+"""Seconds for which a loader of few images goes on, so that over- and underfitting show."""
 Original = Callable[..., Any]
 MOST = 30_000_000
 """A net of more numbers is not copied."""
@@ -125,6 +128,7 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
             call.drawn = call.batch.randomness != randomness()
         describe(call, given)
     seen.calls.append(call)
+    observer.ran.clear()
     observer.given = given if call.grad and len(args) == 1 and given is args[0] and not kwargs else None
     ready = not any(isinstance(p, UninitializedParameter) for p in net.parameters())
     if call.grad and seen.first is None and given is not None and ready:
@@ -140,6 +144,9 @@ def inner(observer: Observer, layer: nn.Module) -> None:
     if not root.grad or len(observer.seen.steps) > 2:
         return
     name = observer.layer()
+    if any(True for _ in layer.parameters(recurse=False)):
+        observer.seen.recurrent |= isinstance(layer, nn.RNNBase) or id(layer) in observer.ran
+        observer.ran.add(id(layer))
     if torch.is_grad_enabled():
         for key, parameter in layer.named_parameters(recurse=False):
             if parameter.requires_grad:
@@ -496,6 +503,8 @@ class Batches:
         if self.observer.enough is None or self.number == 0:
             return judges
         if self.fact.steps or trains:
+            if few_images(self.fact.loader) and time.monotonic() - self.observer.enough < LONGER:
+                return False
             return not self.late or self.number >= 1
         return judges
 
@@ -509,6 +518,14 @@ class Batches:
         labels = [part for part in parts if not part.is_floating_point() and part.dim() == 1]
         if labels and len(self.fact.first_labels) < 40:
             self.fact.first_labels.append(labels[-1].tolist())
+
+
+def few_images(loader: Any) -> bool:
+    """Whether so few images are trained on that they may be learned by heart soon."""
+    try:
+        return len(loader.dataset) <= FEW_IMAGES
+    except (TypeError, AttributeError):
+        return False
 
 
 def all_moved(observer: Observer, fact: Loader) -> bool:

@@ -143,27 +143,40 @@ def sized(loader: object) -> bool:
 
 def unlearnable(seen: Seen, p: Pace) -> Finding | None:
     """A net that cannot learn one batch by heart at any usual rate."""
-    if len(p.losses) < 20 or p.saved > HELPS or not seen.lessons or seen.lessons[0].kind != "cross_entropy":
+    layer, numbers = narrowest(seen)
+    classes = seen.losses[0].shape[-1] if seen.losses and seen.losses[0].shape else 0
+    if numbers == 1 and classes > 3 and p.saved < 2 * HELPS:
+        return too_narrow(seen, p, layer, classes)
+    if len(p.losses) < 20 or p.saved > 2 * HELPS or not seen.lessons or seen.lessons[0].kind != "cross_entropy":
         return None
-    tries = [by_heart(seen, rate, 150) for rate in (3e-3, 3e-2)]
-    if any(losses is None or gain(losses, losses[0]) > 0.3 for losses in tries):
-        return None
-    best = min(finite_median(losses[-5:]) for losses in tries if losses)
-    images, (layer, numbers) = len(seen.lessons[0].target), narrowest(seen)
-    classes = seen.losses[0].shape[-1]
-    rule = "underfitting" if 0 < numbers < classes - 1 else "cannot-overfit"
-    tight = f" Only {numbers} number{'s' if numbers > 1 else ''} an image reach {layer}." if numbers < classes else ""
+    tries = list[list[float]]()
+    for rate in (1e-2, 1e-1, 1e-3):
+        losses = by_heart(seen, rate, 150)
+        if losses is None or gain(losses, losses[0]) > 0.4:
+            return None
+        tries.append(losses)
+    best = min(finite_median(losses[-5:]) for losses in tries)
+    images = len(seen.lessons[0].target)
     return finding(
-        rule,
+        "cannot-overfit",
         f"The net cannot learn even {images} images by heart",
-        f"150 steps of Adam on the first batch alone, at two rates: the loss began at {p.losses[0]:.3g} and is "
-        f"{best:.3g}.{tight}",
-        f"Give the net more units{f' before {layer}' if tight else ''}: sixteen channels are few."
-        if tight
-        else "Look at the other findings first; then at how the net joins its parts, and at the labels.",
+        f"150 steps of Adam on the first batch alone, at three rates: the loss began at {p.losses[0]:.3g} and is "
+        f"{best:.3g}.",
+        "Look at the other findings first; then at how the net joins its parts, and at the labels.",
+        **where(p.held.place),
+    )
+
+
+def too_narrow(seen: Seen, p: Pace, layer: str, classes: int) -> Finding:
+    """All that is known of an image goes through one number."""
+    return finding(
+        "underfitting",
+        f"One number an image reaches {layer}, for {classes} classes",
+        f"The loss went from {p.losses[0]:.3g} to {finite_median(p.losses[-5:]):.3g} in {len(p.losses)} steps.",
+        f"Give the layers before {layer} more channels: 16 or more.",
         severity="warning",
-        layer=layer if tight else None,
-        **where(birth(seen, layer) if tight else p.held.place),
+        layer=layer or None,
+        **where(birth(seen, layer)),
     )
 
 

@@ -2,8 +2,6 @@
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from statistics import median
 from typing import Any
@@ -14,18 +12,11 @@ from torch.nn import functional
 from torch.nn.modules.dropout import _DropoutNd
 from torch.optim import Optimizer
 
+from tenfold.checks.script.chance import same_chance, seeded
 from tenfold.checks.script.seen import Held, Lesson, Seen
 
 SECONDS = 5.0
 """Time for one replay."""
-
-
-@contextmanager
-def same_chance() -> Iterator[None]:
-    """Inside this block gradients are recorded; afterwards torch's random state is as it was."""
-    with torch.random.fork_rng(), torch.enable_grad():
-        torch.manual_seed(0)
-        yield
 
 
 def finite_median(values: list[float]) -> float:
@@ -72,14 +63,18 @@ def by_heart(seen: Seen, rate: float, count: int) -> list[float] | None:
         if isinstance(module, _DropoutNd):
             module.p = 0.0
     wanted = [p for p in net.parameters() if p.requires_grad]
-    losses = steps(net, torch.optim.Adam(wanted, lr=rate), seen.lessons[:1], count)
-    return losses if len(losses) == count else None
+    losses = steps(net, torch.optim.Adam(wanted, lr=rate), seen.lessons[:1], count, enough=0.5)
+    return losses if len(losses) == count or losses[-1] <= 0.5 * losses[0] else None
 
 
-def steps(net: nn.Module, optimizer: Optimizer, lessons: list[Lesson], count: int) -> list[float]:
-    """Losses of so many steps through these batches; fewer where the time is over or a loss is no number."""
+def steps(net: nn.Module, optimizer: Optimizer, lessons: list[Lesson], count: int, enough: float = 0.0) -> list[float]:
+    """Losses of so many steps through these batches.
+
+    Fewer where the time is over, a loss is no number, or the last five lie below `enough` of the first.
+    """
     losses, began = list[float](), time.monotonic()
-    with same_chance():
+    with same_chance(), torch.enable_grad():
+        seeded(0)
         while len(losses) < count and time.monotonic() - began < SECONDS:
             lesson = lessons[len(losses) % len(lessons)]
             loss = getattr(functional, lesson.kind)(net(lesson.inputs), lesson.target, **lesson.options)
@@ -87,6 +82,6 @@ def steps(net: nn.Module, optimizer: Optimizer, lessons: list[Lesson], count: in
             loss.mean().backward()
             optimizer.step()
             losses.append(float(loss.detach().mean()))
-            if not math.isfinite(losses[-1]):
+            if not math.isfinite(losses[-1]) or (len(losses) > 5 and max(losses[-5:]) < enough * losses[0]):
                 break
     return losses

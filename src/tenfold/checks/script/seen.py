@@ -134,6 +134,8 @@ class Call:
     trained: bool = False
     judged: bool = False
     loss: float | None = None
+    right: float | None = None
+    """The share of right answers, where the program compares them."""
 
     mode: bool = True
     """Whether the net as a whole is in training mode."""
@@ -171,6 +173,8 @@ class LossCall:
     """The lowest and highest sum of a row of targets [N, C]."""
     criterion: nn.Module | None = None
     """The loss's module, if it is one."""
+    right: float | None = None
+    """The share of outputs whose highest logit is the label's."""
     went: float = 0.0
     """The value that went backward; another than `value` where the loss was scaled or others were added."""
 
@@ -337,6 +341,8 @@ class Seen:
     """What the net was trained with in its first steps, as long as it is one batch a step and fits the memory."""
     hidden: list[nn.Module] = field(default_factory=list)
     """Layers that ran but are not among the net's modules."""
+    recurrent: bool = False
+    """Whether some layer with weights ran more than once in one call of the net, or is a recurrent one of torch's."""
     bent: Place | None = None
     """Where a sigmoid or tanh first ran inside the net."""
     faults: list[str] = field(default_factory=list)

@@ -4,19 +4,19 @@ import traceback
 
 from tenfold.checks.rules import RULES as RULES_KNOWN
 from tenfold.checks.rules import ranked
-from tenfold.checks.script import crash, data, modes, net, optimisation, output, rates, schedule
+from tenfold.checks.script import crash, data, fit, modes, net, optimisation, output, rates, schedule
 from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
 RULES = (
-    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *schedule.RULES, *modes.RULES,
-    *data.RULES, *net.SYMPTOMS,
+    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *fit.RULES, *schedule.RULES,
+    *modes.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
 SYMPTOMS = {
     "loss-flat", "initial-loss", "dead-units", "saturated-units", "gradient-vanishing", "gradient-exploding",
     "not-finite",
-    "cannot-overfit", "underfitting", "learning-rate-low",
+    "cannot-overfit", "underfitting", "overfitting", "learning-rate-low",
 }  # fmt: skip
 """What a root cause explains."""
 EXPLAINS: dict[str, set[str]] = {
@@ -28,7 +28,12 @@ EXPLAINS: dict[str, set[str]] = {
     "wrong-loss": {"wrong-labels-shape"},
     "parameters-forgotten": {"parameters-frozen"},
     "initial-loss": {"dead-units", "gradient-vanishing", "gradient-exploding", "not-finite", "learning-rate-high"},
-    "dead-units": {"learning-rate-low"},
+    "dead-units": {"learning-rate-low", "gradient-vanishing", "cannot-overfit", "loss-flat"},
+    "gradient-vanishing": {"cannot-overfit", "loss-flat"},
+    "gradient-exploding": {"cannot-overfit", "loss-flat"},
+    "saturated-units": {"cannot-overfit", "loss-flat"},
+    "pooled-away": {"cannot-overfit"},
+    "activation-missing": {"cannot-overfit"},
     "normalisation-missing": {"gradient-vanishing", "learning-rate-high", "initial-loss"},
     "shuffle-off": {"class-missing", "normalisation-differs"},
     "scheduler-unused": {"learning-rate-low"},

@@ -1,0 +1,95 @@
+"""Rates, units, fit and lines of scripts: small programs that must fire, and those that look like it."""
+
+import pytest
+from torch import nn
+from torch.optim import SGD, AdamW
+
+import tenfold
+from tenfold.checks.script.fit import decay_too_strong, evaluations, overfitting
+from tenfold.checks.script.seen import Call, Held, LossCall, Seen
+
+PROGRAM = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+x, y = torch.randn(640, 1, 8, 8), torch.arange(640) % 3
+x[torch.arange(640), 0, y] += 1.5
+OPTIONS = dict(
+    epochs=2,
+    lr={lr},
+)
+def block(i, o):
+    return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+net = nn.Sequential(
+    block(1, 16),
+    block(16, 16),
+    nn.Flatten(),
+    nn.Linear(64, 32),
+    nn.ReLU(),
+    nn.Linear(32, 3),
+)
+{start}
+opt = torch.optim.{optimizer}(net.parameters(), lr=OPTIONS["lr"])
+for epoch in range(OPTIONS["epochs"]):
+    for order in torch.randperm(640).split(32):
+        loss = nn.functional.cross_entropy(net(x[order]), y[order])
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+"""
+HEALTHY = {"lr": 0.003, "start": "", "optimizer": "Adam"}
+FAULTS = {
+    "learning-rate-high": ({"lr": 0.5}, 9),
+    "learning-rate-low": ({"lr": 1e-7}, 9),
+    "dead-units": ({"start": "nn.init.constant_(net[1][0].bias, -9.0)"}, 21),
+}
+
+
+def checked(tmp_path, monkeypatch, changes):
+    """Findings of the program with something changed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(PROGRAM.format(**HEALTHY | changes))
+    return tenfold.check("train.py", quiet=True).findings
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_the_cause_comes_first_with_its_line(rule, tmp_path, monkeypatch):
+    changes, line = FAULTS[rule]
+    first = checked(tmp_path, monkeypatch, changes)[0]
+    assert (first.rule, first.line) == (rule, line)
+
+
+def test_a_healthy_rate_raises_nothing(tmp_path, monkeypatch):
+    assert checked(tmp_path, monkeypatch, {}) == ()
+
+
+def steps(seen: Seen, right: float, judged: float, images: int = 200) -> Seen:
+    """Twenty training batches and one evaluation with these shares of right answers."""
+    net = nn.Linear(2, 2)
+    for number in range(20):
+        loss = LossCall("cross_entropy", None, number, True, (8, 2), (8,), "int64", 0, 1, True, 0.1, "mean", None, 0,
+                        1, (0, 1), None, backward=True, right=right)  # fmt: skip
+        seen.losses.append(loss)
+    seen.calls.append(Call(0, net, None, 20, False, (), (), (images, 2), judged=True, loss=0.9, right=judged))
+    return seen
+
+
+def test_overfitting_needs_training_images_known_and_others_not():
+    assert [f.rule for f in overfitting(steps(Seen("a.py"), 1.0, 0.6))] == ["overfitting"]
+    assert evaluations(steps(Seen("a.py"), 1.0, 0.6))[0].right == 0.6
+    assert list(overfitting(steps(Seen("a.py"), 1.0, 0.9))) == []
+    assert list(overfitting(steps(Seen("a.py"), 0.8, 0.5))) == []
+    assert list(overfitting(steps(Seen("a.py"), 1.0, 0.6, images=20))) == []
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rules"),
+    [
+        (lambda p: SGD(p, lr=0.02, momentum=0.9, weight_decay=0.3), ["underfitting"]),
+        (lambda p: SGD(p, lr=0.1, momentum=0.9, weight_decay=5e-4), []),
+        (lambda p: AdamW(p, lr=1e-3, weight_decay=0.3), []),
+    ],
+)
+def test_weight_decay_that_undoes_what_is_learned(optimizer, rules):
+    held = Held(optimizer(nn.Linear(2, 2).parameters()), None, steps=30)
+    assert [f.rule for f in decay_too_strong(Seen("a.py", helds=[held]))] == rules
