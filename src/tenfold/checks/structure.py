@@ -104,19 +104,26 @@ def linear_pairs(graph: Graph) -> Iterator[Finding]:
     Linear bottlenecks are meant so: a 1×1 or grouped convolution on either side, a narrow layer between two wide ones,
     the mean over a map before the head, sums and products.
     """
-    for op in graph.layers:
-        for before, passed in sources(op, ("norm", "pool", "dropout", "shape", "scale")):
-            if before.kind not in ("conv", "linear") or len(before.read_by) > 1 or meant(before, op, passed):
-                continue
-            yield finding(
-                "activation-missing",
-                f"there is no activation between {before.named} and {op.named}",
-                f"Only {', '.join(p.function for p in reversed(passed))} stands between them."
-                if passed
-                else f"{op.named} reads {before.named}'s output as it is.",
-                f"Apply an activation to {before.named}'s output, such as torch.relu(x).",
-                **op.where,
-            )
+    pairs = [
+        (before, op, passed)
+        for op in graph.layers
+        for before, passed in sources(op, ("norm", "pool", "dropout", "shape", "scale"))
+        if before.kind in ("conv", "linear") and len(before.read_by) == 1 and not meant(before, op, passed)
+    ]
+    if not pairs:
+        return
+    before, op, passed = pairs[0]
+    bare = list(dict.fromkeys(each.named for each, _, _ in pairs))
+    more = f", nor at {len(pairs) - 1} other place{'s' * (len(pairs) > 2)}" if len(pairs) > 1 else ""
+    yield finding(
+        "activation-missing",
+        f"there is no activation between {before.named} and {op.named}{more}",
+        f"Only {', '.join(p.function for p in reversed(passed))} stands between them."
+        if passed
+        else f"{op.named} reads {before.named}'s output as it is.",
+        f"Apply an activation, such as torch.relu(x), to the output{'s' * (len(bare) > 1)} of {', '.join(bare)}.",
+        **op.where,
+    )
 
 
 def meant(before: Op, op: Op, passed: list[Op]) -> bool:

@@ -14,9 +14,9 @@ class XorNet(nn.Module):
 
     def forward(self, x):
         x = torch.relu(self.conv1(x))
-        x = self.conv2(x)
+        x = torch.relu(self.conv2(x))
         x = x.flatten(1)
-        x = self.fc1(x)
+        x = torch.relu(self.fc1(x))
         return self.fc2(x)
 
 
