@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.chance import same_chance
+from tenfold.checks.script.mixing import FEW, MIXING
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Place, Seen, shown
+from tenfold.checks.script.seen import Seen, shown
 from tenfold.checks.script.source import line, name_at, shown_code
 from tenfold.checks.structure import examine
 from tenfold.checks.trace import RECTIFYING, trace
@@ -17,8 +17,6 @@ from tenfold.errors import Finding
 
 ELSEWHERE = {"softmax-before-loss", "activation-on-logits", "parameters-forgotten"}
 """Rules of the graph that the run itself tells better."""
-FEW = 8
-"""A unit that was 0 in so many batches in a row is dead."""
 
 
 def probed(seen: Seen) -> tuple[nn.Module, Tensor] | None:
@@ -57,59 +55,6 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
 def replaced(found: Finding) -> Finding:
     """With the file as it is said from here."""
     return Finding(**{**vars(found), "file": shown(found.file) if found.file else None})
-
-
-def samples_mixed(seen: Seen) -> Iterator[Finding]:
-    """The output for one image depends on the pixels of another; and the net may be blind to its images."""
-    case = probed(seen)
-    if case is None or (seen.error is not None and not seen.backwards):
-        return
-    net, images = case
-    images = images[:4].detach().clone().requires_grad_()
-    modes = [(module, module.training) for module in net.modules()]
-    with same_chance(), torch.enable_grad():
-        try:
-            output = net.eval()(images)
-            blank = net(torch.zeros_like(images))
-        finally:
-            for module, mode in modes:
-                module.training = mode
-    if not isinstance(output, Tensor) or output.dim() < 2 or not output.requires_grad:
-        return
-    alive = all(bool((idle < FEW).any()) for idle in seen.idle.values())
-    seen.blind = alive and torch.equal(output, blank) and bool(images.detach().any()) and not zero_head(net)
-    scores = output[0].sum() if len(output) == len(images) else output.sum() * 0
-    (slope,) = torch.autograd.grad(scores * 1.0, images, allow_unused=True)
-    slope = torch.zeros_like(images) if slope is None else slope
-    if len(output) == len(images) and not bool(slope[1:].any()):
-        weights = torch.randn(output.shape[1:], generator=torch.Generator().manual_seed(0))
-        with torch.enable_grad():
-            again = net.eval()(images)
-        (slope,) = torch.autograd.grad((again[0] * weights).sum(), images)
-        for module, mode in modes:
-            module.training = mode
-    mixes = bool((slope[1:].abs() > 0).any()) or len(output) != len(images)
-    if mixes:
-        kind, before, after, place = next(iter(seen.mixing), ("", (), (), None))
-        shape = f" {shown_code(place)} ({kind}) turns {list(before)} into {list(after)}." if place else ""
-        yield finding(
-            "samples-mixed",
-            "The net mixes the images of a batch with each other",
-            f"In eval mode, the first image's output depends on other images' pixels.{shape}",
-            f"Keep the first dimension for the images: `x.flatten(1)`, `x.view(x.size(0), -1)`, softmax with dim=1"
-            f"{line(place)}.",
-            **where(place or softmax_place(seen)),
-        )
-
-
-def softmax_place(seen: Seen) -> Place | None:
-    """Where the net is called."""
-    return seen.calls[0].place if seen.calls else None
-
-
-def zero_head(net: nn.Module) -> bool:
-    """Whether some layer's weights are all 0, which is a known start."""
-    return any(p.dim() > 1 and not bool(p.any()) for p in net.parameters())
 
 
 def last_batch(seen: Seen) -> Iterator[Finding]:
@@ -187,5 +132,5 @@ def device_mismatch(seen: Seen) -> Iterator[Finding]:
     )
 
 
-RULES = (graph_rules, samples_mixed, last_batch, device_mismatch)
+RULES = (graph_rules, *MIXING, last_batch, device_mismatch)
 SYMPTOMS = (units,)

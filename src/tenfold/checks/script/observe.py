@@ -94,6 +94,8 @@ class Observer(TorchFunctionMode):
         """Inside a loader: what happens there is not the training loop's."""
         self.moved_in_data = False
         self.give_up: Callable[[], None] = lambda: None
+        self.outside_of_nets: Callable[..., None] = lambda *_: None
+        """Keeps what happens to the data."""
         self.pid = os.getpid()
         self.enough: float | None = None
         """When enough steps were seen."""
@@ -118,7 +120,9 @@ class Observer(TorchFunctionMode):
             return func(*args, **kwargs)
         if self.data:
             self.moved_in_data |= name in MOVES and moves_device(args, kwargs)
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            self.quietly(lambda: self.outside_of_nets(self, name, args, kwargs, result), None)
+            return result
         if not self.cuda and (name in MOVES or "device" in kwargs):
             args, kwargs, name, func = self.on_cpu(name, func, args, kwargs)
         try:
@@ -197,6 +201,7 @@ class Observer(TorchFunctionMode):
         if self.stack:
             self.inside(name, args, kwargs, result)
             return None
+        self.outside_of_nets(self, name, args, kwargs, result)
         return self.outside(name, args, kwargs, result)
 
     def inside(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
@@ -306,6 +311,7 @@ class Observer(TorchFunctionMode):
                 )
                 self.judge(calls)
                 labels = other if tags[0].calls else of
+                label(calls, labels)
                 if not labels.is_floating_point() and not torch.is_grad_enabled():
                     self.seen.judged_labels.update(labels.unique().tolist()[:200])
             return
@@ -391,10 +397,12 @@ class Observer(TorchFunctionMode):
             tag.calls[-1] if tag.calls else None, kwargs.get("weight") is not None,
             self.tag(target).moved, distinct=int(flat.unique().numel()),
             labels=tuple(flat[:64].tolist()) if not target.is_floating_point() else (),
-            target_rows=row_sums(target),
+            target_rows=row_sums(target), weights=weights_of(kwargs),
+            target=target.detach().clone() if len(self.seen.losses) < 30 else None,
         )  # fmt: skip
         self.seen.losses.append(fact)
         self.seen.targets.add(target.untyped_storage().data_ptr())
+        label(tag.calls, target)
         for call in tag.calls:
             call.loss = fact.value
         if torch.is_grad_enabled() and self.seen.target is None and self.seen.first is not None:
@@ -432,6 +440,21 @@ LOOSE = 20
 """A loop without a loader may do so many times the steps, so that its evaluation is seen."""
 DROPOUTS = nn.Dropout.__module__
 DATA = Tensor.data
+
+
+def label(calls: Sequence[Call], labels: Tensor) -> None:
+    """The classes that the images of a call are said to be."""
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        return
+    for call in calls:
+        if call.labels is None and call.shape and labels.numel() == call.shape[0]:
+            call.labels = labels.detach().flatten().clone()
+
+
+def weights_of(kwargs: Any) -> tuple[float, ...]:
+    """The weights of the classes that a loss was given."""
+    given = kwargs.get("weight")
+    return tuple(given.detach().flatten()[:1000].tolist()) if isinstance(given, Tensor) else ()
 
 
 def is_whole(values: Tensor) -> bool:

@@ -20,8 +20,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
+from tenfold.checks.script.journal import fetching, listening, noted
 from tenfold.checks.script.observe import AFTER, Observer, Tag, randomness, tensors
-from tenfold.checks.script.seen import Batch, Call, Held, Loader, Scheduled, Step, here
+from tenfold.checks.script.seen import Batch, Call, Held, Loader, Scheduled, Step, frames, here
 
 Original = Callable[..., Any]
 MOST = 30_000_000
@@ -55,6 +56,8 @@ def watching(observer: Observer) -> Iterator[None]:
             register_optimizer_step_post_hook(lambda o, a, k: after_step(observer, o, closure(a, k))),
         ):
             stack.callback(handle.remove)
+        stack.enter_context(listening(observer))
+        observer.outside_of_nets = noted
         stack.enter_context(observer)
         yield
 
@@ -108,6 +111,9 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
         if call.batch and call.batch.randomness is not None:
             call.drawn = call.batch.randomness != randomness()
         describe(call, given)
+        if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
+            call.images, seen.room = given.detach().clone(), seen.room - given.numel()
+    call.places = frames()
     seen.calls.append(call)
     ready = not any(isinstance(p, UninitializedParameter) for p in net.parameters())
     if call.grad and seen.first is None and given is not None and ready:
@@ -431,7 +437,11 @@ def iterated(observer: Observer, original: Original) -> Original:
     def __iter__(self: DataLoader[Any]) -> Any:
         inner = original(self)
         fact = next((fact for fact in observer.seen.loaders if fact.loader is self), None)
-        return inner if fact is None or elsewhere(observer) else Batches(observer, fact, inner)
+        if fact is None or elsewhere(observer):
+            return inner
+        batches = Batches(observer, fact, inner)
+        fetching(observer, fact, inner)
+        return batches
 
     return __iter__
 
@@ -483,6 +493,8 @@ class Batches:
         self.fact.batches += 1
         fact = Batch(self.fact, self.number, randomness())
         parts = list(tensors(batch))
+        if self.fact.batches <= 6:
+            fact.parts = tuple(part.detach().clone() for part in parts)
         for part in parts:
             self.observer.tags[part] = Tag(fact, moved=all_moved(self.observer, self.fact))
         labels = [part for part in parts if not part.is_floating_point() and part.dim() == 1]

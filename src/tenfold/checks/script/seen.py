@@ -2,6 +2,7 @@
 
 import linecache
 import os
+import random
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -54,6 +56,66 @@ def here() -> Place | None:
     return None
 
 
+def frames(of: object = None) -> tuple[Place, ...]:
+    """The user's lines that are running now, the innermost first; those of `of`'s own __init__ are left out."""
+    found: list[Place] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and len(found) < DEEP:
+        code = frame.f_code
+        if own(code.co_filename) and not (code.co_name == "__init__" and frame.f_locals.get("self") is of is not None):
+            found.append(Place(code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
+    return tuple(found)
+
+
+DEEP = 12
+"""Lines of a stack that are kept."""
+
+
+def chance() -> tuple[Any, ...]:
+    """The states of random, torch and numpy."""
+    numpy: Any = sys.modules.get("numpy")
+    state = numpy.random.get_state() if numpy else None
+    drawn = (state[1].tobytes(), state[2]) if state is not None else None
+    return random.getstate(), torch.get_rng_state().numpy().tobytes(), drawn
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened on the data's side, outside of nets."""
+
+    kind: str
+    """seed, order, flip, shape or draw."""
+    name: str
+    places: tuple[Place, ...]
+    calls: int
+    """How many calls of nets came before, and how many steps."""
+    steps: int
+    fetching: bool
+    """Whether a loader was fetching items."""
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    axes: tuple[int, ...] = ()
+    seed: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """The innermost line of the user's."""
+        return self.places[0]
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """One batch that a loader fetched."""
+
+    number: int
+    """In which pass over the loader, from 1."""
+    items: tuple[Any, ...]
+    drawn: bool
+    """Whether random numbers of a global generator were drawn."""
+    seeds: tuple[Event, ...]
+
+
 @dataclass(eq=False)
 class Loader:
     """One DataLoader: where it was made, what it loads, and what its batches were used for."""
@@ -67,6 +129,7 @@ class Loader:
     worker_init: Any = None
     workers: int = 0
     first_labels: list[list[int]] = field(default_factory=list)
+    fetches: list[Fetch] = field(default_factory=list)
     stored_labels: bytes = b""
     """Digest of the labels that its dataset held at first."""
 
@@ -78,6 +141,8 @@ class Batch:
     loader: Loader
     number: int
     randomness: Any = None
+    parts: tuple[Tensor, ...] = ()
+    """Of the first batches: its tensors, as they came."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +186,12 @@ class Call:
 
     mode: bool = True
     """Whether the net as a whole is in training mode."""
+    images: Tensor | None = None
+    """What it was given, of the first calls."""
+    labels: Tensor | None = None
+    """Class numbers [N] that its output was compared with."""
+    places: tuple[Place, ...] = ()
+    """The user's lines, the innermost first."""
 
 
 @dataclass(eq=False)
@@ -155,6 +226,10 @@ class LossCall:
     """The lowest and highest sum of a row of targets [N, C]."""
     went: float = 0.0
     """The value that went backward; another than `value` where the loss was scaled or others were added."""
+    target: Tensor | None = None
+    """Of the first losses."""
+    weights: tuple[float, ...] = ()
+    """Of the classes."""
 
 
 @dataclass(eq=False)
@@ -296,6 +371,12 @@ class Seen:
     error: BaseException | None = None
     ended: str = ""
     """Why the observation ended: 'script', 'steps', 'timeout', 'error'."""
+    events: list[Event] = field(default_factory=list)
+    event_counts: dict[Any, int] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+    """What rules made of the facts, for others to use."""
+    room: int = 24_000_000
+    """How many more pixels may be kept."""
     faults: list[str] = field(default_factory=list)
     """Observers' own errors; none may be there."""
 

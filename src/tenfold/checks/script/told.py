@@ -1,0 +1,211 @@
+"""Rules about labels that images cannot be told by: shuffled apart, shifted between splits, broken by a flip."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.augmenting import augmenting
+from tenfold.checks.script.guess import confusion
+from tenfold.checks.script.labels import shuffles
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.samples import Study, study
+from tenfold.checks.script.seen import Event, Place, Seen
+from tenfold.checks.script.source import around, line, shown_code, text, trees
+from tenfold.checks.script.splits import dataset_place, trained_and_judged
+from tenfold.errors import Finding
+
+TURNS = {
+    "horizontal flip": lambda x: x.flip(-1),
+    "vertical flip": lambda x: x.flip(-2),
+    "half turn": lambda x: x.flip(-1, -2),
+    "quarter turn": lambda x: torch.rot90(x, 1, (-2, -1)),
+    "three-quarter turn": lambda x: torch.rot90(x, 3, (-2, -1)),
+    "inversion": lambda x: -x,
+}
+WRITTEN = {
+    "horizontal flip": r"HorizontalFlip|hflip|fliplr|mirror|FLIP_LEFT_RIGHT|FlipLR",
+    "vertical flip": r"VerticalFlip|vflip|flipud|FLIP_TOP_BOTTOM|FlipUD|ImageOps\.flip",
+    "half turn": r"ROTATE_180|rot90|rotate\(|RandomRotation",
+    "quarter turn": r"ROTATE_90|rot90|rotate\(|RandomRotation|TRANSPOSE",
+    "three-quarter turn": r"ROTATE_270|rot90|rotate\(|RandomRotation",
+    "inversion": r"[Ii]nvert|255 - |1(?:\.0)? - |(?:=|return) -|\* -1",
+}
+"""How each may be written."""
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A class that an augmentation turns into another."""
+
+    name: str
+    true: int
+    seen_as: int
+    turned: float
+    """Of clean images of the class, the share that is taken for the other after the turn."""
+    share: float
+    """Of training images of the class, the share that is taken for the other."""
+
+
+def labels_apart(seen: Seen) -> Iterator[Finding]:
+    """Labels of training images cannot be told from them, those of the evaluation can."""
+    known = study(seen)
+    if known is None:
+        return
+    n = min(len(known.training.labels), len(known.judging.labels))
+    trained = excess(known.train_left_out, known.training.labels, known.classes)
+    judged = excess(known.judge_left_out, known.judging.labels, known.classes)
+    across = excess(known.judged(known.training.images).argmax(1), known.training.labels, known.classes)
+    if max(trained, across) > 0.08 + 1.5 / n**0.5 or judged < 0.35 or judged < 4 * max(trained, across):
+        return
+    place = seen.made["labels apart"] = next(iter(shuffles(seen)), None)
+    yield finding(
+        "wrong-labels",
+        "The labels of the training images do not belong to them",
+        f"From {len(known.training.labels)} training images a quick classifier tells {trained:.0%} of the labels it is "
+        f"not shown beyond chance, of the evaluation's {len(known.judging.labels)} images {judged:.0%}."
+        + (f" {shown_code(place)} may part them." if place else ""),
+        f"Keep images and labels in one order: one index for both{line(place)}.",
+        severity="error" if place else "warning",
+        **where(place or (seen.training_losses()[0].place if seen.training_losses() else None)),
+    )
+
+
+def excess(guessed: Tensor, labels: Tensor, classes: int) -> float:
+    """Share right beyond always naming the commonest class: 0 chance, 1 all."""
+    common = float(torch.bincount(labels, minlength=classes).max()) / len(labels)
+    return (float((guessed == labels).float().mean()) - common) / max(1e-6, 1 - common)
+
+
+def classes_shifted(seen: Seen) -> Iterator[Finding]:
+    """What is learned as one class is judged as another, class by class."""
+    known = study(seen)
+    if known is None:
+        return
+    told = min(
+        excess(known.train_left_out, known.training.labels, known.classes),
+        excess(known.judge_left_out, known.judging.labels, known.classes),
+    )
+    across = confusion(known.judging.labels, known.trained(known.judging.images).argmax(1), known.classes)
+    back = confusion(known.training.labels, known.judged(known.training.images).argmax(1), known.classes)
+    moved = [
+        (i, int(across[i].argmax()))
+        for i in range(known.classes)
+        if float(across[i].max()) > 0.5
+        and float(back[across[i].argmax()].max()) > 0.5
+        and int(back[across[i].argmax()].argmax()) == i != int(across[i].argmax())
+    ]
+    if told < 0.5 or len(moved) < 2:
+        return
+    place = numbering(seen)
+    pairs = ", ".join(f"{j} in training is {i} in the evaluation" for i, j in moved[:3])
+    yield finding(
+        "class-index-shift",
+        "Training and evaluation number the classes differently",
+        f"By what the images look like, class {pairs}; {len(moved)} of {known.classes} classes differ.",
+        f"Number the classes once, and use that for both{line(place)}.",
+        **where(place or known.judging.place),
+    )
+
+
+def numbering(seen: Seen) -> Place | None:
+    """Where the classes of the evaluation get their numbers."""
+    _, judged = trained_and_judged(seen)
+    for file, parsed in trees(seen):
+        found = [
+            Place(file, node.lineno)
+            for node in ast.walk(parsed)
+            if isinstance(node, ast.Assign)
+            and re.search("val|test|eval|held", " ".join(map(ast.unparse, node.targets)))
+            and re.search(r"enumerate|unique|factorize|LabelEncoder|fit_transform|class|codes|index", ast.unparse(node))
+        ]
+        if found:
+            return found[0]
+    return dataset_place(judged[0]) if judged else None
+
+
+def labels_broken(seen: Seen) -> Iterator[Finding]:
+    """A flip or turn makes one class look like another, and training images show it under their old labels."""
+    places = turning_places(seen)
+    known = study(seen) if places else None
+    if known is None or "labels apart" in seen.made:
+        return
+    clean = confusion(known.judging.labels, known.judge_left_out, known.classes)
+    trained = confusion(known.training.labels, known.judged(known.training.images).argmax(1), known.classes)
+    for name, place in places:
+        found = turned(known, name, clean, trained)
+        if found is not None:
+            yield finding(
+                "augmentation-breaks-labels",
+                f"{name} makes class {found.true} look like class {found.seen_as}",
+                f"After it, {found.turned:.0%} of the evaluation's images of class {found.true} look like class "
+                f"{found.seen_as}, and so do {found.share:.0%} of the training images labelled {found.true}.",
+                f"Leave it out, or change the label with it{line(place)}.",
+                **where(place),
+            )
+            return
+
+
+def turned(known: Study, name: str, clean: Tensor, trained: Tensor) -> Turned | None:
+    """The class that suffers most from a turn."""
+    images = TURNS[name](known.judging.images)
+    if images.shape != known.judging.images.shape:
+        return None
+    after = confusion(known.judging.labels, known.judged(images).argmax(1), known.classes)
+    worst: Turned | None = None
+    for i in range(known.classes):
+        j = int(after[i].argmax())
+        if i == j or min(float(clean[i, i]), float(clean[j, j])) < 0.6:
+            continue
+        gain, share = float(after[i, j] - clean[i, j]), float(trained[i, j] - clean[i, j])
+        either = float(trained[i, i] + trained[i, j])
+        if gain > 0.4 and share > 0.15 and either > 0.6 and (worst is None or share > worst.share):
+            worst = Turned(name, i, j, float(after[i, j]), float(trained[i, j]))
+    return worst
+
+
+def turning_places(seen: Seen) -> list[tuple[str, Place]]:
+    """Flips and turns of the program's, by name, those that were seen before those that are written."""
+    flips = [event for event in seen.events if event.kind == "flip"]
+    live = [event for event in flips if event.fetching or (event.steps and event.calls < len(seen.calls))]
+    found = [(name, event.place) for event in live for name in kinds(event)]
+    for file, parsed in trees(seen):
+        nodes = [n for n in ast.walk(parsed) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
+        for node in filter(guarded, nodes):
+            code = ast.unparse(node)
+            named = [name for name, pattern in WRITTEN.items() if re.search(pattern, code)]
+            named += ["horizontal flip", "vertical flip"] if "::-1" in code else []
+            found += [(name, Place(file, node.lineno)) for name in named]
+    found += [(name, event.place) for event in flips for name in kinds(event)]
+    return list(dict.fromkeys(found))
+
+
+def guarded(node: ast.stmt) -> bool:
+    """Whether a statement runs only sometimes, by chance, or makes what does."""
+    tests = [ast.unparse(n.test) for n in around(node) if isinstance(n, ast.If)]
+    drawn = any(re.search("rand|flip|aug|train|coin|choice|uniform", test) for test in tests)
+    changing = any(isinstance(n, ast.FunctionDef) and augmenting(n) for n in around(node))
+    return drawn or changing or bool(re.search(r"Random|torch\.where|rand.*(flip|::-1)", ast.unparse(node)))
+
+
+def kinds(event: Event) -> list[str]:
+    """What a flip that was seen may be, by its axes."""
+    if event.name == "transpose":
+        code = text(event.place)
+        return [name for name, pattern in WRITTEN.items() if re.search(pattern, code)]
+    if event.name == "rot90":
+        return ["quarter turn", "three-quarter turn", "half turn"]
+    dims = len(event.before)
+    last = event.before[-1] in (1, 3, 4) and dims >= 3 and event.before[0] not in (1, 3, 4)
+    across, down = (dims - 2, dims - 3) if last else (dims - 1, dims - 2)
+    axes = {axis % dims for axis in event.axes} if dims else set()
+    if {across, down} <= axes or not axes:
+        return ["half turn"]
+    return ["horizontal flip"] if across in axes else ["vertical flip"] if down in axes else []
+
+
+TOLD = (labels_apart, classes_shifted, labels_broken)
