@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.resemblance import resemblance
 from tenfold.checks.script.seen import Call, Loader, Place, Seen
 from tenfold.checks.script.source import line, name_at, shown_code, statement, trees
 from tenfold.checks.script.splits import dataset_place, items, trained_and_judged
@@ -21,7 +23,8 @@ JUDGED = re.compile(r"val|test|eval|held|dev|exam|check", re.I)
 TRAINED = re.compile(r"train|fit", re.I)
 COPYING = re.compile(
     r"replace=True|\.repeat\(|repeat_interleave|np\.repeat|np\.tile|\.tile\(|resample|oversampl|upsampl|balanc|choices\("
-    r"|random_choice|\.extend\(|ConcatDataset|concat|\bcat\(|[vh]stack|aug|multinomial|duplicat|copies|randint\(",
+    r"|random_choice|\.extend\(|ConcatDataset|concat|\bcat\(|[vh]stack|aug|multinomial|duplicat|copies|randint\(|resize\("
+    r"|unfold|window|patch|tile|frame|slice|expand",
     re.I,
 )
 """What makes several images of one."""
@@ -29,7 +32,7 @@ COPYING = re.compile(
 
 def validation_in_training(seen: Seen) -> Iterator[Finding]:
     """Images are judged on that are trained on."""
-    for look in (trained_on_validation, shared_items, shared_images, shared_calls):
+    for look in (trained_on_validation, shared_items, shared_images, shared_calls, copies_cut):
         for found in look(seen):
             yield found
             return
@@ -149,6 +152,33 @@ def shared_calls(seen: Seen) -> Iterator[Finding]:
         place = source or (dataset_place(training[0]) if training else split_place(seen)) or calls[0].place
         yield overlap(seen, names[0], names[1], told, place, "note" if few else None)
         return
+
+
+def copies_cut(seen: Seen) -> Iterator[Finding]:
+    """Images of the evaluation are cut from the same pixels as training images, or are copies changed a little."""
+    training, _ = trained_and_judged(seen)
+    trained = [c for c in seen.training_calls() if c.images is not None and c.images.dim() == 4]
+    calls = [c for c in seen.judging_calls() if c.images is not None and not judges_training(c)]
+    calls = [c for c in calls if not (c.batch and any(c.batch.loader is one for one in training))]
+    one, other = joined(trained), joined(calls)
+    if one is None or other is None or one.shape[1:] != other.shape[1:] or len(other) < 40:
+        return
+    found, source = resemblance(one, other), copying(seen)
+    if found.pixels > 0.3:
+        told = f"{found.pixels:.0%} of the images judged hold a block of pixels that a training image holds too"
+    elif found.near > 0.4 and source is not None:
+        told = f"{found.near:.0%} of the images judged are far nearer to one training image than to forty others"
+    else:
+        return
+    place = source or split_place(seen) or calls[0].place
+    yield overlap(seen, "The evaluation", "the training images, in copies", told, place)
+
+
+def joined(calls: list[Call]) -> Tensor | None:
+    """The images of calls that have one size."""
+    images = [c.images for c in calls if c.images is not None]
+    images = [i for i in images if i.shape[1:] == images[0].shape[1:]]
+    return torch.cat(images)[:4000] if images else None
 
 
 def judges_training(call: Call) -> bool:

@@ -6,9 +6,23 @@ from tenfold.checks.script.labels import CLASSES, LABELS
 from tenfold.checks.script.layout import LAYOUT
 from tenfold.checks.script.mixup import MIXED
 from tenfold.checks.script.normalisation import SCALE
+from tenfold.checks.script.orders import ORDERS
 from tenfold.checks.script.repeating import REPEATING
 from tenfold.checks.script.selection import SELECTION
 from tenfold.checks.script.splits import ORDER
 from tenfold.checks.script.told import TOLD
 
-RULES = (*LAYOUT, *SCALE, *LABELS, *MIXED, *OVERLAP, *AUGMENTATION, *REPEATING, *CLASSES, *TOLD, *ORDER, *SELECTION)
+RULES = (
+    *LAYOUT,
+    *SCALE,
+    *LABELS,
+    *MIXED,
+    *OVERLAP,
+    *AUGMENTATION,
+    *REPEATING,
+    *CLASSES,
+    *TOLD,
+    *ORDERS,
+    *ORDER,
+    *SELECTION,
+)

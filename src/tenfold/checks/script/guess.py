@@ -64,7 +64,7 @@ def features(images: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
 
 
 def fit(images: Tensor, labels: Tensor, classes: int) -> tuple[Guesser, Tensor]:
-    """A guesser from small images and their labels [N], and for each image the class it would give without that one."""
+    """A guesser from small images and labels [N], and for each image the scores it would give without that one."""
     kernels, bias = patches(images, min(SIZE, *images.shape[-2:]))
     values = features(images, kernels, bias)
     mean, scale = values.mean(0), values.std(0) + 1e-6
@@ -75,7 +75,7 @@ def fit(images: Tensor, labels: Tensor, classes: int) -> tuple[Guesser, Tensor]:
     inverse = torch.linalg.inv(gram + 0.1 * gram.diagonal().mean() * torch.eye(len(gram)))
     solved = inverse @ targets
     left_out = targets - solved / inverse.diagonal()[:, None]
-    return Guesser(kernels, bias, mean, scale, values.T @ solved), left_out.argmax(1)
+    return Guesser(kernels, bias, mean, scale, values.T @ solved), left_out
 
 
 def confusion(truth: Tensor, guessed: Tensor, classes: int) -> Tensor:

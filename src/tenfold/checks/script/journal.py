@@ -18,7 +18,7 @@ from tenfold.checks.script.seen import Event, Fetch, Loader, chance, frames
 
 WATCHED = {
     "view": "shape", "reshape": "shape", "flip": "flip", "fliplr": "flip", "flipud": "flip", "rot90": "flip",
-    "randperm": "order", "rand": "draw", "randn": "draw", "randint": "draw", "rand_like": "draw",
+    "roll": "flip",    "randperm": "order", "rand": "draw", "randn": "draw", "randint": "draw", "rand_like": "draw",
     "randn_like": "draw", "bernoulli": "draw", "uniform_": "draw", "normal_": "draw", "normal": "draw",
 }  # fmt: skip
 """torch's functions, and what they are to the rules."""
@@ -71,6 +71,10 @@ def axes(name: str, args: Any) -> tuple[int, ...]:
 def noted(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
     """One of torch's functions outside of nets."""
     kind = WATCHED.get(name)
+    if name == "__getitem__" and not observer.data and isinstance(result, Tensor) and len(observer.taken) < 6:
+        if 0 < result.dim() < 5 and len(result) > 3 and result.numel() < 2_000_000:
+            observer.taken.append(result.detach().clone())
+        return
     if kind == "shape" and not (args and isinstance(args[0], Tensor) and args[0].dim() > 2):
         return
     if kind:

@@ -26,8 +26,8 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
     place: Place | None = None
     for call in seen.training_calls():
         losses = [loss for loss in seen.losses if loss.call is call]
-        shares = shares_of(call) if call.images is not None and call.batch and call.batch.parts else None
-        labels = next((p for p in call.batch.parts if whole(p)), None) if call.batch and shares is not None else None
+        shares = shares_of(call)
+        labels = next((p for p in plain_parts(call) if whole(p)), None) if shares is not None else None
         if shares is None or labels is None or not losses or len(labels) != len(shares):
             continue
         classes = max(int(labels.max()) + 1, losses[0].shape[-1] if len(losses[0].shape) == 2 else 0)
@@ -53,6 +53,11 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
     )
 
 
+def plain_parts(call: Call) -> tuple[Tensor, ...]:
+    """What its batch was before anything was done to it: as its loader gave it, or as it was first taken by index."""
+    return (call.batch.parts if call.batch else ()) or call.taken
+
+
 def whole(part: Tensor) -> bool:
     """Whether a part of a batch is class numbers."""
     return not part.is_floating_point() and part.dim() == 1 and bool((part >= 0).all())
@@ -61,9 +66,9 @@ def whole(part: Tensor) -> bool:
 def shares_of(call: Call) -> Tensor | None:
     """How much of which image of its batch each image of a call holds [N, N]; None where it is made of others."""
     given = call.images
-    if given is None or call.batch is None:
+    if given is None:
         return None
-    plain = next((p for p in call.batch.parts if p.shape == given.shape and p.is_floating_point()), None)
+    plain = next((p for p in plain_parts(call) if p.shape == given.shape and p.is_floating_point()), None)
     if plain is None or torch.equal(plain, given) or len(plain) < 4:
         return None
     x, u = plain.flatten(1).double(), given.flatten(1).double()

@@ -94,6 +94,8 @@ class Observer(TorchFunctionMode):
         """Inside a loader: what happens there is not the training loop's."""
         self.moved_in_data = False
         self.give_up: Callable[[], None] = lambda: None
+        self.taken: list[Tensor] = []
+        """Parts of larger tensors, since the last call of a net."""
         self.outside_of_nets: Callable[..., None] = lambda *_: None
         """Keeps what happens to the data."""
         self.pid = os.getpid()

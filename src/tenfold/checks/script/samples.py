@@ -40,6 +40,7 @@ class Study:
     train_left_out: Tensor
     """For each image the class that is told from the others of its set."""
     judge_left_out: Tensor
+    judge_scores: Tensor
     trained: Guesser
     judged: Guesser
 
@@ -62,7 +63,7 @@ def made(seen: Seen) -> Study | None:
         return None
     trained, left = fit(training.images, training.labels, classes)
     judged, out = fit(judging.images, judging.labels, classes)
-    return Study(training, judging, classes, left, out, trained, judged)
+    return Study(training, judging, classes, left.argmax(1), out.argmax(1), out, trained, judged)
 
 
 def gathered(seen: Seen, trained: bool) -> Samples | None:

@@ -192,6 +192,8 @@ class Call:
     """Class numbers [N] that its output was compared with."""
     places: tuple[Place, ...] = ()
     """The user's lines, the innermost first."""
+    taken: tuple[Tensor, ...] = ()
+    """What was taken out of larger tensors by index since the call before, of the first calls."""
 
 
 @dataclass(eq=False)

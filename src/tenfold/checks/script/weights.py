@@ -28,17 +28,22 @@ def counted(seen: Seen, training: list[Loader]) -> Counter[int]:
 
 def imbalance(seen: Seen) -> Iterator[Finding]:
     """Some classes are ten times as large as others, and nothing is done about it."""
-    training, _ = trained_and_judged(seen)
+    training, judged = trained_and_judged(seen)
     weighted = any(loss.weighted for loss in seen.losses) or any(map(sampled, training))
     counts = Counter(label for one in training for label in labels_of(one.loader.dataset))
     if weighted or len(counts) < 2 or max(counts.values()) < 10 * min(counts.values()):
         return
     many, few = counts.most_common()[0], counts.most_common()[-1]
+    others = Counter(label for one in judged for label in labels_of(one.loader.dataset))
+    others = others or Counter(int(v) for c in seen.judging_calls() if c.labels is not None for v in c.labels)
+    even = len(others) == len(counts) and max(others.values()) < 3 * min(others.values())
     yield finding(
         "class-imbalance",
         "Classes of very different sizes",
-        f"Class {many[0]} has {many[1]:,} training images, class {few[0]} has {few[1]:,}.",
+        f"Class {many[0]} has {many[1]:,} training images, class {few[0]} has {few[1]:,}."
+        + (" The images judged hold all classes alike." if even else ""),
         "Report recall per class; weigh the loss (`weight=`) or draw with a WeightedRandomSampler.",
+        severity="warning" if even else None,
         **where(training[0].place if training else None),
     )
 
