@@ -144,7 +144,7 @@ LESSONS: dict[str, Lesson] = {
         "criterion = nn.CrossEntropyLoss(weight=torch.tensor([0.02, 1.0]))",
     ),
     "wrong-labels": Lesson(
-        "how many labels a quick classifier tells that was not shown them; orders of images and labels; shares of mixed ones",
+        "how many labels a quick classifier tells that was not shown them; orders of both; shares of mixed ones",
         "return x[rng.permutation(n)], y[rng.permutation(n)]",
         "order = rng.permutation(n)\nreturn x[order], y[order]",
     ),

@@ -218,15 +218,17 @@ def overlap(
 
 
 def split_place(seen: Seen) -> Place | None:
-    """The first statement that parts training from evaluation."""
+    """The first statement that parts training from evaluation, rather than one that takes both from elsewhere."""
+    found: list[tuple[bool, Place]] = []
     for file, tree in trees(seen):
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign):
-                targets = " ".join(map(ast.unparse, node.targets))
-                splits = isinstance(node.targets[0], ast.Tuple) and "split" in ast.unparse(node.value)
+                targets, code = " ".join(map(ast.unparse, node.targets)), ast.unparse(node.value)
+                splits = isinstance(node.targets[0], ast.Tuple) and "split" in code
                 if (TRAINED.search(targets) and JUDGED.search(targets)) or splits:
-                    return Place(file, node.lineno)
-    return None
+                    parts = bool(re.search(r"split|\[:|:\]|randperm|permutation|Subset", code))
+                    found.append((not parts, Place(file, node.lineno)))
+    return min(found, key=lambda one: (one[0], one[1].line), default=(False, None))[1]
 
 
 def copying(seen: Seen) -> Place | None:

@@ -101,6 +101,8 @@ class Observer(TorchFunctionMode):
         self.pid = os.getpid()
         self.enough: float | None = None
         """When enough steps were seen."""
+        self.enough_worked = 0.0
+        """How long this thread had worked then: another program's load must not end this one earlier."""
         self.last_loss: float | None = None
         self.last_map: tuple[int, ...] = ()
         self.ended = 0
@@ -420,8 +422,8 @@ class Observer(TorchFunctionMode):
         now = time.monotonic()
         unstepped = not self.seen.steps and self.seen.backwards >= 4 * self.limit
         if self.enough is None and (len(self.seen.steps) >= self.limit or unstepped):
-            self.enough = now
-        after = self.enough is not None and now - self.enough > AFTER_SECONDS
+            self.enough, self.enough_worked = now, time.thread_time()
+        after = self.enough is not None and time.thread_time() - self.enough_worked > AFTER_SECONDS
         if after or now > self.deadline or (self.enough and len(self.seen.steps) > LOOSE * self.limit):
             self.finish("steps" if self.enough else "timeout")
 
