@@ -1,5 +1,6 @@
 """Rules about augmentation: of images that are judged, and augmentation that is always the same."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,11 +8,12 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.augmenting import augmenting, functions
 from tenfold.checks.script.chance import same_chance, seeded
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.observe import tensors
-from tenfold.checks.script.seen import Place, Seen
-from tenfold.checks.script.source import line, name_at
+from tenfold.checks.script.seen import Call, Place, Seen
+from tenfold.checks.script.source import line, name_at, trees
 from tenfold.checks.script.splits import dataset_place, trained_and_judged, transform_place
 from tenfold.errors import Finding
 
@@ -34,15 +36,28 @@ def validation_augmented(seen: Seen) -> Iterator[Finding]:
             )
             return
     drawn = [c for c in seen.judging_calls() if c.drawn and c.batch and not c.batch.loader.steps]
-    if len(drawn) >= 2:
+    drawn = drawn if len(drawn) >= 2 else augmented_calls(seen)
+    if drawn:
         place = drawing(seen, drawn[0].number) or drawn[0].place
         yield finding(
             "validation-augmented",
             "Random numbers are drawn for the images of the evaluation",
-            f"Before {len(drawn)} of the judged batches, between the loader and the net.",
+            f"Before {len(drawn)} of the judged batches, right before the net.",
             f"Leave the augmentation out of the evaluation{line(place)}.",
             **where(place),
         )
+
+
+def augmented_calls(seen: Seen) -> list[Call]:
+    """Calls without a loader whose images a function changed at random, and that are judged by names of validation."""
+    local = {node.name for _, parsed in trees(seen) for node in functions(parsed) if augmenting(node)}
+    drew = {
+        event.calls
+        for event in seen.events
+        if event.kind == "draw" and not event.fetching and local & {place.function for place in event.places}
+    }
+    calls = [c for c in seen.judging_calls() if c.batch is None and c.number in drew]
+    return [c for c in calls if any(re.search("val|test|eval|held", place.code) for place in c.places[:3])]
 
 
 def drawing(seen: Seen, call: int) -> Place | None:

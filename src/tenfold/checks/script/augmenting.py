@@ -43,28 +43,51 @@ def augmented_places(seen: Seen) -> Iterator[Place]:
     for file, parsed in trees(seen):
         local = {node.name for node in functions(parsed) if augmenting(node)}
         for node in ast.walk(parsed):
-            if isinstance(node, ast.Assign) and replaced(node, local) and before_training(node):
+            put = isinstance(node, ast.Assign) and replaced(node, local)
+            if (put or appended(node, local)) and isinstance(node, ast.stmt) and before_training(node):
                 yield Place(file, node.lineno)
+
+
+def makes(node: ast.AST, local: set[str]) -> list[ast.Call]:
+    """Calls of functions that augment."""
+    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call) and n.args]
+    return [n for n in calls if called(n) in local or AUGMENTS.search(called(n))]
 
 
 def replaced(node: ast.Assign, local: set[str]) -> bool:
     """Whether training images are put in the place of what they were, augmented: no copy is added to them."""
-    calls = [n for n in ast.walk(node.value) if isinstance(n, ast.Call)]
-    makes = [n for n in calls if called(n) in local or (n.args and AUGMENTS.search(called(n)))]
+    found = makes(node.value, local)
     target = ast.unparse(node.targets[0])
-    if not makes or re.search("val|test|exam|held|dev", target) or any(called(n).startswith("cat") for n in calls):
+    joined = any(called(n).startswith("cat") for n in ast.walk(node.value) if isinstance(n, ast.Call))
+    if not found or OTHERS.search(target) or joined:
         return False
-    given = {ast.unparse(a) for n in makes for a in n.args}
+    given = {ast.unparse(a) for n in found for a in n.args}
     loops = [g for n in ast.walk(node.value) if isinstance(n, ast.ListComp | ast.GeneratorExp) for g in n.generators]
-    over = {ast.unparse(g.iter) for g in loops}
-    inside = any(isinstance(n, ast.FunctionDef) and n.name == "__init__" for n in around(node))
-    images = {name for name in over if "range(" not in name and "labels" not in name}
-    return bool(images) if loops else (target in given or inside)
+    if not loops:
+        return target in given
+    return any(ast.unparse(g.target) in given and not LABELS.search(ast.unparse(g.iter)) for g in loops)
+
+
+OTHERS = re.compile("val|test|exam|held|dev")
+LABELS = re.compile(r"range\(|label|target|class|\by\b|_y\b|\bys\b")
+
+
+def appended(node: ast.AST, local: set[str]) -> bool:
+    """Whether a constructor appends one augmented copy of each image to what it keeps."""
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call) or called(node.value) != "append":
+        return False
+    inside = list(around(node))
+    loops = [n for n in inside if isinstance(n, ast.For)]
+    built = any(isinstance(n, ast.FunctionDef) and n.name == "__init__" for n in inside)
+    once = len(loops) == 1 and ast.unparse(loops[0]).count(".append(") <= 2
+    given = {ast.unparse(a) for n in makes(node.value, local) for a in n.args}
+    return built and once and any(ast.unparse(n) in given for n in ast.walk(loops[0].target) if isinstance(n, ast.Name))
 
 
 def before_training(node: ast.AST) -> bool:
-    """Whether a statement is in no loop, and in no function that is called per image."""
+    """Whether a statement is in no loop that trains, and in no function that is called per image."""
     inside = list(around(node))
     function = next((n for n in inside if isinstance(n, ast.FunctionDef)), None)
-    looped = any(isinstance(n, ast.For | ast.While) for n in inside)
-    return not looped and (function is None or function.name in ("__init__", "main", "setup", "prepare"))
+    loops = [ast.unparse(n) for n in inside if isinstance(n, ast.For | ast.While)]
+    trains = any(re.search(r"backward\(|epoch|step\(", loop) for loop in loops)
+    return not trains and (function is None or function.name in ("__init__", "main", "setup", "prepare"))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.mixing import run
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Call, Place, Seen
 from tenfold.checks.script.source import around, line, shown_code, trees
@@ -26,6 +27,8 @@ def mean_of(calls: list[Call], value: Callable[[Call], float]) -> float:
 def normalisation(seen: Seen) -> Iterator[Finding]:
     """Images as bytes, divided or shifted twice."""
     calls = [call for call in seen.training_calls() if len(call.shape) == 4]
+    if calls:
+        yield from inside_again(seen, calls[0])
     if not calls or seen.reads_norm:
         return
     low, high = min(c.low for c in calls[:5]), max(c.high for c in calls[:5])
@@ -54,6 +57,29 @@ def normalisation(seen: Seen) -> Iterator[Finding]:
         )
     else:
         yield from doubled(seen, calls, (low, high, mean, std), seen_so)
+
+
+def inside_again(seen: Seen, call: Call) -> Iterator[Finding]:
+    """The net takes a mean and a deviation out of images that come without them."""
+    images = call.images
+    if seen.first is None or images is None or not (abs(call.mean) < 0.45 and 0.6 < call.std < 1.6 and call.low < -0.4):
+        return
+    _, ran = run(seen.first, images[:8])
+    for one in ran[:6]:
+        inside = one.result.shape == images[:8].shape and one.name in SCALES
+        if inside and float(one.result.mean()) < -0.7 and float(one.result.std()) > 1.8:
+            yield finding(
+                "normalisation-doubled",
+                "The net normalises images that are normalised already",
+                f"They come with mean {call.mean:.2f} and deviation {call.std:.2f}; after {shown_code(one.place)} they "
+                f"have {float(one.result.mean()):.2f} and {float(one.result.std()):.2f}.",
+                f"Do it once: here or where the images are loaded{line(one.place)}.",
+                **where(one.place),
+            )
+            return
+
+
+SCALES = ("div", "__truediv__", "true_divide", "sub", "__sub__", "mul", "__mul__")
 
 
 def doubled(

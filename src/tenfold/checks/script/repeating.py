@@ -232,7 +232,7 @@ def seeded_each_epoch(seen: Seen, loaders: list[Loader]) -> Iterator[Finding]:
         if len(times) < 2 or times[-1] == 0:
             continue
         whole = name in ("seed", "manual_seed") and "Generator" not in place.code
-        if not (drawn_in_training(seen, loaders) if whole else augments_around(place)):
+        if not (drawn_in_training(seen, loaders) if whole else augments_around(place) or per_step(place, times)):
             continue
         yield repeats(
             "The random seed is set again in every epoch",
@@ -242,6 +242,11 @@ def seeded_each_epoch(seen: Seen, loaders: list[Loader]) -> Iterator[Finding]:
             place,
         )
         return
+
+
+def per_step(place: Place, times: list[int]) -> bool:
+    """Whether a generator is made again for each batch, and not for an order or a loader."""
+    return len(times) > 5 and times[-1] - times[0] == len(times) - 1 and "DataLoader" not in place.code
 
 
 def trains_next(seen: Seen, event: Event) -> bool:

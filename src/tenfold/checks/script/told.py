@@ -27,6 +27,8 @@ TURNS = {
     "three-quarter turn": lambda x: torch.rot90(x, 3, (-2, -1)),
     "inversion": lambda x: -x,
     "shift": lambda x: shifted(x),
+    "another order of channels": lambda x: x.flip(1),
+    "grey": lambda x: x.mean(1, keepdim=True).expand_as(x),
 }
 WRITTEN = {
     "horizontal flip": r"HorizontalFlip|hflip|fliplr|mirror|FLIP_LEFT_RIGHT|FlipLR",
@@ -35,6 +37,8 @@ WRITTEN = {
     "quarter turn": r"ROTATE_90|rot90|rotate\(|RandomRotation|TRANSPOSE",
     "three-quarter turn": r"ROTATE_270|rot90|rotate\(|RandomRotation",
     "shift": r"roll\(|RandomAffine|translate|ImageChops\.offset",
+    "another order of channels": r"randperm\(3\)|permutation\(3\)|\[2, 1, 0\]|ColorJitter|[Hh]ue|channel_sh",
+    "grey": r"[Gg]r[ae]y|mean\((?:dim=|axis=)?(?:0|-3), keepdim",
     "inversion": r"[Ii]nvert|255 - |1(?:\.0)? - |(?:=|return) -|\* -1",
 }
 """How each may be written."""
@@ -244,7 +248,9 @@ def kinds(event: Event) -> list[str]:
     axes = {axis % dims for axis in event.axes} if dims else set()
     if {across, down} <= axes or not axes:
         return ["half turn"]
-    return ["horizontal flip"] if across in axes else ["vertical flip"] if down in axes else []
+    if across in axes or down in axes:
+        return ["horizontal flip"] if across in axes else ["vertical flip"]
+    return ["another order of channels"] if event.before[min(axes)] in (3, 4) else []
 
 
 TOLD = (labels_broken, labels_apart, classes_shifted)
