@@ -148,10 +148,10 @@ def keeping(seen: Seen) -> Place | None:
     """The line of a fetch that puts something into a store of the dataset's, or its decorator that does."""
     for file, parsed in trees(seen):
         for node in ast.walk(parsed):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-                store = ast.unparse(node.targets[0].value)
+            stores = node.targets if isinstance(node, ast.Assign) else []
+            if any(isinstance(t, ast.Subscript) and ast.unparse(t).startswith("self.") for t in stores):
                 inside = {n.name for n in around(node) if isinstance(n, ast.FunctionDef)}
-                if store.startswith("self.") and "__init__" not in inside:
+                if isinstance(node, ast.Assign) and "__init__" not in inside:
                     return Place(file, node.lineno)
             if isinstance(node, ast.FunctionDef) and any("cache" in ast.unparse(d) for d in node.decorator_list):
                 return Place(file, node.decorator_list[0].lineno)
