@@ -9,6 +9,7 @@ import torch
 
 import tenfold
 from tenfold.checks.script import selection
+from tenfold.checks.script.copies import by_chance
 from tenfold.checks.script.guess import confusion, fit, small
 from tenfold.checks.script.labels import in_turn
 from tenfold.checks.script.layout import likeness, reordered
@@ -188,6 +189,14 @@ def test_copies_are_found_moved_and_changed_but_not_where_there_are_none():
     assert shared_pixels(images, others) == 0
     assert nearer(images, images + 0.02 * others) == 1
     assert nearer(images, others) < 0.05
+
+
+def test_drawings_that_are_alike_by_chance_are_expected():
+    drawn = torch.randint(0, 500, (1000,), generator=torch.Generator().manual_seed(0)).tolist()
+    others = torch.randint(0, 500, (400,), generator=torch.Generator().manual_seed(1)).tolist()
+    shared = sum(one in set(drawn) for one in others) / 400
+    assert abs(by_chance(len(set(drawn)) / 1000) - shared) < 0.05
+    assert by_chance(1.0) == 0
 
 
 def test_shares_of_mixed_images_are_measured():
