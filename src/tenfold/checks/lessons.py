@@ -74,7 +74,7 @@ LESSONS: dict[str, Lesson] = {
         "images = images / 255",
     ),
     "samples-mixed": Lesson(
-        "the slope of one image's output by another image's pixels, in eval mode",
+        "whether one image's output changes with another image, and at which line; how alike neighbouring pixels are",
         "x = x.permute(1, 0, 2, 3).reshape(n, -1)",
         "x = x.flatten(1)",
     ),
@@ -114,17 +114,17 @@ LESSONS: dict[str, Lesson] = {
         "val_set = Photos(val_files, transform=plain)",
     ),
     "validation-in-training": Lesson(
-        "the indices of both datasets, and the images seen, pixel by pixel",
+        "the indices of both datasets, the images they hold and those seen, pixel by pixel, also moved and flipped",
         "train_set, val_set = full, Subset(full, order[:1000])",
         "train_set, val_set = Subset(full, order[1000:]), Subset(full, order[:1000])",
     ),
     "augmentation-repeats": Lesson(
-        "the state of the random generators after an item was fetched, from two different states before",
+        "the generators' states after an item was fetched, the seeds of each epoch, and what is drawn in which epoch",
         "def __getitem__(self, i):\n    np.random.seed(42)",
         "np.random.seed(42)                       # once, at the start of the program",
     ),
     "augmentation-breaks-labels": Lesson(
-        "the confusion of a partly trained net on clean images against augmented ones",
+        "what a quick classifier of clean images takes augmented ones for",
         "RandomHorizontalFlip() on arrows that are labelled left and right",
         "ColorJitter() or RandomCrop(32, padding=4)",
     ),
@@ -134,17 +134,17 @@ LESSONS: dict[str, Lesson] = {
         "order = torch.randperm(len(data))\ntrain, val = data[order[:8000]], data[order[8000:]]",
     ),
     "class-index-shift": Lesson(
-        "the class numbers that both datasets keep",
+        "the class numbers that both datasets keep, and what their images look like",
         "val_set = Folder('val', classes=sorted(os.listdir('val')))",
         "val_set = Folder('val', classes=train_set.classes)",
     ),
     "class-imbalance": Lesson(
-        "the counts of the training labels",
+        "the counts of the training labels, and the weights of the loss or the sampler",
         "criterion = nn.CrossEntropyLoss()        # 10,000 good, 200 broken",
         "criterion = nn.CrossEntropyLoss(weight=torch.tensor([0.02, 1.0]))",
     ),
     "wrong-labels": Lesson(
-        "two random orders drawn for images and labels; or predictions of nets that did not see the image",
+        "how many labels a quick classifier tells that was not shown them; orders of both; shares of mixed ones",
         "return x[rng.permutation(n)], y[rng.permutation(n)]",
         "order = rng.permutation(n)\nreturn x[order], y[order]",
     ),
@@ -251,7 +251,7 @@ LESSONS: dict[str, Lesson] = {
         "correct += (predicted == y).sum().item()",
     ),
     "selected-on-test": Lesson(
-        "where the score comes from that is compared with the best one",
+        "where the score comes from that is compared with the best one, through functions too",
         "score = accuracy(model, test_loader)\nif score > best: save(model)",
         "score = accuracy(model, val_loader)\nif score > best: save(model)",
     ),

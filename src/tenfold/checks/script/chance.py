@@ -29,11 +29,3 @@ def seeded(number: int) -> None:
     torch.manual_seed(number)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(number)
-
-
-def chance() -> tuple[Any, ...]:
-    """The states of random, torch and numpy."""
-    numpy: Any = sys.modules.get("numpy")
-    state = numpy.random.get_state() if numpy else None
-    drawn = (state[1].tobytes(), state[2]) if state is not None else None
-    return random.getstate(), torch.get_rng_state().numpy().tobytes(), drawn

@@ -1,8 +1,28 @@
-"""All rules about images, labels, splits and their loaders."""
+"""All rules about images, labels, splits and their loaders, and what is chosen on them."""
 
 from tenfold.checks.script.augmentation import AUGMENTATION
+from tenfold.checks.script.copies import OVERLAP
 from tenfold.checks.script.labels import CLASSES, LABELS
+from tenfold.checks.script.layout import LAYOUT
+from tenfold.checks.script.mixup import MIXED
 from tenfold.checks.script.normalisation import SCALE
-from tenfold.checks.script.splits import ORDER, OVERLAP
+from tenfold.checks.script.orders import ORDERS
+from tenfold.checks.script.repeating import REPEATING
+from tenfold.checks.script.selection import SELECTION
+from tenfold.checks.script.splits import ORDER
+from tenfold.checks.script.told import TOLD
 
-RULES = (*SCALE, *LABELS, *OVERLAP, *AUGMENTATION, *CLASSES, *ORDER)
+RULES = (
+    *LAYOUT,
+    *SCALE,
+    *LABELS,
+    *MIXED,
+    *OVERLAP,
+    *AUGMENTATION,
+    *REPEATING,
+    *CLASSES,
+    *TOLD,
+    *ORDERS,
+    *ORDER,
+    *SELECTION,
+)

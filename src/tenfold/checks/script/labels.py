@@ -1,18 +1,20 @@
 """Rules about labels and classes."""
 
 import ast
-from collections import Counter
+import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from torch.utils.data import Subset, WeightedRandomSampler
+from torch.utils.data import Subset
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.patches import label_digest
-from tenfold.checks.script.seen import Loader, Place, Seen
-from tenfold.checks.script.source import line, shown_code, trees
+from tenfold.checks.script.seen import Place, Seen
+from tenfold.checks.script.source import called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, labels_of, trained_and_judged
+from tenfold.checks.script.weights import WEIGHTS
 from tenfold.errors import Finding
 
 
@@ -73,7 +75,6 @@ def classes(seen: Seen) -> Iterator[Finding]:
             "Shuffle before splitting: `order = torch.randperm(len(x)); x, y = x[order], y[order]`.",
             **where(training[0].place if training else None),
         )
-    yield from imbalance(seen, training, labels)
 
 
 def mapping(dataset: Any) -> dict[str, int]:
@@ -86,26 +87,41 @@ def mapping(dataset: Any) -> dict[str, int]:
     return {}
 
 
-def imbalance(seen: Seen, training: list[Loader], labels: list[int]) -> Iterator[Finding]:
-    """Some classes are ten times as large as others, and nothing is done about it."""
-    weighted = any(loss.weighted for loss in seen.losses) or any(
-        isinstance(getattr(one.loader, "sampler", None), WeightedRandomSampler) for one in training
-    )
-    counts = Counter(labels)
-    if weighted or len(counts) < 2 or max(counts.values()) < 10 * min(counts.values()):
-        return
-    many, few = counts.most_common()[0], counts.most_common()[-1]
-    yield finding(
-        "class-imbalance",
-        "Classes of very different sizes",
-        f"Class {many[0]} has {many[1]:,} training images, class {few[0]} has {few[1]:,}.",
-        "Report recall per class; weigh the loss (`weight=`) or draw with a WeightedRandomSampler.",
-        **where(training[0].place if training else None),
-    )
-
-
 def shuffled_apart(seen: Seen) -> Iterator[Finding]:
     """Images and labels are put into two different random orders."""
+    for place in (*at_once(seen), *in_turn(seen)):
+        yield finding(
+            "wrong-labels",
+            "Images and labels are shuffled apart",
+            f"{shown_code(place)} draws a new order for each.",
+            f"Use one order for both: `order = torch.randperm(len(x)); x, y = x[order], y[order]`{line(place)}.",
+            severity="error",
+            **where(place),
+        )
+        return
+
+
+def shuffles(seen: Seen) -> Iterator[Place]:
+    """Lines that may have parted images and labels, the likeliest first."""
+    yield from at_once(seen)
+    yield from in_turn(seen)
+    yield from (place for places in drawn_orders(seen).values() if len(places) == 1 for place in places)
+    for pattern in (r"roll\(|\[1:\]|\[:-1\]", r"shuffle\(|permutation|randperm|sample\(|sorted\(|argsort"):
+        for file, tree in trees(seen):
+            for node in ast.walk(tree):
+                if (
+                    isinstance(node, ast.Assign | ast.Expr | ast.Return)
+                    and re.search(pattern, code := ast.unparse(node))
+                    and LABELLED.search(code)
+                ):
+                    yield Place(file, node.lineno)
+
+
+LABELLED = re.compile(r"label|target|class|\by\b|\by_|_y\b|\btags?\b|\blabs?\b|\bY\b", re.I)
+
+
+def at_once(seen: Seen) -> Iterator[Place]:
+    """Statements that draw one order for the images and one for the labels."""
     for file, tree in trees(seen):
         for node in ast.walk(tree):
             if not isinstance(node, ast.Return | ast.Assign) or node.value is None:
@@ -117,21 +133,55 @@ def shuffled_apart(seen: Seen) -> Iterator[Finding]:
                 and any(isinstance(c, ast.Call) and permutes(c) for c in ast.walk(n.slice))
             ]
             if len({ast.unparse(n.value) for n in drawn}) > 1:
-                yield finding(
-                    "wrong-labels",
-                    "Images and labels are shuffled apart",
-                    f"`{ast.unparse(node)}` draws a new order for each.",
-                    f"Use one order for both: `order = {ast.unparse(drawn[0].slice)}` (line {node.lineno}).",
-                    severity="error",
-                    **Place(file, node.lineno).where,
-                )
-                return
+                yield Place(file, node.lineno)
+
+
+def in_turn(seen: Seen) -> Iterator[Place]:
+    """Statements that shuffle the labels, right after others that shuffled the images, or the other way round."""
+    for file, tree in trees(seen):
+        for block in (getattr(n, "body", None) for n in ast.walk(tree)):
+            if not isinstance(block, list):
+                continue
+            for first, second in itertools.pairwise(block):
+                one, two = shuffled(first), shuffled(second)
+                if one and two and one != two and bool(LABELLED.search(one)) != bool(LABELLED.search(two)):
+                    yield Place(file, second.lineno)
+
+
+def shuffled(node: ast.stmt) -> str:
+    """What a statement puts into a random order that it draws itself."""
+    for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
+        if called(call) == "shuffle" and isinstance(node, ast.Expr) and call.args:
+            return ast.unparse(call.args[0])
+        if permutes(call) and isinstance(node, ast.Assign):
+            target = ast.unparse(node.targets[0])
+            if isinstance(node.value, ast.Subscript) and ast.unparse(node.value.value) == target:
+                return target
+            if call.args and ast.unparse(call.args[0]) == target:
+                return target
+    return ""
+
+
+def drawn_orders(seen: Seen) -> dict[str, list[Place]]:
+    """For each name that a random order was given, the lines where something is put into that order."""
+    found: dict[str, list[Place]] = {}
+    for file, tree in trees(seen):
+        nodes = list(ast.walk(tree))
+        names = {
+            ast.unparse(n.targets[0])
+            for n in nodes
+            if isinstance(n, ast.Assign) and any(isinstance(c, ast.Call) and permutes(c) for c in ast.walk(n.value))
+        }
+        for node in nodes:
+            if isinstance(node, ast.Subscript) and ast.unparse(node.slice) in names:
+                found.setdefault(ast.unparse(node.slice), []).append(Place(file, node.lineno))
+    return found
 
 
 def permutes(call: ast.Call) -> bool:
     """Whether a call draws a random order."""
-    return ast.unparse(call.func).endswith(("permutation", "randperm"))
+    return called(call) in ("permutation", "randperm", "permuted")
 
 
 LABELS = (labels_changed, shuffled_apart)
-CLASSES = (classes,)
+CLASSES = (classes, *WEIGHTS)

@@ -229,47 +229,4 @@ def wrong_count(node: ast.expr, loaders: dict[str, Any], seen: Seen) -> str | No
     return None
 
 
-def selected_on_test(seen: Seen) -> Iterator[Finding]:
-    """The best epoch is chosen on the test images."""
-    for file, tree in trees(seen):
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare):
-                continue
-            sides = [ast.unparse(n) for n in (node.test.left, *node.test.comparators)]
-            if not any("best" in side.lower() for side in sides):
-                continue
-            score = next((side for side in sides if "best" not in side.lower()), "")
-            source = assigned_from(tree, score, node.lineno)
-            if source is not None and tests(source) and "val" not in ast.unparse(source).lower():
-                yield finding(
-                    "selected-on-test",
-                    "The best epoch is chosen on the test images",
-                    f"`{score}` of `{ast.unparse(node.test)}` (line {node.lineno}) comes from `{ast.unparse(source)}`.",
-                    "Choose on validation images kept from the training images; open the test images once, at the end.",
-                    **Place(file, source.lineno).where,
-                )
-                return
-
-
-def assigned_from(tree: ast.Module, name: str, before: int) -> ast.expr | None:
-    """The last value given to a name above a line."""
-    found = [
-        n
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Assign) and n.lineno <= before and name in [t for x in n.targets for t in names(x)]
-    ]
-    return max(found, key=lambda n: n.lineno).value if found else None
-
-
-def names(node: ast.expr) -> list[str]:
-    """The names a value is given to."""
-    return [ast.unparse(n) for n in (node.elts if isinstance(node, ast.Tuple) else [node])]
-
-
-def tests(node: ast.expr) -> bool:
-    """Whether test images are among what a call is given."""
-    given = [a for n in ast.walk(node) if isinstance(n, ast.Call) for a in (*n.args, *(k.value for k in n.keywords))]
-    return any("test" in ast.unparse(a).lower() for a in given)
-
-
-RULES = (eval_missing, train_missing, gradients_in_evaluation, accuracy_axis, accuracy_count, selected_on_test)
+RULES = (eval_missing, train_missing, gradients_in_evaluation, accuracy_axis, accuracy_count)

@@ -1,18 +1,34 @@
 """Rules about the scale of the images."""
 
+import ast
 import math
+import re
 from collections.abc import Callable, Iterator
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.mixing import run
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Call, Seen
-from tenfold.checks.script.source import line, shown_code
+from tenfold.checks.script.seen import Call, Place, Seen
+from tenfold.checks.script.source import around, line, shown_code, trees
+from tenfold.checks.script.splits import transform_place
 from tenfold.errors import Finding
+
+DIVIDES = re.compile(r"/=? *\(?255|div_?\(255|/=? *\(?256|\* *\(?1(\.0)? */ *255|ToTensor|to_tensor|127\.5|/=? *\w*MAX")
+SHIFTS = re.compile(r"Normalize\(|normalize\(|- *\(?\w*\.?(mean|mu|avg|m)\w*\b.*/|standardi[sz]e|- 0?\.\d+\)? */")
+FLOATS = re.compile(r"\.float\(\)|float32|astype\(|torch\.float|\bto_tensor|\"f4\"|'f4'|FloatTensor")
+FETCHES = re.compile(r"__getitem__|transform|__call__|collate|preprocess|prepare|forward|step|train|fit|batch")
+
+
+def mean_of(calls: list[Call], value: Callable[[Call], float]) -> float:
+    """Over the first five calls."""
+    return sum(map(value, calls[:5])) / max(1, len(calls[:5]))
 
 
 def normalisation(seen: Seen) -> Iterator[Finding]:
     """Images as bytes, divided or shifted twice."""
     calls = [call for call in seen.training_calls() if len(call.shape) == 4]
+    if calls:
+        yield from inside_again(seen, calls[0])
     if not calls or seen.reads_norm:
         return
     low, high = min(c.low for c in calls[:5]), max(c.high for c in calls[:5])
@@ -29,32 +45,95 @@ def normalisation(seen: Seen) -> Iterator[Finding]:
             f"Write it without the underscore, as `.sub(…).div(…)`{line(again[0])}: that makes new tensors.",
             **where(again[0]),
         )
-    elif low >= 0 and high > 20:
+    elif (low >= 0 and high > 20) or (high > 300 and high > -20 * low):
+        place = written(seen, FLOATS) or calls[0].place
         yield finding(
             "normalisation-missing",
             "The images are not normalised",
             seen_so,
             "Divide them by 255 and subtract their mean, as `images = (images / 255 - 0.5) / 0.25`, in training and "
-            f"evaluation alike (the net is called in line {calls[0].place.line if calls[0].place else '?'}).",
-            **where(calls[0].place),
+            f"evaluation alike{line(place)}.",
+            **where(place),
         )
-    elif 0 < max(-low, high) < 0.03:
+    else:
+        yield from doubled(seen, calls, (low, high, mean, std), seen_so)
+
+
+def inside_again(seen: Seen, call: Call) -> Iterator[Finding]:
+    """The net takes a mean and a deviation out of images that come without them."""
+    images = call.images
+    if seen.first is None or images is None or not (abs(call.mean) < 0.45 and 0.6 < call.std < 1.6 and call.low < -0.4):
+        return
+    _, ran = run(seen.first, images[:8])
+    for one in ran[:6]:
+        inside = one.result.shape == images[:8].shape and one.name in SCALES
+        if inside and float(one.result.mean()) < -0.7 and float(one.result.std()) > 1.8:
+            yield finding(
+                "normalisation-doubled",
+                "The net normalises images that are normalised already",
+                f"They come with mean {call.mean:.2f} and deviation {call.std:.2f}; after {shown_code(one.place)} they "
+                f"have {float(one.result.mean()):.2f} and {float(one.result.std()):.2f}.",
+                f"Do it once: here or where the images are loaded{line(one.place)}.",
+                **where(one.place),
+            )
+            return
+
+
+SCALES = ("div", "__truediv__", "true_divide", "sub", "__sub__", "mul", "__mul__")
+
+
+def doubled(
+    seen: Seen, calls: list[Call], values: tuple[float, float, float, float], seen_so: str
+) -> Iterator[Finding]:
+    """Divided by 255 twice, or shifted and scaled twice."""
+    low, high, mean, std = values
+    if 0 < max(-low, high) < 0.03 or (0 < high - low < 0.08 and 0 < std < 0.03 and abs(mean) > 8 * std):
+        place = written(seen, DIVIDES) or calls[0].place
         yield finding(
             "normalisation-doubled",
             "The images are divided by 255 twice",
-            seen_so,
-            f"Take one of the divisions out (the net is called in {shown_code(calls[0].place)}{line(calls[0].place)}).",
-            **where(calls[0].place),
+            f"{seen_so} All images are nearly one grey.",
+            f"Take one of the divisions out: {shown_code(place)}{line(place)}.",
+            **where(place),
         )
-    elif std >= 2.5 and mean < -1 and 0.05 < -mean / std < 0.9:
+    elif shifted_twice(low, high, mean, std):
+        place = written(seen, SHIFTS) or calls[0].place
         yield finding(
             "normalisation-doubled",
             "The images are normalised twice",
             f"{seen_so} Images of mean 0 and deviation 1, normalised once more by mean {-mean / std:.2f} and deviation "
             f"{1 / std:.2f}, look so.",
-            "Take one of the two normalisations out.",
-            **where(calls[0].place),
+            f"Take one of the two normalisations out: {shown_code(place)}{line(place)}.",
+            **where(place),
         )
+
+
+def shifted_twice(low: float, high: float, mean: float, std: float) -> bool:
+    """Whether these are pixels 0 … 1 of some mean and deviation, both taken out twice.
+
+    Of mean m and deviation s, they come to mean -m/s and deviation 1/s, and lie within the images of 0 and 1.
+    """
+    if std < 1.1 or mean > -0.7:
+        return False
+    m, s = -mean / std, 1 / std
+    if std >= 2.5 and 0.05 < m < 0.9:
+        ends = ((0 - m) / s - m) / s, ((1 - m) / s - m) / s
+        return low > 1.3 * ends[0] and high < 1.3 * ends[1] + 1
+    return abs(low + 3) < 0.02 and abs(high - 1) < 0.02  # by 0.5 and 0.5, twice
+
+
+def written(seen: Seen, pattern: re.Pattern[str]) -> Place | None:
+    """The line that matches, of several the last one that images pass: in a transform or a loop, else in the file."""
+    found: list[tuple[int, int, Place]] = []
+    for number, (file, tree) in enumerate(trees(seen)):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.stmt) or hasattr(node, "body") or isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            if pattern.search(ast.unparse(node)):
+                names = [n.name for n in around(node) if isinstance(n, ast.FunctionDef)]
+                late = any(FETCHES.search(name) for name in names) or any(isinstance(n, ast.For) for n in around(node))
+                found.append((int(late), -number, Place(file, node.lineno)))
+    return max(found, key=lambda one: (one[0], one[1], one[2].line), default=(0, 0, None))[2]
 
 
 def normalisation_differs(seen: Seen) -> Iterator[Finding]:
@@ -68,18 +147,29 @@ def normalisation_differs(seen: Seen) -> Iterator[Finding]:
     if not (std > 0 and spread > 0 and math.isfinite(mean + other)):
         return
     if abs(mean - other) > 0.5 * max(std, spread) or not 1 / 1.7 < std / spread < 1.7:
+        place = scaling_place(seen, judging[0])
         yield finding(
             "normalisation-differs",
             "Images of the evaluation are scaled otherwise than those of training",
             f"Training: mean {mean:.3g}, deviation {std:.3g}; evaluation: mean {other:.3g}, deviation {spread:.3g}.",
-            f"Give the images of the evaluation{line(judging[0].place)} the same normalisation as those of training.",
-            **where(judging[0].place),
+            f"Give the images of the evaluation{line(place)} the same normalisation as those of training.",
+            **where(place),
         )
 
 
-def mean_of(calls: list[Call], value: Callable[[Call], float]) -> float:
-    """Over the first five calls."""
-    return sum(map(value, calls[:5])) / max(1, len(calls[:5]))
+def scaling_place(seen: Seen, call: Call) -> Place | None:
+    """Where the images of the evaluation are scaled: their transform, else what makes them, else the net's call."""
+    if call.batch and (place := transform_place(call.batch.loader)):
+        return place
+    named: list[Place] = []
+    for file, tree in trees(seen):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign):
+                targets, code = " ".join(map(ast.unparse, node.targets)), ast.unparse(node.value)
+                judged = re.search(r"val|test|held|dev", targets, re.I) and not re.search("train", targets)
+                if judged and re.search(r"Compose|ToTensor|/ *255|Normalize|mean|std|\.float\(\)", code):
+                    named.append(Place(file, node.lineno))
+    return named[-1] if named else call.place
 
 
 def not_finite_input(seen: Seen) -> Iterator[Finding]:
@@ -87,13 +177,17 @@ def not_finite_input(seen: Seen) -> Iterator[Finding]:
     call = next((c for c in seen.calls if c.shape and not math.isfinite(c.mean)), None)
     if call and (call.batch or not call.number):
         at = f", batch {call.batch.number}" if call.batch else ""
+        place = written(seen, DIVISIONS) or call.place
         yield finding(
             "input-not-finite",
             "The images hold NaN or infinity",
             f"In call {call.number + 1} of the net{at}. A pixel divided by a deviation of 0 gives it.",
-            "Add a small number to what you divide by (`/ (std + 1e-6)`), or take the broken images out.",
-            **where(call.place),
+            f"Add a small number to what you divide by (`/ (std + 1e-6)`){line(place)}, or take the broken images out.",
+            **where(place),
         )
+
+
+DIVISIONS = re.compile(r"/=? *\(?[^/]*(std|sd|sigma|dev|var|norm|max|scale|range|ptp)|\.log\(|log10\(|sqrt\(")
 
 
 def input_ignored(seen: Seen) -> Iterator[Finding]:
@@ -103,12 +197,14 @@ def input_ignored(seen: Seen) -> Iterator[Finding]:
     if len(same) >= 2 and len(same) > 0.5 * len(calls):
         call = same[0]
         blank = f"every pixel is {call.low:g}" if call.low == call.high else "they differ in no pixel"
+        place = written(seen, CUTS) if call.low == call.high else None
         yield finding(
             "input-ignored",
             "All images of a batch are alike",
             f"{len(same)} of {len(calls)} training batches: {blank}.",
-            "Look at what makes the images: an integer division (`//`), a wrong index, or a cast that cuts to 0.",
-            **where(call.place),
+            "Look at what makes the images: an integer division (`//`), a wrong index, or a cast that cuts to 0"
+            f"{line(place)}.",
+            **where(place or call.place),
         )
     elif seen.blind:
         yield finding(
@@ -120,4 +216,5 @@ def input_ignored(seen: Seen) -> Iterator[Finding]:
         )
 
 
+CUTS = re.compile(r"// *255|/ *255.*(uint8|\.long\(|\.int\(|int64|byte)|(uint8|int64|int32|\.long\(\)|\.int\(\)|byte)")
 SCALE = (not_finite_input, input_ignored, normalisation, normalisation_differs)

@@ -98,9 +98,15 @@ class Observer(TorchFunctionMode):
         """Inside a loader: what happens there is not the training loop's."""
         self.moved_in_data = False
         self.give_up: Callable[[], None] = lambda: None
+        self.taken: list[Tensor] = []
+        """Parts of larger tensors, since the last call of a net."""
+        self.outside_of_nets: Callable[..., None] = lambda *_: None
+        """Keeps what happens to the data."""
         self.pid = os.getpid()
         self.enough: float | None = None
         """When enough steps were seen."""
+        self.enough_worked = 0.0
+        """How long this thread had worked then: another program's load must not end this one earlier."""
         self.last_loss: float | None = None
         self.last_map: tuple[int, ...] = ()
         self.criterion: nn.Module | None = None
@@ -132,7 +138,9 @@ class Observer(TorchFunctionMode):
             return func(*args, **kwargs)
         if self.data:
             self.moved_in_data |= name in MOVES and moves_device(args, kwargs)
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            self.quietly(lambda: self.outside_of_nets(self, name, args, kwargs, result), None)
+            return result
         if not self.cuda and (name in MOVES or "device" in kwargs):
             args, kwargs, name, func = self.on_cpu(name, func, args, kwargs)
         try:
@@ -213,6 +221,7 @@ class Observer(TorchFunctionMode):
         if self.stack:
             self.inside(name, args, kwargs, result)
             return None
+        self.outside_of_nets(self, name, args, kwargs, result)
         return self.outside(name, args, kwargs, result)
 
     def inside(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
@@ -326,6 +335,7 @@ class Observer(TorchFunctionMode):
                 if len(set(calls)) == 1 and of.shape == other.shape and of.dim() == 1:
                     calls[0].right = float(result.detach().float().mean())
                 labels = other if tags[0].calls else of
+                label(calls, labels)
                 if not labels.is_floating_point() and not torch.is_grad_enabled():
                     self.seen.judged_labels.update(labels.unique().tolist()[:200])
             return
@@ -421,10 +431,13 @@ class Observer(TorchFunctionMode):
             self.tag(target).moved, distinct=int(flat.unique().numel()),
             labels=tuple(flat[:64].tolist()) if not target.is_floating_point() else (),
             target_rows=row_sums(target), criterion=self.criterion, right=right_answers(given, target),
+            weights=weights_of(kwargs),
+            target=target.detach().clone() if len(self.seen.losses) < 30 else None,
         )  # fmt: skip
         self.seen.losses.append(fact)
         self.learn(fact, target, kwargs)
         self.seen.targets.add(target.untyped_storage().data_ptr())
+        label(tag.calls, target)
         for call in tag.calls:
             call.loss = fact.value
         if torch.is_grad_enabled() and self.seen.target is None and self.seen.first is not None:
@@ -451,8 +464,8 @@ class Observer(TorchFunctionMode):
         now = time.monotonic()
         unstepped = not self.seen.steps and self.seen.backwards >= 4 * self.limit
         if self.enough is None and (len(self.seen.steps) >= self.limit or unstepped):
-            self.enough = now
-        after = self.enough is not None and now - self.enough > AFTER_SECONDS
+            self.enough, self.enough_worked = now, time.thread_time()
+        after = self.enough is not None and time.thread_time() - self.enough_worked > AFTER_SECONDS
         if after or now > self.deadline or (self.enough and len(self.seen.steps) > LOOSE * self.limit):
             self.finish("steps" if self.enough else "timeout")
 
@@ -478,6 +491,21 @@ LOOSE = 50
 ACTIVATING = (nn.ReLU.__module__,)
 DROPOUTS = nn.Dropout.__module__
 DATA = Tensor.data
+
+
+def label(calls: Sequence[Call], labels: Tensor) -> None:
+    """The classes that the images of a call are said to be."""
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        return
+    for call in calls:
+        if call.labels is None and call.shape and labels.numel() == call.shape[0]:
+            call.labels = labels.detach().flatten().clone()
+
+
+def weights_of(kwargs: Any) -> tuple[float, ...]:
+    """The weights of the classes that a loss was given."""
+    given = kwargs.get("weight")
+    return tuple(given.detach().flatten()[:1000].tolist()) if isinstance(given, Tensor) else ()
 
 
 def is_whole(values: Tensor) -> bool:

@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
+from tenfold.checks.script.journal import fetching, listening, noted
 from tenfold.checks.script.observe import AFTER, FEW_IMAGES, Observer, Tag, randomness, tensors
 from tenfold.checks.script.seen import Batch, Call, Held, Loader, Scheduled, Step, frames, here
 
@@ -59,6 +60,8 @@ def watching(observer: Observer) -> Iterator[None]:
             register_optimizer_step_post_hook(lambda o, a, k: after_step(observer, o, closure(a, k))),
         ):
             stack.callback(handle.remove)
+        stack.enter_context(listening(observer))
+        observer.outside_of_nets = noted
         stack.enter_context(observer)
         yield
 
@@ -127,6 +130,10 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
         if call.batch and call.batch.randomness is not None:
             call.drawn = call.batch.randomness != randomness()
         describe(call, given)
+        if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
+            call.images, seen.room = given.detach().clone(), seen.room - given.numel()
+    call.places = frames()
+    call.taken, observer.taken = tuple(observer.taken) if len(seen.calls) < 12 else (), []
     seen.calls.append(call)
     observer.ran.clear()
     observer.given = given if call.grad and len(args) == 1 and given is args[0] and not kwargs else None
@@ -459,7 +466,11 @@ def iterated(observer: Observer, original: Original) -> Original:
     def __iter__(self: DataLoader[Any]) -> Any:
         inner = original(self)
         fact = next((fact for fact in observer.seen.loaders if fact.loader is self), None)
-        return inner if fact is None or elsewhere(observer) else Batches(observer, fact, inner)
+        if fact is None or elsewhere(observer):
+            return inner
+        batches = Batches(observer, fact, inner)
+        fetching(observer, fact, inner)
+        return batches
 
     return __iter__
 
@@ -513,6 +524,8 @@ class Batches:
         self.fact.batches += 1
         fact = Batch(self.fact, self.number, randomness())
         parts = list(tensors(batch))
+        if self.fact.batches <= 6:
+            fact.parts = tuple(part.detach().clone() for part in parts)
         for part in parts:
             self.observer.tags[part] = Tag(fact, moved=all_moved(self.observer, self.fact))
         labels = [part for part in parts if not part.is_floating_point() and part.dim() == 1]

@@ -2,6 +2,7 @@
 
 import linecache
 import os
+import random
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -70,6 +72,50 @@ DEEP = 12
 """Lines of a stack that are kept."""
 
 
+def chance() -> tuple[Any, ...]:
+    """The states of random, torch and numpy."""
+    numpy: Any = sys.modules.get("numpy")
+    state = numpy.random.get_state() if numpy else None
+    drawn = (state[1].tobytes(), state[2]) if state is not None else None
+    return random.getstate(), torch.get_rng_state().numpy().tobytes(), drawn
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened on the data's side, outside of nets."""
+
+    kind: str
+    """seed, order, flip, shape or draw."""
+    name: str
+    places: tuple[Place, ...]
+    calls: int
+    """How many calls of nets came before, and how many steps."""
+    steps: int
+    fetching: bool
+    """Whether a loader was fetching items."""
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    axes: tuple[int, ...] = ()
+    seed: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """The innermost line of the user's."""
+        return self.places[0]
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """One batch that a loader fetched."""
+
+    number: int
+    """In which pass over the loader, from 1."""
+    items: tuple[Any, ...]
+    drawn: bool
+    """Whether random numbers of a global generator were drawn."""
+    seeds: tuple[Event, ...]
+
+
 @dataclass(eq=False)
 class Loader:
     """One DataLoader: where it was made, what it loads, and what its batches were used for."""
@@ -83,6 +129,7 @@ class Loader:
     worker_init: Any = None
     workers: int = 0
     first_labels: list[list[int]] = field(default_factory=list)
+    fetches: list[Fetch] = field(default_factory=list)
     stored_labels: bytes = b""
     """Digest of the labels that its dataset held at first."""
 
@@ -94,6 +141,8 @@ class Batch:
     loader: Loader
     number: int
     randomness: Any = None
+    parts: tuple[Tensor, ...] = ()
+    """Of the first batches: its tensors, as they came."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +188,14 @@ class Call:
 
     mode: bool = True
     """Whether the net as a whole is in training mode."""
+    images: Tensor | None = None
+    """What it was given, of the first calls."""
+    labels: Tensor | None = None
+    """Class numbers [N] that its output was compared with."""
+    places: tuple[Place, ...] = ()
+    """The user's lines, the innermost first."""
+    taken: tuple[Tensor, ...] = ()
+    """What was taken out of larger tensors by index since the call before, of the first calls."""
 
 
 @dataclass(eq=False)
@@ -177,6 +234,10 @@ class LossCall:
     """The share of outputs whose highest logit is the label's."""
     went: float = 0.0
     """The value that went backward; another than `value` where the loss was scaled or others were added."""
+    target: Tensor | None = None
+    """Of the first losses."""
+    weights: tuple[float, ...] = ()
+    """Of the classes."""
 
 
 @dataclass(eq=False)
@@ -345,6 +406,12 @@ class Seen:
     """Whether some layer with weights ran more than once in one call of the net, or is a recurrent one of torch's."""
     bent: Place | None = None
     """Where a sigmoid or tanh first ran inside the net."""
+    events: list[Event] = field(default_factory=list)
+    event_counts: dict[Any, int] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+    """What rules made of the facts, for others to use."""
+    room: int = 24_000_000
+    """How many more pixels may be kept."""
     faults: list[str] = field(default_factory=list)
     """Observers' own errors; none may be there."""
 

@@ -1,5 +1,7 @@
 """Rules about splits and their loaders."""
 
+import ast
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +11,8 @@ from torch.utils.data import ConcatDataset, SequentialSampler, Subset, TensorDat
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Loader, Place, Seen
-from tenfold.checks.script.source import argument, assignment, line, name_at
-from tenfold.errors import Finding, Severity
+from tenfold.checks.script.source import argument, assignment, line, name_at, statement, tree
+from tenfold.errors import Finding
 
 
 def trained_and_judged(seen: Seen) -> tuple[list[Loader], list[Loader]]:
@@ -96,67 +98,35 @@ def items(dataset: Any) -> list[tuple[int, int]]:
         return []
 
 
-def validation_in_training(seen: Seen) -> Iterator[Finding]:
-    """Images are judged on that are trained on."""
-    training, judged = trained_and_judged(seen)
-    for one in training:
-        name = name_at(one.place, "")
-        if len(training) > 1 and any(word in name.lower() for word in ("val", "test")):
-            yield finding(
-                "validation-in-training",
-                f"The net is trained on `{name}`",
-                f"{one.steps} optimiser steps were taken on its batches.",
-                "Judge under `with torch.no_grad():`, without backward and step.",
-                **where(one.place),
-            )
-            return
-        for other in judged:
-            mine, theirs = set(items(one.loader.dataset)), items(other.loader.dataset)
-            shared = sum(item in mine for item in theirs)
-            if shared and theirs and shared < len(theirs) + (one.loader.dataset is not other.loader.dataset):
-                yield overlap(other, one, f"{shared:,} of its {len(theirs):,} images are also trained on")
-                return
-    trained = {h for c in seen.training_calls() for h in c.hashes if not c.same}
-    for other in judged:
-        calls = [c for c in seen.judging_calls() if c.batch and c.batch.loader is other and not c.same]
-        hashes = [h for c in calls for h in c.hashes]
-        shared = sum(h in trained for h in hashes)
-        if (
-            training
-            and not any(one.loader.dataset is other.loader.dataset for one in training)
-            and shared > 0.1 * len(hashes)
-        ):
-            few = shared < 0.5 * len(hashes) or repeats(seen, training[0])  # drawings may be alike by chance
-            told = f"{shared} of {len(hashes)} images seen are, pixel by pixel, also trained on"
-            yield overlap(other, training[0], told, "note" if few else None)
-            return
-
-
-def repeats(seen: Seen, one: Loader) -> bool:
-    """Whether many training images of the first pass are the same: there are few different ones at all."""
-    calls = [c for c in seen.training_calls() if c.batch and c.batch.loader is one][: len(one.loader)]
-    hashes = [h for c in calls for h in c.hashes]
-    return len(set(hashes)) < 0.7 * len(hashes)
-
-
-def overlap(other: Loader, one: Loader, evidence: str, severity: Severity | None = None) -> Finding:
-    """The finding."""
-    name, trained = name_at(other.place, "the evaluation's loader"), name_at(one.place, "the training loader")
-    return finding(
-        "validation-in-training",
-        f"`{name}` holds images of `{trained}`",
-        f"{evidence}.",
-        f"Split once, before anything is repeated, so that no index is in both{line(dataset_place(one))}.",
-        severity=severity,
-        **where(dataset_place(one)),
-    )
-
-
 def dataset_place(fact: Loader) -> Place | None:
     """Where the dataset of a loader got its name; else where the loader was made."""
     name = argument(fact.place, "DataLoader")
     return (assignment(fact.place.file, name) if fact.place and name else None) or fact.place
 
 
-OVERLAP = (validation_in_training,)
+def transform_place(fact: Loader) -> Place | None:
+    """Where the transform of a loader's dataset was made, if it was given to it by name."""
+    name = argument(fact.place, "DataLoader")
+    made = assignment(fact.place.file, name) if fact.place and name else None
+    for place in filter(None, (made, fact.place)):
+        found = statement(place)
+        for node in ast.walk(found) if found is not None and not hasattr(found, "body") else ():
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and TRANSFORM.search(node.id):
+                at = assignment(place.file, node.id) or defined(place.file, node.id)
+                if at is not None:
+                    return at
+    return None
+
+
+def defined(file: str, name: str) -> Place | None:
+    """The last statement of a function."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return Place(file, node.body[-1].lineno)
+    return None
+
+
+TRANSFORM = re.compile(r"tf|transform|prep|norm|pipeline|tfm", re.I)
+
+
 ORDER = (shuffle_off,)

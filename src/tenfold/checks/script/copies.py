@@ -1,0 +1,261 @@
+"""Images that are judged on and trained on: shared indices, equal pixels, copies made before the split."""
+
+import ast
+import hashlib
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import ConcatDataset, Subset
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.resemblance import resemblance
+from tenfold.checks.script.seen import Call, Loader, Place, Seen
+from tenfold.checks.script.source import line, name_at, shown_code, statement, trees
+from tenfold.checks.script.splits import dataset_place, items, trained_and_judged
+from tenfold.errors import Finding, Severity
+
+JUDGED = re.compile(r"val|test|eval|held|dev|exam|check", re.I)
+TRAINED = re.compile(r"train|fit", re.I)
+COPYING = re.compile(
+    r"replace=True|\.repeat\(|repeat_interleave|np\.repeat|np\.tile|\.tile\(|resample|oversampl|upsampl|balanc|choices\("
+    r"|random_choice|\.extend\(|ConcatDataset|concat|\bcat\(|[vh]stack|aug|multinomial|duplicat|copies|randint\(|resize\("
+    r"|unfold|window|patch|tile|frame|slice|expand",
+    re.I,
+)
+"""What makes several images of one."""
+
+
+def validation_in_training(seen: Seen) -> Iterator[Finding]:
+    """Images are judged on that are trained on."""
+    for look in (trained_on_validation, shared_items, shared_images, shared_calls, copies_cut):
+        for found in look(seen):
+            yield found
+            return
+
+
+def trained_on_validation(seen: Seen) -> Iterator[Finding]:
+    """A loader that is named for validation gets optimiser steps."""
+    training, _ = trained_and_judged(seen)
+    for one in training if len(training) > 1 else ():
+        name = name_at(one.place, "")
+        if any(word in name.lower() for word in ("val", "test")):
+            yield finding(
+                "validation-in-training",
+                f"The net is trained on `{name}`",
+                f"{one.steps} optimiser steps were taken on its batches.",
+                "Judge under `with torch.no_grad():`, without backward and step.",
+                **where(one.place),
+            )
+
+
+def shared_items(seen: Seen) -> Iterator[Finding]:
+    """Both loaders' datasets are parts of one, and share indices of it."""
+    training, judged = trained_and_judged(seen)
+    for one in training:
+        mine = set(items(one.loader.dataset))
+        for other in judged:
+            theirs = items(other.loader.dataset)
+            shared = sum(item in mine for item in theirs)
+            if shared and theirs and shared < len(theirs) + (one.loader.dataset is not other.loader.dataset):
+                told = f"{shared:,} of its {len(theirs):,} images are also trained on"
+                yield overlap(seen, named(other), named(one), told, dataset_place(one))
+                return
+
+
+def shared_images(seen: Seen) -> Iterator[Finding]:
+    """Images that both datasets hold are equal, pixel by pixel."""
+    training, judged = trained_and_judged(seen)
+    for one in training:
+        kept = held(one.loader.dataset)
+        mine = set(kept)
+        for other in judged:
+            if one.loader.dataset is other.loader.dataset or re.search("train", name_at(other.place, ""), re.I):
+                continue
+            theirs = held(other.loader.dataset)
+            shared = sum(image in mine for image in theirs)
+            if not theirs or shared < max(2, 0.02 * len(theirs)):
+                continue
+            source = copying(seen)
+            few = source is None and shared < 1.5 * by_chance(len(mine) / len(kept)) * len(theirs)
+            told = f"{shared:,} of its {len(theirs):,} images are, pixel by pixel, also trained on"
+            yield overlap(seen, named(other), named(one), told, source or dataset_place(one), "note" if few else None)
+            return
+
+
+def by_chance(different: float) -> float:
+    """The share of images that other drawings are equal to, where of those drawn so many are different ones."""
+    low, high = 1e-6, 100.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if (1 - math.exp(-middle)) / middle < different else (middle, high)
+    return 1 - math.exp(-low) if different < 1 else 0.0
+
+
+def held(dataset: Any) -> list[bytes]:
+    """Digests of all images that a dataset keeps as they are; none where it keeps none, or too many."""
+    if isinstance(dataset, Subset):
+        inner = held(dataset.dataset)
+        return [inner[i] for i in dataset.indices] if inner and max(dataset.indices, default=0) < len(inner) else []
+    if isinstance(dataset, ConcatDataset):
+        parts = [held(part) for part in dataset.datasets]
+        return [image for part in parts for image in part] if all(parts) else []
+    values = [*getattr(dataset, "tensors", ()), *getattr(dataset, "__dict__", {}).values()]
+    for value in values:
+        if isinstance(value, Tensor) and value.dim() > 2 and len(value) == size(dataset):
+            value = value.detach().cpu().numpy()
+        stacked = isinstance(value, np.ndarray) and value.ndim > 2 and len(value) == size(dataset)
+        listed = isinstance(value, list | tuple) and len(value) == size(dataset) and value
+        if stacked and value.nbytes < 400_000_000:
+            return [hashed(image) for image in value]
+        if listed and isinstance(value[0], Tensor | np.ndarray) and value[0].ndim > 1:
+            return [hashed(np.asarray(image)) for image in value]
+    return []
+
+
+def size(dataset: Any) -> int:
+    """How many items it has; -1 if it does not say."""
+    try:
+        return len(dataset)
+    except TypeError:
+        return -1
+
+
+def hashed(image: Any) -> bytes:
+    """Its digest."""
+    return hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=12).digest()
+
+
+def shared_calls(seen: Seen) -> Iterator[Finding]:
+    """Images that the net was judged on are equal to images that it was trained on."""
+    training, judged = trained_and_judged(seen)
+    trained = [h for c in seen.training_calls() for h in c.hashes if not c.same]
+    known = set(trained)
+    groups: dict[Any, list[Call]] = {}
+    for call in seen.judging_calls():
+        loader = call.batch.loader if call.batch else None
+        if not call.same and (loader is None or loader in judged) and not judges_training(call):
+            groups.setdefault(id(loader) if loader else tuple(call.places[:3]), []).append(call)
+    for calls in groups.values():
+        hashes = [h for c in calls for h in c.hashes]
+        shared = sum(h in known for h in hashes)
+        batch = calls[0].batch
+        if batch and any(one.loader.dataset is batch.loader.loader.dataset for one in training):
+            continue
+        if not hashes or shared <= 0.1 * len(hashes):
+            continue
+        source = copying(seen)
+        surely = source is not None or (batch is None and names_judged(calls[0]))
+        drawn_alike = len(known) < 0.7 * len(trained) and bool(training) and training[0].passes < 2
+        few = not surely and (shared < 0.5 * len(hashes) or drawn_alike or batch is None)
+        told = f"{shared} of {len(hashes)} images seen are, pixel by pixel, also trained on"
+        names = (
+            (named(batch.loader), named(training[0]))
+            if batch and training
+            else ("The evaluation", "the training images")
+        )
+        place = source or (dataset_place(training[0]) if training else split_place(seen)) or calls[0].place
+        yield overlap(seen, names[0], names[1], told, place, "note" if few else None)
+        return
+
+
+def copies_cut(seen: Seen) -> Iterator[Finding]:
+    """Images of the evaluation are cut from the same pixels as training images, or are copies changed a little."""
+    training, _ = trained_and_judged(seen)
+    trained = [c for c in seen.training_calls() if c.images is not None and c.images.dim() == 4]
+    calls = [c for c in seen.judging_calls() if c.images is not None and not judges_training(c)]
+    calls = [c for c in calls if not (c.batch and any(c.batch.loader is one for one in training))]
+    one, other = joined(trained), joined(calls)
+    if one is None or other is None or one.shape[1:] != other.shape[1:] or len(other) < 40:
+        return
+    found, source = resemblance(one, other), copying(seen)
+    if found.pixels > 0.3:
+        told = f"{found.pixels:.0%} of the images judged hold a block of pixels that a training image holds too"
+    elif found.near > 0.4 and source is not None:
+        told = f"{found.near:.0%} of the images judged are far nearer to one training image than to forty others"
+    else:
+        return
+    place = source or split_place(seen) or calls[0].place
+    severity: Severity | None = None if source else "note"  # drawings without noise may be alike by chance
+    yield overlap(seen, "The evaluation", "the training images, in copies", told, place, severity)
+
+
+def joined(calls: list[Call]) -> Tensor | None:
+    """The images of calls that have one size."""
+    images = [c.images for c in calls if c.images is not None]
+    images = [i for i in images if i.shape[1:] == images[0].shape[1:]]
+    return torch.cat(images)[:4000] if images else None
+
+
+def judges_training(call: Call) -> bool:
+    """Whether the accuracy on training images is meant to be taken: one of the lines around the call says so."""
+    for place in call.places[:3]:
+        found = statement(place)
+        code = ast.unparse(found) if found is not None and not hasattr(found, "body") else place.code
+        code = re.sub(r"\.(train|eval)\(.*?\)|train\w*\(", "", code)
+        if TRAINED.search(code) and not JUDGED.search(code):
+            return True
+    return False
+
+
+def names_judged(call: Call) -> bool:
+    """Whether one of the lines around a call names its images as those of an evaluation."""
+    return any(re.search(r"\b\w*(val|test|held|dev)\w*\b", place.code, re.I) for place in call.places[:3])
+
+
+def named(fact: Loader) -> str:
+    """A loader's name."""
+    return f"`{name_at(fact.place, 'a loader')}`"
+
+
+def overlap(
+    seen: Seen, other: str, one: str, evidence: str, place: Place | None, severity: Severity | None = None
+) -> Finding:
+    """The finding."""
+    source = f" {shown_code(place)} comes before the split." if place and place == copying(seen) else ""
+    return finding(
+        "validation-in-training",
+        f"{other} holds images of {one}",
+        f"{evidence}.{source}",
+        f"Split once, before anything is repeated, augmented or drawn, so that no image is in both{line(place)}.",
+        severity=severity,
+        **where(place),
+    )
+
+
+def split_place(seen: Seen) -> Place | None:
+    """The first statement that parts training from evaluation, rather than one that takes both from elsewhere."""
+    found: list[tuple[bool, Place]] = []
+    for file, tree in trees(seen):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign):
+                targets, code = " ".join(map(ast.unparse, node.targets)), ast.unparse(node.value)
+                splits = isinstance(node.targets[0], ast.Tuple) and "split" in code
+                if (TRAINED.search(targets) and JUDGED.search(targets)) or splits:
+                    parts = bool(re.search(r"split|\[:|:\]|randperm|permutation|Subset", code))
+                    found.append((not parts, Place(file, node.lineno)))
+    return min(found, key=lambda one: (one[0], one[1].line), default=(False, None))[1]
+
+
+def copying(seen: Seen) -> Place | None:
+    """The last statement before the split, and beside it, that makes several images of one."""
+    split = split_place(seen)
+    at = statement(split)
+    block = getattr(getattr(at, "parent", None), "body", None) if at is not None else None
+    if split is None or block is None or at not in block:
+        return None
+    for node in reversed(block[: block.index(at) + 1]):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
+            continue
+        code = ast.unparse(node)
+        if COPYING.search(code) and not re.search(r"default_rng|seed|randperm|Normalize|DataLoader", code):
+            return Place(split.file, node.lineno)
+    return None
+
+
+OVERLAP = (validation_in_training,)

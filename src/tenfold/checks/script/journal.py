@@ -1,0 +1,173 @@
+"""What happens on the data's side, outside of nets: seeds, random orders, flips, changed shapes, each with its line.
+
+Events are kept of torch's functions (by the observer) and of some of numpy's, random's and Pillow's, which are
+wrapped while the program runs.
+"""
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenfold.checks.script.observe import Observer
+from tenfold.checks.script.seen import Event, Fetch, Loader, chance, frames
+
+WATCHED = {
+    "view": "shape", "reshape": "shape", "flip": "flip", "fliplr": "flip", "flipud": "flip", "rot90": "flip",
+    "roll": "flip",    "randperm": "order", "rand": "draw", "randn": "draw", "randint": "draw", "rand_like": "draw",
+    "randn_like": "draw", "bernoulli": "draw", "uniform_": "draw", "normal_": "draw", "normal": "draw",
+}  # fmt: skip
+"""torch's functions, and what they are to the rules."""
+EACH, ALL = 60, 6000
+"""So many events of one line and kind are kept, and so many in all."""
+
+
+def enter(observer: Observer, kind: str, name: str, args: Any, result: Any = None, seed: str | None = None) -> None:
+    """Keep an event, unless there are many of its line."""
+    seen = observer.seen
+    places = frames()
+    if not places or len(seen.events) >= ALL:
+        return
+    key = (kind, places[0])
+    seen.event_counts[key] = seen.event_counts.get(key, 0) + 1
+    if seen.event_counts[key] > EACH and kind != "seed":
+        return
+    given = args[0] if args else None
+    seen.events.append(
+        Event(
+            kind,
+            name,
+            places,
+            len(seen.calls),
+            len(seen.steps),
+            bool(observer.data),
+            shape(given),
+            shape(result),
+            axes(name, args),
+            seed,
+        )
+    )
+
+
+def shape(value: Any) -> tuple[int, ...]:
+    """Of a tensor or array; () for anything else."""
+    return tuple(value.shape) if isinstance(value, Tensor | np.ndarray) else ()
+
+
+def axes(name: str, args: Any) -> tuple[int, ...]:
+    """The axes that a flip turns around."""
+    if name in ("fliplr", "flipud"):
+        return (1,) if name == "fliplr" else (0,)
+    numbers: list[int] = []
+    for value in args[1:]:
+        numbers += [value] if isinstance(value, int) else list(value) if isinstance(value, list | tuple) else []
+    return tuple(number for number in numbers if isinstance(number, int))
+
+
+def noted(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
+    """One of torch's functions outside of nets."""
+    kind = WATCHED.get(name)
+    if name == "__getitem__" and not observer.data and isinstance(result, Tensor) and len(observer.taken) < 6:
+        if 0 < result.dim() < 5 and len(result) > 3 and result.numel() < 2_000_000:
+            observer.taken.append(result.detach().clone())
+        return
+    if kind == "shape" and not (args and isinstance(args[0], Tensor) and args[0].dim() > 2):
+        return
+    if kind:
+        dims = kwargs.get("dims", kwargs.get("dim"))
+        enter(observer, kind, name, (*args, dims) if dims is not None else args, result)
+
+
+@contextlib.contextmanager
+def listening(observer: Observer) -> Iterator[None]:
+    """Inside this block numpy's, random's and Pillow's functions are seen."""
+    with contextlib.ExitStack() as stack:
+        for owner, name, kind in places():
+            original = getattr(owner, name)
+            made = klass(observer, original) if isinstance(original, type) else heard(observer, original, kind, name)
+            setattr(owner, name, made)
+            stack.callback(setattr, owner, name, original)
+        yield
+
+
+def places() -> list[tuple[Any, str, str]]:
+    """Owner, name and kind of what is wrapped."""
+    found: list[tuple[Any, str, str]] = [
+        (np.random, "seed", "seed"), (np.random, "default_rng", "seed"), (np.random, "RandomState", "seed"),
+        (random, "seed", "seed"), (random, "Random", "seed"), (torch, "manual_seed", "seed"),
+        (torch, "Generator", "seed"), (np.random, "shuffle", "order"), (random, "shuffle", "order"),
+        (np.random, "permutation", "order"), (np, "flip", "flip"), (np, "fliplr", "flip"), (np, "flipud", "flip"),
+        (np, "rot90", "flip"), (np, "reshape", "shape"),
+    ]  # fmt: skip
+    with contextlib.suppress(ImportError):
+        from PIL import Image
+
+        found.append((Image.Image, "transpose", "flip"))
+    return found
+
+
+def heard(observer: Observer, original: Callable[..., Any], kind: str, name: str) -> Callable[..., Any]:
+    """A function whose calls are kept."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        if not observer.paused:
+            seed = repr((args, kwargs))[:80] if kind == "seed" and (args or kwargs) else None
+            observer.quietly(lambda: enter(observer, kind, name, args, result, seed), None)
+        return result
+
+    wrapper.__name__, wrapper.__doc__ = name, original.__doc__
+    return wrapper
+
+
+def klass(observer: Observer, original: Any) -> Any:
+    """A class of generators whose seeds are kept; what is an instance of the original is one of it too."""
+
+    class Kind(type(original)):  # type: ignore[misc]
+        def __instancecheck__(cls, value: Any) -> bool:
+            return isinstance(value, original)
+
+    def keep(name: str, args: Any) -> None:
+        if args and args[0] is not None and not observer.paused:
+            observer.quietly(lambda: enter(observer, "seed", name, (), None, repr(args)[:80]), None)
+
+    class Seeded(original, metaclass=Kind):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            if original is not torch.Generator:
+                super().__init__(*args, **kwargs)
+                keep(original.__name__, [*args, *kwargs.values()])
+
+        def manual_seed(self, number: int) -> Any:
+            keep("manual_seed", [number])
+            return super().manual_seed(number)
+
+    Seeded.__name__ = Seeded.__qualname__ = original.__name__
+    Seeded.__module__ = original.__module__
+    if original is not torch.Generator:
+        del Seeded.manual_seed
+    return Seeded
+
+
+def fetching(observer: Observer, fact: Loader, iterator: Any) -> None:
+    """From now on the iterator's fetches are kept: of which items, and whether anything was drawn for them."""
+    fetcher = getattr(iterator, "_dataset_fetcher", None)
+    if fetcher is None:
+        return
+    fetch = fetcher.fetch
+
+    def fetched(index: Any) -> Any:
+        if len(fact.fetches) >= 200:
+            return fetch(index)
+        before, events = chance(), len(observer.seen.events)
+        data = fetch(index)
+        after = chance()
+        seeds = tuple(e for e in observer.seen.events[events:] if e.kind == "seed" and e.seed)
+        items = tuple(index) if isinstance(index, list | tuple) else (index,)
+        fact.fetches.append(Fetch(fact.passes, items, before != after, seeds))
+        return data
+
+    fetcher.fetch = fetched

@@ -1,0 +1,173 @@
+"""Samples that are mixed with each other, or whose pixels are: in the net, and on the way to it."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.chance import same_chance
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.observe import SHAPES
+from tenfold.checks.script.seen import Place, Seen, here
+from tenfold.checks.script.source import called, line, shown_code, statement, tree
+from tenfold.checks.script.units import FEW, asleep
+from tenfold.errors import Finding
+
+AT_ONCE = 5
+"""Images that are looked at; no other size of a net is likely to be the same."""
+SECOND = {"MultiheadAttention", "GRU", "LSTM", "RNN", "TransformerEncoderLayer", "TransformerDecoderLayer"}
+"""Layers whose batch is the second axis, unless batch_first=True."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One function inside the net."""
+
+    name: str
+    place: Place | None
+    before: tuple[int, ...]
+    result: Tensor
+    moves: bool
+
+
+class Recorder(TorchFunctionMode):
+    """Keeps what every function inside a net's call gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran: list[Ran] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call it and keep the result."""
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        value = result[0] if isinstance(result, tuple) and result else result
+        if isinstance(value, Tensor) and name != "__get__" and value.numel() < 2_000_000:
+            before = tuple(args[0].shape) if args and isinstance(args[0], Tensor) else ()
+            moves = name in SHAPES and (not before or before[0] != value.shape[0] or moved(name, args))
+            self.ran.append(Ran(name, here(), before, value.detach().clone(), moves))
+        return result
+
+
+def moved(name: str, args: Any) -> bool:
+    """Whether a permutation puts another axis first."""
+    dims = len(args[0].shape)
+    numbers = [a for a in args[1:] if isinstance(a, int)] or [
+        a for a in (args[1] if len(args) > 1 and isinstance(args[1], list | tuple) else []) if isinstance(a, int)
+    ]
+    if name == "permute":
+        return bool(numbers) and numbers[0] % dims != 0
+    return name in ("transpose", "swapaxes", "movedim") and 0 in [n % dims for n in numbers]
+
+
+def run(net: nn.Module, images: Tensor) -> tuple[Any, list[Ran]]:
+    """The output in eval mode, and what was called."""
+    modes = [(module, module.training) for module in net.modules()]
+    try:
+        with same_chance(), torch.no_grad(), Recorder() as recorder:
+            return net.eval()(images), recorder.ran
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def samples_mixed(seen: Seen) -> Iterator[Finding]:
+    """The output for one image depends on the pixels of another; and the net may be blind to its images."""
+    images = seen.inputs[0] if len(seen.inputs) == 1 else None
+    if seen.first is None or not isinstance(images, Tensor) or (seen.error is not None and not seen.backwards):
+        return
+    if not images.is_floating_point() or images.dim() < 2 or len(images) < 2:
+        return
+    net, images = seen.first, images[:AT_ONCE].detach()
+    seen.asleep = asleep(net, images)
+    output, ran = run(net, images)
+    if not isinstance(output, Tensor) or output.dim() < 2 or not bool(torch.isfinite(output).all()):
+        return
+    blank, _ = run(net, torch.zeros_like(images))
+    alive = all(bool((idle < FEW).any()) for idle in seen.idle.values()) and seen.asleep is None
+    seen.blind = alive and torch.equal(output, blank) and bool(images.any()) and not zero_head(net)
+    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if any(not norm.track_running_stats for norm in norms):
+        return  # such norms are meant to mix
+    for changed in (len(images) - 1, 0):
+        other = images.clone()
+        other[changed] = other[changed].flip(-1) + 0.5 * images.std() + 0.1
+        again, ran_again = run(net, other)
+        if len(output) != len(images) or spread(output, again, changed):
+            yield mixed(seen, *culprit(ran, ran_again, len(images)))
+            return
+
+
+def spread(output: Tensor, again: Tensor, changed: int) -> bool:
+    """Whether more than the one image's output is another."""
+    differs = (output - again).abs().flatten(1).amax(1) > 1e-4 * float(output.abs().max()) + 1e-7
+    differs[changed] = False
+    return bool(differs.any())
+
+
+def culprit(ran: list[Ran], again: list[Ran], images: int) -> tuple[Place | None, Ran | None]:
+    """The line where samples are mixed, and the change of shape that led to it."""
+    shape: Ran | None = None
+    for one, other in zip(ran, again):
+        if one.result.shape != other.result.shape or not one.result.is_floating_point():
+            continue
+        differs = one.result != other.result
+        if int(differs.sum()) > max(1.02 / images * differs.numel(), 1):
+            return one.place, shape
+        if one.moves:
+            shape = one
+    return None, shape
+
+
+def mixed(seen: Seen, place: Place | None, shape: Ran | None) -> Finding:
+    """The finding, at the change of shape, at the layer that takes the batch second, or where they meet."""
+    layer = batch_second(place)
+    told = ""
+    if shape is not None and shape.place is not None and (layer is None or shape.place != place):
+        told = f" {shown_code(shape.place)} turns {list(shape.before)} into {list(shape.result.shape)}."
+        place = shape.place
+        remedy = "Keep images apart: permute axes before a view or reshape, and give the layer the batch where it "
+        remedy += f"expects it (`x.flatten(1)`, `x.permute(…)`, batch_first){line(place)}."
+    elif layer is not None:
+        told = f" {shown_code(layer)}{line(layer)} takes the batch as its second axis, and gets it as its first."
+        place, remedy = layer, f"Give it batch_first=True{line(layer)}."
+    else:
+        told = f" They meet in {shown_code(place)}{line(place)}." if place else ""
+        remedy = (
+            f"Leave the first axis, that of the images, alone: softmax, mean and sum need dim=1 or more{line(place)}."
+        )
+    return finding(
+        "samples-mixed",
+        "The net mixes the images of a batch with each other",
+        f"In eval mode, one image's output changes when another image does.{told}",
+        remedy,
+        **where(place or (seen.calls[0].place if seen.calls else None)),
+    )
+
+
+def batch_second(place: Place | None) -> Place | None:
+    """Where the layer was made that a line calls, if it takes the batch as its second axis."""
+    found = statement(place)
+    if place is None or found is None:
+        return None
+    names = {ast.unparse(n.func) for n in ast.walk(found) if isinstance(n, ast.Call)}
+    for node in ast.walk(tree(place.file)):
+        if not isinstance(node, ast.Assign) or not names & {ast.unparse(t) for t in node.targets}:
+            continue
+        for call in (n for n in ast.walk(node.value) if isinstance(n, ast.Call) and called(n) in SECOND):
+            if not any(k.arg == "batch_first" and ast.unparse(k.value) == "True" for k in call.keywords):
+                return Place(place.file, call.lineno)
+    return None
+
+
+def zero_head(net: nn.Module) -> bool:
+    """Whether some layer's weights are all 0, which is a known start."""
+    return any(p.dim() > 1 and not bool(p.any()) for p in net.parameters())
+
+
+MIXING = (samples_mixed,)

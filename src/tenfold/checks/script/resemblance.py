@@ -1,0 +1,66 @@
+"""Images of the evaluation that are made of the same pixels as training images: cut, moved or flipped copies."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BLOCK, COARSE = 6, 12
+VARIED = 25
+"""A block of so many different values is not found elsewhere by chance."""
+MOST_VALUES = 40_000_000
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """Shares of the images of the evaluation."""
+
+    pixels: float
+    """That hold a block of pixels which a training image holds too, somewhere, as it is or flipped."""
+    near: float
+    """That are far nearer to one training image than to the thirtieth."""
+
+
+def resemblance(training: Tensor, judging: Tensor) -> Resemblance:
+    """Images float [N, C, H, W] of both."""
+    return Resemblance(shared_pixels(training, judging), nearer(training, judging))
+
+
+def shared_pixels(training: Tensor, judging: Tensor) -> float:
+    """The share of images whose middle block lies in a training image, number for number."""
+    h, w = judging.shape[-2:]
+    if min(h, w) < BLOCK or training.numel() > MOST_VALUES:
+        return 0.0
+    middle = judging[..., (h - BLOCK) // 2 : (h + BLOCK) // 2, (w - BLOCK) // 2 : (w + BLOCK) // 2][:400].double()
+    varied = torch.tensor([len(block.unique()) >= min(VARIED, 0.8 * block.numel()) for block in middle])
+    if int(varied.sum()) < 20:
+        return 0.0
+    kernel = torch.rand(1, *middle.shape[1:], dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    wanted = (middle[varied] * kernel).sum((1, 2, 3))
+    found = torch.zeros(len(wanted), dtype=torch.bool)
+    for turned in (kernel, kernel.flip(-1)):
+        there = torch.cat([F.conv2d(part.double(), turned).flatten() for part in training.split(100)]).sort().values
+        at = torch.searchsorted(there, wanted).clamp(1, len(there) - 1)
+        gap = torch.minimum((there[at] - wanted).abs(), (there[at - 1] - wanted).abs())
+        found |= gap <= 1e-9 * wanted.abs()
+    return float(found.float().mean())
+
+
+def nearer(training: Tensor, judging: Tensor) -> float:
+    """The share of images that have one or a few near copies in training, flipped ones too."""
+    known, asked = coarse(training[:3000]), coarse(judging[:300])
+    if len(known) < 100:
+        return 0.0
+    flipped = known.flip(-1)
+    alike = torch.maximum(asked.flatten(1) @ known.flatten(1).T, asked.flatten(1) @ flipped.flatten(1).T)
+    far = 1 - alike.sort(1, descending=True).values[:, :40]
+    return float((far[:, 0] < 0.3 * far[:, 39].clamp(min=0.02)).float().mean())
+
+
+def coarse(images: Tensor) -> Tensor:
+    """Small images of mean 0 and length 1."""
+    values = F.adaptive_avg_pool2d(images.float(), min(COARSE, *images.shape[-2:]))
+    values = values - values.mean((1, 2, 3), keepdim=True)
+    length: Tensor = values.flatten(1).norm(dim=1)
+    return values / (length[:, None, None, None] + 1e-9)

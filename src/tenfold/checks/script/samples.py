@@ -1,0 +1,123 @@
+"""The images and labels that a program trained and judged on, as its net got them."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from tenfold.checks.script.chance import same_chance
+from tenfold.checks.script.guess import MOST, Guesser, fit, small
+from tenfold.checks.script.seen import Call, Loader, Place, Seen
+
+SECONDS = 3.0
+"""How long more images may be fetched."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images [N, C, H, W] of mean 0 and deviation 1, not large, and their class numbers [N]."""
+
+    images: Tensor
+    labels: Tensor
+    place: Place | None
+
+    @property
+    def classes(self) -> int:
+        """One more than the highest class."""
+        return int(self.labels.max()) + 1
+
+
+@dataclass(frozen=True)
+class Study:
+    """Both, and what can be told of their labels from their images."""
+
+    training: Samples
+    judging: Samples
+    classes: int
+    train_left_out: Tensor
+    """For each image the class that is told from the others of its set."""
+    judge_left_out: Tensor
+    judge_scores: Tensor
+    trained: Guesser
+    judged: Guesser
+
+
+def study(seen: Seen) -> Study | None:
+    """Made once; None where there are too few images, or no classes."""
+    if "study" not in seen.made:
+        seen.made["study"] = made(seen)
+    found: Study | None = seen.made["study"]
+    return found
+
+
+def made(seen: Seen) -> Study | None:
+    """The study."""
+    training, judging = gathered(seen, True), gathered(seen, False)
+    if training is None or judging is None or training.images.shape[1:] != judging.images.shape[1:]:
+        return None
+    classes = max(training.classes, judging.classes)
+    if not 2 <= classes <= 30 or int(min(training.labels.min(), judging.labels.min())) < 0:
+        return None
+    trained, left = fit(training.images, training.labels, classes)
+    judged, out = fit(judging.images, judging.labels, classes)
+    return Study(training, judging, classes, left.argmax(1), out.argmax(1), out, trained, judged)
+
+
+def gathered(seen: Seen, trained: bool) -> Samples | None:
+    """All images and labels of one kind of calls."""
+    calls = [c for c in seen.calls if c.trained == trained and (trained or c.judged or not c.grad)]
+    parts = [(c.images, labels) for c in calls if c.images is not None and (labels := labels_of_call(c)) is not None]
+    if not parts or parts[0][0].dim() not in (3, 4):
+        return None
+    shape = parts[0][0].shape[1:]
+    parts = [(i, t) for i, t in parts if i.shape[1:] == shape and len(i) == len(t)]
+    if not parts:
+        return None
+    images, labels = torch.cat([i for i, _ in parts]), torch.cat([t for _, t in parts])
+    if not trained and len(images) < 500 and calls[0].batch and same_as_fetched(calls[0]):
+        images, labels = with_more(images, labels, calls[0].batch.loader)
+    images = images if images.dim() == 4 else images[:, None]
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(3))[:MOST]
+    images, labels = images[order].float(), labels[order].long()
+    if len(images) < 100 or not bool(torch.isfinite(images).all()) or min(images.shape[2:]) < 5:
+        return None
+    return Samples(small(images), labels, calls[0].place)
+
+
+def labels_of_call(call: Call) -> Tensor | None:
+    """The labels compared with its output, else those that came with its batch."""
+    if call.labels is not None:
+        return call.labels
+    for part in call.batch.parts if call.batch else ():
+        if not part.is_floating_point() and part.dim() == 1 and call.shape and len(part) == call.shape[0]:
+            return part
+    return None
+
+
+def same_as_fetched(call: Call) -> bool:
+    """Whether the net got the images as the loader gave them."""
+    parts = call.batch.parts if call.batch else ()
+    return any(call.images is not None and torch.equal(part, call.images) for part in parts)
+
+
+def with_more(images: Tensor, labels: Tensor, fact: Loader) -> tuple[Tensor, Tensor]:
+    """More of a loader's dataset, from places all over it, as long as the time allows."""
+    dataset: Any = fact.loader.dataset
+    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
+        return images, labels
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(4))[:MOST].tolist()
+    until, found = time.monotonic() + SECONDS, []
+    with same_chance():
+        for index in order:
+            got = dataset[index]
+            if time.monotonic() > until or not isinstance(got, tuple | list) or len(got) != 2:
+                break
+            if not isinstance(got[0], Tensor) or got[0].shape != images.shape[1:]:
+                break
+            found.append((got[0], int(got[1])))
+    if len(found) <= len(images):
+        return images, labels
+    return torch.stack([i for i, _ in found]).to(images.dtype), torch.tensor([t for _, t in found])

@@ -1,0 +1,169 @@
+"""The best of several is chosen by its score on the test images: followed through the source, also into functions."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.seen import Place, Seen
+from tenfold.checks.script.source import around, called, line, trees
+from tenfold.errors import Finding
+
+BEST = re.compile(r"best|highest|lowest|min_loss|max_acc|top_acc|record", re.I)
+PICKS = ("max", "min", "argmax", "argmin", "sorted", "nanmax", "amax")
+DEEP = 6
+"""Steps that a value is followed back."""
+Function = ast.FunctionDef
+
+
+def selected_on_test(seen: Seen) -> Iterator[Finding]:
+    """The best epoch, or the best of several settings, is chosen on the test images."""
+    for file, tree in trees(seen):
+        for score, how in scores(tree):
+            source = origin(tree, score, DEEP)
+            if source is not None:
+                place = Place(file, source.lineno)
+                yield finding(
+                    "selected-on-test",
+                    "The best is chosen on the test images",
+                    f"What `{how}` (line {score.lineno}) compares comes from `{ast.unparse(source)[:120]}`"
+                    f"{line(place)}.",
+                    "Choose on validation images kept from the training images; open the test images once, at the end.",
+                    **where(place),
+                )
+                return
+
+
+def scores(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
+    """Values that something is chosen by, and the code that chooses."""
+    keepers = dict(keeping(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If | ast.IfExp) and isinstance(node.test, ast.Compare | ast.BoolOp):
+            for compare in (n for n in ast.walk(node.test) if isinstance(n, ast.Compare)):
+                sides = [compare.left, *compare.comparators]
+                if any(BEST.search(ast.unparse(side)) for side in sides):
+                    yield from ((s, ast.unparse(compare)) for s in sides if not BEST.search(ast.unparse(s)))
+        elif isinstance(node, ast.Call):
+            name = called(node)
+            if name in ("max", "min") and any(BEST.search(ast.unparse(a)) for a in node.args) and len(node.args) > 1:
+                yield from ((a, ast.unparse(node)) for a in node.args if not BEST.search(ast.unparse(a)))
+            elif name in PICKS and node.args and not isinstance(getattr(node, "parent", None), ast.Slice):
+                yield from ((value, ast.unparse(node)) for value in gathered(tree, node.args[0]))
+            elif name in keepers and node.args:
+                yield node.args[min(keepers[name], len(node.args) - 1)], ast.unparse(node)
+
+
+def keeping(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Methods that compare an argument with the best so far, and which argument; a stopper's __call__ by its names."""
+    for owner in (n for n in ast.walk(tree) if isinstance(n, ast.ClassDef)):
+        for method in (n for n in owner.body if isinstance(n, Function)):
+            names = [a.arg for a in method.args.args][1:]
+            for compare in (n for n in ast.walk(method) if isinstance(n, ast.Compare)):
+                text = ast.unparse(compare)
+                at = next((i for i, name in enumerate(names) if re.search(rf"\b{name}\b", text)), None)
+                if at is not None and BEST.search(text):
+                    yield from ((name, at) for name in spoken(tree, owner.name, method.name))
+
+
+def spoken(tree: ast.Module, owner: str, method: str) -> list[str]:
+    """The names by which a method is called."""
+    if method != "__call__":
+        return [method]
+    return [
+        ast.unparse(t).rpartition(".")[2]
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Assign) and isinstance(n.value, ast.Call) and called(n.value) == owner
+        for t in n.targets
+    ]
+
+
+def gathered(tree: ast.Module, node: ast.expr) -> Iterator[ast.expr]:
+    """The values that were put into a list or table which is chosen from."""
+    names = {ast.unparse(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)}
+    for other in ast.walk(tree):
+        if isinstance(other, ast.Call) and called(other) == "append" and isinstance(other.func, ast.Attribute):
+            if ast.unparse(other.func.value) in names and other.args:
+                yield other.args[0]
+        elif isinstance(other, ast.Assign) and isinstance(other.targets[0], ast.Subscript):
+            if ast.unparse(other.targets[0].value) in names:
+                yield other.value
+        elif isinstance(other, ast.Assign) and ast.unparse(other.targets[0]) in names:
+            if isinstance(other.value, ast.ListComp):
+                yield other.value.elt
+            elif isinstance(other.value, ast.DictComp):
+                yield other.value.value
+
+
+def origin(tree: ast.Module, value: ast.expr, depth: int) -> ast.expr | None:
+    """The expression on the test images that a value comes from; None where it comes from elsewhere."""
+    text = ast.unparse(value)
+    if depth == 0 or re.search(r"val(id|_|\b|x|y)|dev_", text, re.I):
+        return None
+    if uses_test(value):
+        return value
+    function = next((n for n in around(value) if isinstance(n, Function)), None)
+    scope: ast.AST = function or tree
+    for name in [n for n in ast.walk(value) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]:
+        for source in sources(tree, scope, name.id, value.lineno):
+            found = origin(tree, source, depth - 1)
+            if found is not None:
+                return found
+        for passed in given(tree, function, name.id):
+            found = origin(tree, passed, depth - 1)
+            if found is not None:
+                return passed if uses_test(passed) else found
+    return None
+
+
+def uses_test(value: ast.expr) -> bool:
+    """Whether an expression reads something named for the test images."""
+    names = [n.id for n in ast.walk(value) if isinstance(n, ast.Name)]
+    names += [n.attr for n in ast.walk(value) if isinstance(n, ast.Attribute)]
+    names += [n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    called_so = {called(n) for n in ast.walk(value) if isinstance(n, ast.Call)}
+    return any(re.search(r"test", name, re.I) and name not in called_so and len(name) < 40 for name in names)
+
+
+def sources(tree: ast.Module, scope: ast.AST, name: str, before: int) -> Iterator[ast.expr]:
+    """What a name was given, last of all above a line; or the loop that it is counted up in."""
+    assigned = [
+        n
+        for n in ast.walk(scope)
+        if isinstance(n, ast.Assign) and n.lineno <= before and name in [t for x in n.targets for t in flat(x)]
+    ]
+    if assigned:
+        yield max(assigned, key=lambda n: n.lineno).value
+    for node in ast.walk(scope):
+        if isinstance(node, ast.AugAssign) and ast.unparse(node.target) == name and node.lineno <= before:
+            yield node.value
+            loop = next((n for n in around(node) if isinstance(n, ast.For)), None)
+            if loop is not None:
+                yield loop.iter
+
+
+def flat(node: ast.expr) -> list[str]:
+    """The names a value is given to."""
+    return [ast.unparse(n) for n in (node.elts if isinstance(node, ast.Tuple) else [node])]
+
+
+def given(tree: ast.Module, function: Function | None, name: str) -> Iterator[ast.expr]:
+    """What callers pass for a parameter."""
+    if function is None:
+        return
+    names = [a.arg for a in function.args.args]
+    if name not in names:
+        return
+    owner = next((n for n in around(function) if isinstance(n, ast.ClassDef)), None)
+    shift = 1 if owner is not None and names[:1] == ["self"] else 0
+    wanted = owner.name if owner is not None and function.name == "__init__" else function.name
+    for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == wanted):
+        at = names.index(name) - shift
+        keyword = next((k.value for k in call.keywords if k.arg == name), None)
+        if keyword is not None:
+            yield keyword
+        elif 0 <= at < len(call.args) and not any(isinstance(a, ast.Starred) for a in call.args[: at + 1]):
+            yield call.args[at]
+
+
+SELECTION = (selected_on_test,)

@@ -1,0 +1,180 @@
+"""Rules about labels that images cannot be told by: shuffled apart, shifted between splits, broken by a flip."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.guess import confusion
+from tenfold.checks.script.labels import at_once, in_turn, shuffles
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.samples import Study, study
+from tenfold.checks.script.seen import Place, Seen
+from tenfold.checks.script.source import line, shown_code, trees
+from tenfold.checks.script.splits import dataset_place, trained_and_judged
+from tenfold.checks.script.turns import TURNS, turning_places
+from tenfold.errors import Finding
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A class that an augmentation turns into another."""
+
+    name: str
+    true: int
+    seen_as: int
+    turned: float
+    """Of clean images of the class, the share that is taken for the other after the turn."""
+    share: float
+    """Of training images of the class, the share that is taken for the other."""
+
+
+def labels_apart(seen: Seen) -> Iterator[Finding]:
+    """Labels of training images cannot be told from them, those of the evaluation can."""
+    known = study(seen)
+    if known is None:
+        return
+    n = min(len(known.training.labels), len(known.judging.labels))
+    trained = excess(known.train_left_out, known.training.labels, known.classes)
+    judged = excess(known.judge_left_out, known.judging.labels, known.classes)
+    across = excess(known.judged(known.training.images).argmax(1), known.training.labels, known.classes)
+    if max(trained, across) > 0.08 + 1.5 / n**0.5 or judged < 0.35 or judged < 4 * max(trained, across):
+        return
+    if augmented(seen) and not any((*at_once(seen), *in_turn(seen))):
+        return  # an augmentation may hide what the labels are told by
+    place = next(iter(shuffles(seen)), None)
+    yield finding(
+        "wrong-labels",
+        "The labels of the training images do not belong to them",
+        f"From {len(known.training.labels)} training images a quick classifier tells {trained:.0%} of the labels it is "
+        f"not shown beyond chance, of the evaluation's {len(known.judging.labels)} images {judged:.0%}."
+        + (f" {shown_code(place)} may part them." if place else ""),
+        f"Keep images and labels in one order: one index for both{line(place)}.",
+        severity="error" if place else "warning",
+        **where(place or (seen.training_losses()[0].place if seen.training_losses() else None)),
+    )
+
+
+def augmented(seen: Seen) -> bool:
+    """Whether training images are changed at random, or in ways that may be random."""
+    fetched = any(fetch.drawn for fact in seen.loaders if fact.steps for fetch in fact.fetches)
+    return fetched or any(call.drawn for call in seen.training_calls()) or bool(turning_places(seen))
+
+
+def excess(guessed: Tensor, labels: Tensor, classes: int) -> float:
+    """Right answers beyond chance, each class counting alike: 0 chance, 1 all."""
+    there = torch.bincount(labels, minlength=classes) > 0
+    recall = confusion(labels, guessed, classes).diagonal()[there]
+    chance = 1 / max(2, len(recall))
+    return (float(recall.mean()) - chance) / (1 - chance)
+
+
+def classes_shifted(seen: Seen) -> Iterator[Finding]:
+    """What is learned as one class is judged as another, class by class."""
+    known = study(seen)
+    if known is None:
+        return
+    told = min(
+        excess(known.train_left_out, known.training.labels, known.classes),
+        excess(known.judge_left_out, known.judging.labels, known.classes),
+    )
+    across = confusion(known.judging.labels, known.trained(known.judging.images).argmax(1), known.classes)
+    back = confusion(known.training.labels, known.judged(known.training.images).argmax(1), known.classes)
+    moved = [
+        (i, int(across[i].argmax()))
+        for i in range(known.classes)
+        if float(across[i].max()) > 0.5
+        and float(back[across[i].argmax()].max()) > 0.5
+        and int(back[across[i].argmax()].argmax()) == i != int(across[i].argmax())
+    ]
+    if told < 0.5 or len(moved) < 2:
+        return
+    place = numbering(seen)
+    pairs = ", ".join(f"{j} in training is {i} in the evaluation" for i, j in moved[:3])
+    yield finding(
+        "class-index-shift",
+        "Training and evaluation number the classes differently",
+        f"By what the images look like, class {pairs}; {len(moved)} of {known.classes} classes differ.",
+        f"Number the classes once, and use that for both{line(place)}.",
+        **where(place or known.judging.place),
+    )
+
+
+def numbering(seen: Seen) -> Place | None:
+    """Where the classes of the evaluation get their numbers."""
+    _, judged = trained_and_judged(seen)
+    for file, parsed in trees(seen):
+        found = [
+            Place(file, node.lineno)
+            for node in ast.walk(parsed)
+            if isinstance(node, ast.Assign)
+            and re.search("val|test|eval|held", " ".join(map(ast.unparse, node.targets)))
+            and re.search(r"enumerate|unique|factorize|LabelEncoder|fit_transform|class|codes|index", ast.unparse(node))
+        ]
+        if found:
+            return found[0]
+    return dataset_place(judged[0]) if judged else None
+
+
+def labels_broken(seen: Seen) -> Iterator[Finding]:
+    """A flip or turn makes one class look like another, and training images show it under their old labels."""
+    places = turning_places(seen)
+    known = study(seen) if places else None
+    if known is None:
+        return
+    clean = confusion(known.judging.labels, known.judge_left_out, known.classes)
+    trained = confusion(known.training.labels, known.judged(known.training.images).argmax(1), known.classes)
+    for name, place in places:
+        found = turned(known, name, clean, trained)
+        if found is not None:
+            yield finding(
+                "augmentation-breaks-labels",
+                f"{name} makes class {found.true} look like class {found.seen_as}",
+                f"After it, {found.turned:.0%} of the evaluation's images of class {found.true} look like class "
+                f"{found.seen_as}, and so do {found.share:.0%} of the training images labelled {found.true}.",
+                f"Leave it out, or change the label with it{line(place)}.",
+                **where(place),
+            )
+            return
+
+
+def turned(known: Study, name: str, clean: Tensor, trained: Tensor) -> Turned | None:
+    """The class that suffers most from a turn."""
+    images = TURNS[name](known.judging.images)
+    if images.shape != known.judging.images.shape:
+        return None
+    scores = known.judged(images)
+    after = confusion(known.judging.labels, scores.argmax(1), known.classes)
+    if name == "shift":
+        return moved(known, scores, clean, trained)
+    worst: Turned | None = None
+    for i in range(known.classes):
+        j = int(after[i].argmax())
+        if i == j or min(float(clean[i, i]), float(clean[j, j])) < 0.6:
+            continue
+        gain, share = float(after[i, j] - clean[i, j]), float(trained[i, j] - clean[i, j])
+        either = float(trained[i, i] + trained[i, j])
+        if gain > 0.4 and share > 0.15 and either > 0.45 and (worst is None or share > worst.share):
+            worst = Turned(name, i, j, float(after[i, j]), float(trained[i, j]))
+    return worst
+
+
+def moved(known: Study, scores: Tensor, clean: Tensor, trained: Tensor) -> Turned | None:
+    """Where an image is says what it is: moved ones look like other classes as surely as those themselves do."""
+    sure = float(known.judge_scores.max(1).values.quantile(0.25))
+    other = (scores.argmax(1) != known.judging.labels) & (scores.max(1).values > sure)
+    here = float((known.judge_left_out == known.judging.labels).float().mean())
+    learned = float(trained.diagonal().mean())
+    if float(other.float().mean()) < 0.3 or here < 0.7 or learned > 0.7 * here:
+        return None
+    i = int(trained.diagonal().argmin())
+    off = trained[i].clone()
+    off[i] = 0
+    return Turned("shift", i, int(off.argmax()), float(other.float().mean()), float(1 - trained[i, i]))
+
+
+TOLD = (labels_broken, labels_apart, classes_shifted)

@@ -1,0 +1,276 @@
+"""Rules about the data of a script: each fires on one program, and keeps silent on its lookalike."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+import tenfold
+from tenfold.checks.script import selection
+from tenfold.checks.script.copies import by_chance
+from tenfold.checks.script.guess import confusion, fit, small
+from tenfold.checks.script.labels import in_turn
+from tenfold.checks.script.layout import likeness, reordered
+from tenfold.checks.script.mixing import culprit, run
+from tenfold.checks.script.mixup import shares_of
+from tenfold.checks.script.resemblance import nearer, shared_pixels
+from tenfold.checks.script.seen import Batch, Call, Seen
+from tenfold.checks.script.weights import grows
+
+PROGRAM = """
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+torch.manual_seed(0)
+
+def draw(n):
+    y = torch.randint(0, 3, (n,))
+    x = 0.4 * torch.randn(n, 2, 12, 12)
+    for i, k in enumerate(y.tolist()):
+        r = int(torch.randint(1, 8, (1,)))
+        part = x[i, :, r:r + 3]
+        (x[i, :, 1:4, 3:9] if k == 2 else part[..., 1:4] if k else part[..., 8:11]).add_(1.5)
+    return x, y
+
+class Bars(Dataset):
+    def __init__(self, x, y, train):
+        self.x, self.y, self.train, self.kept, self.epoch = x, y, train, {{}}, 0
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        x = self.x[i]
+        if self.train:
+            {augment}
+        return x, self.y[i]
+
+x, y = draw(600)
+{prepare}
+cut = len(x) * 2 // 3
+train, val = Bars(x[:cut], y[:cut], True), Bars(x[cut:], y[cut:], False)
+{split}
+counts = torch.bincount(train.y, minlength=3).float()
+loss_of = nn.CrossEntropyLoss({weights})
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(2, 4, 3), nn.Linear(400, 3)
+    def forward(self, x):
+        x = torch.relu(self.conv(x)).flatten(1)
+        return {output}
+
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+loader, judge = DataLoader(train, 40, shuffle=True), DataLoader(val, 50)
+for epoch in range(3):
+    train.epoch = epoch
+    for a, b in loader:
+        optimizer.zero_grad()
+        loss_of(net(a), b).backward()
+        optimizer.step()
+    with torch.no_grad():
+        right = sum((net(a).argmax(1) == b).sum().item() for a, b in judge)
+    print(right / len(val))
+"""
+PLAIN = {"augment": "pass", "prepare": "", "split": "", "weights": "", "output": "self.fc(x)"}
+NOISE = "x = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed({seed}))"
+RARE = "keep = (y != 2) | (torch.rand(len(y)) < 0.2); x, y = x[keep], y[keep]"
+CASES = {
+    "augmentation-breaks-labels": (
+        {"augment": "x = x.flip(-1) if torch.rand(()) < 0.5 else x"},
+        {"augment": "x = x.flip(0) if torch.rand(()) < 0.5 else x"},
+        "x.flip",
+    ),
+    "augmentation-repeats": (
+        {"augment": NOISE.format(seed="int(i)")},
+        {"augment": NOISE.format(seed="int(i) + 999 * self.epoch")},
+        "manual_seed(int(i))",
+    ),
+    "augmentation-repeats kept": (
+        {"augment": "x = self.kept[i] = self.kept.get(i, None) if i in self.kept else x + 0.1 * torch.randn(x.shape)"},
+        {"augment": "x = x + 0.1 * torch.randn(x.shape)"},
+        "self.kept[i]",
+    ),
+    "wrong-labels": (
+        {"split": "train.y = train.y[torch.randperm(len(train.y))]"},
+        {"split": "o = torch.randperm(cut); train.x, train.y = train.x[o], train.y[o]"},
+        "train.y[torch.randperm",
+    ),
+    "class-index-shift": ({"split": "val.y = (val.y + 1) % 3"}, {"split": "val.y = (val.y + 3) % 3"}, ""),
+    "class-imbalance": (
+        {"prepare": RARE, "weights": "weight=counts / counts.mean()"},
+        {"prepare": RARE, "weights": "weight=counts.mean() / counts"},
+        "weight=counts /",
+    ),
+    "validation-in-training": (
+        {"prepare": "o = torch.randint(0, 300, (600,)); x, y = x[o], y[o]"},
+        {"prepare": "o = torch.randperm(600); x, y = x[o], y[o]"},
+        "",
+    ),
+    "samples-mixed": (
+        {"output": "self.fc(x - x.mean(0))"},
+        {"output": "self.fc(x - x.mean(1, keepdim=True))"},
+        "x.mean(0)",
+    ),
+    "samples-mixed pixels": (
+        {"prepare": "x = (x + torch.randn(600, 2, 1, 1)).permute(0, 2, 3, 1).reshape(-1, 2, 12, 12)"},
+        {"prepare": "x = (x + torch.randn(600, 2, 1, 1)).permute(0, 2, 3, 1).permute(0, 3, 1, 2)"},
+        ".reshape(",
+    ),
+}
+FAST = ("augmentation-repeats", "class-index-shift")
+
+
+def write(folder: Path, slots: dict[str, str]) -> str:
+    """The program with these slots filled."""
+    file = folder / "train.py"
+    file.write_text(PROGRAM.format(**PLAIN | slots))
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in FAST else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+)
+def test_fault_is_found_first_at_its_line(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    faulty, _, code = CASES[case]
+    found = tenfold.check(write(tmp_path, faulty), quiet=True).findings
+    assert found[0].rule == case.split()[0], found
+    lines = (tmp_path / "train.py").read_text().splitlines()
+    assert found[0].line is not None
+    assert code in "\n".join(lines[max(0, found[0].line - 4) : found[0].line + 3]), found[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_lookalike_raises_nothing(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = tenfold.check(write(tmp_path, CASES[case][1]), quiet=True).findings
+    assert [f for f in found if f.severity != "note"] == []
+
+
+def bars(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Bars left (0) or right (1) in noise."""
+    g = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % 2
+    images = 0.4 * torch.randn(n, 1, 12, 12, generator=g)
+    for image, label in zip(images, labels):
+        image[:, :, 2 + 6 * int(label) : 4 + 6 * int(label)] += 1
+    return images, labels
+
+
+def test_guesser_tells_labels_and_what_a_flip_does():
+    images, labels = bars(200)
+    guesser, left_out = fit(small(images), labels, 2)
+    assert float((left_out.argmax(1) == labels).float().mean()) > 0.95
+    assert float(confusion(labels, guesser(small(images).flip(-1)).argmax(1), 2)[0, 1]) > 0.9
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(1))
+    _, left_out = fit(small(images), labels[order], 2)
+    assert float((left_out.argmax(1) == labels[order]).float().mean()) < 0.7
+
+
+def test_pixels_are_more_alike_in_their_right_order():
+    g = torch.Generator().manual_seed(0)
+    smooth = torch.nn.functional.avg_pool2d(torch.randn(20, 3, 20, 20, generator=g), 5, 1)
+    scrambled = smooth.permute(0, 2, 3, 1).reshape(20, 3, 16, 16)
+    best = dict(reordered(scrambled))["channels last"]
+    assert float((likeness(best) - likeness(scrambled)).mean()) > 0.1
+    assert all(float((likeness(other) - likeness(smooth)).mean()) < 0 for _, other in reordered(smooth))
+
+
+def test_copies_are_found_moved_and_changed_but_not_where_there_are_none():
+    images, others = bars(200)[0], bars(200, seed=1)[0]
+    assert shared_pixels(images, torch.roll(images, 1, 3)) == 1
+    assert shared_pixels(images, images.flip(3)) == 1
+    assert shared_pixels(images, others) == 0
+    assert nearer(images, images + 0.02 * others) == 1
+    assert nearer(images, others) < 0.05
+
+
+def test_drawings_that_are_alike_by_chance_are_expected():
+    drawn = torch.randint(0, 500, (1000,), generator=torch.Generator().manual_seed(0)).tolist()
+    others = torch.randint(0, 500, (400,), generator=torch.Generator().manual_seed(1)).tolist()
+    shared = sum(one in set(drawn) for one in others) / 400
+    assert abs(by_chance(len(set(drawn)) / 1000) - shared) < 0.05
+    assert by_chance(1.0) == 0
+
+
+def test_shares_of_mixed_images_are_measured():
+    x = torch.randn(8, 1, 9, 9, generator=torch.Generator().manual_seed(0))
+    order = torch.arange(8).roll(1)
+    call = Call(0, torch.nn.Identity(), None, 0, True, (), (), images=0.7 * x + 0.3 * x[order])
+    call.taken = (x,)
+    shares = shares_of(call)
+    assert shares is not None
+    assert torch.allclose(shares, 0.7 * torch.eye(8) + 0.3 * torch.eye(8)[order], atol=1e-4)
+    call.images = x.clone()
+    call.images[:, :, :3] = x[order][:, :, :3]
+    call.batch, call.taken = Batch(None, 0, parts=(x,)), ()
+    shares = shares_of(call)
+    assert shares is not None
+    assert torch.allclose(shares.diagonal(), torch.full((8,), 2 / 3))
+
+
+def test_the_line_that_mixes_samples_is_named():
+    class Turned(torch.nn.Module):
+        def forward(self, x):
+            x = x.permute(1, 0, 2)
+            return x.softmax(1).permute(1, 0, 2)
+
+    x = torch.randn(5, 4, 3)
+    y = x.clone()
+    y[4] += 1
+    place, shape = culprit(run(Turned(), x)[1], run(Turned(), y)[1], 5)
+    assert place is not None
+    assert shape is not None
+    assert "softmax" in place.code
+    assert "permute(1, 0, 2)" in shape.place.code
+
+
+LOOP = "best = 0\nfor e in range(3):\n    acc = score(net, {images})\n    best = max(best, acc)\n"
+FUNCTION = "def fit(net, check):\n    best = 0\n    a = score(net, check)\n    best = max(best, a)\nfit(net, {images})"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (LOOP.format(images="test_loader"), 3),
+        (LOOP.format(images="val_loader") + "    test = score(net, test_loader)\n", None),
+        (FUNCTION.format(images="test_dl"), 5),
+        (FUNCTION.format(images="val_dl"), None),
+        ("accs = []\nfor e in range(3):\n    accs.append(score(net, test_x))\nprint(max(accs))", 3),
+    ],
+)
+def test_selection_is_followed_to_the_images(text, line, tmp_path):
+    file = tmp_path / "train.py"
+    file.write_text(text)
+    found = list(selection.selected_on_test(Seen(str(file), [str(file)])))
+    assert [f.line for f in found] == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        ("rng.shuffle(images)\nrng.shuffle(labels)", True),
+        ("x = rng.permutation(x)\ny = rng.permutation(y)", True),
+        ("np.random.seed(1)\nrng.shuffle(images)\nnp.random.seed(1)\nrng.shuffle(labels)", False),
+        ("random.shuffle(train_files)\nrandom.shuffle(val_files)", False),
+    ],
+)
+def test_two_orders_are_told_from_one(text, apart, tmp_path):
+    ast.parse(text)
+    file = tmp_path / "train.py"
+    file.write_text(text)
+    assert bool(list(in_turn(Seen(str(file), [str(file)])))) == apart
+
+
+def test_weights_that_grow_with_the_counts_are_told_from_inverse_ones():
+    counts = Counter({0: 900, 1: 90, 2: 30})
+    assert grows(counts, {0: 9.0, 1: 0.9, 2: 0.3})
+    assert not grows(counts, {0: 0.1, 1: 1.0, 2: 3.0})
+    assert not grows(counts, {0: 1.0, 1: 1.0, 2: 1.0})
+    assert not grows(Counter({0: 50, 1: 45}), {0: 1.0, 1: 0.2})
