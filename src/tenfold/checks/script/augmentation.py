@@ -11,10 +11,10 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.augmenting import augmenting, functions
 from tenfold.checks.script.chance import same_chance, seeded
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.observe import tensors
 from tenfold.checks.script.seen import Call, Place, Seen
 from tenfold.checks.script.source import line, name_at, trees
 from tenfold.checks.script.splits import dataset_place, trained_and_judged, transform_place
+from tenfold.checks.script.tags import tensors
 from tenfold.errors import Finding
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tenfold.checks.script.observe import Finished, Observer
+from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.patches import watching
 from tenfold.checks.script.seen import Seen, own, shown
+from tenfold.checks.script.tags import Finished
 from tenfold.checks.script.verdict import findings
 
 

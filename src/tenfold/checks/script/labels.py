@@ -9,8 +9,8 @@ from typing import Any
 from torch.utils.data import Subset
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.patches import label_digest
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, labels_of, trained_and_judged

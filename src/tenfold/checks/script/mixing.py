@@ -12,9 +12,9 @@ from torch.overrides import TorchFunctionMode
 from tenfold.checks.rules import finding
 from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.observe import SHAPES
 from tenfold.checks.script.seen import Place, Seen, here
 from tenfold.checks.script.source import called, line, shown_code, statement, tree
+from tenfold.checks.script.tags import SHAPES
 from tenfold.checks.script.units import FEW, asleep
 from tenfold.errors import Finding
 

@@ -35,7 +35,7 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
         length = max((len(one.loader) for one in seen.loaders if one.steps), default=0)
         if per_batch(fact) and length != 1 and isinstance(fact.scheduler, FOR_EPOCHS):
             rates = simulated(fact, length or len(fact.at))
-            if rates and min(rates) < GONE * max(fact.first_rate, *rates) and not warms_up(rates):
+            if rates and min(rates) < GONE * full_rate(fact, rates) and not warms_up(rates):
                 yield finding(
                     "scheduler-per-batch",
                     f"`{name}` ({kind}) steps after every batch",
@@ -85,6 +85,11 @@ def simulated(fact: Scheduled, steps: int) -> list[float]:
         type(twin).step(twin)
         rates.append(float(twin.optimizer.param_groups[0]["lr"]))
     return rates
+
+
+def full_rate(fact: Scheduled, rates: list[float]) -> float:
+    """The rate of which little should not be left: the highest, or where factors are free what they multiply."""
+    return float(fact.scheduler.base_lrs[0]) if isinstance(fact.scheduler, LambdaLR) else max(fact.first_rate, *rates)
 
 
 def warms_up(rates: list[float]) -> bool:

@@ -1,0 +1,138 @@
+"""Hung into DataLoaders: they load in this process, say which batch a tensor is of, and end when enough was seen."""
+
+import hashlib
+import time
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tenfold.checks.script.journal import fetching
+from tenfold.checks.script.observe import Observer
+from tenfold.checks.script.seen import Batch, Loader, here
+from tenfold.checks.script.tags import AFTER, FEW_IMAGES, Original, Tag, randomness, tensors
+
+LONGER = 10.0
+"""Seconds for which a loader of few images goes on, so that over- and underfitting show."""
+
+
+def loader_made(observer: Observer, original: Original) -> Original:
+    """A loader is made; it loads in this process, where its transforms can be seen."""
+
+    def __init__(self: DataLoader[Any], *args: Any, **kwargs: Any) -> None:
+        place = here()
+        original(self, *args, **kwargs)
+        if observer.elsewhere:
+            return
+        fact = Loader(self, place, worker_init=self.worker_init_fn, workers=self.num_workers)
+        observer.seen.loaders.append(fact)
+        object.__setattr__(self, "num_workers", 0)
+        object.__setattr__(self, "prefetch_factor", None)
+        object.__setattr__(self, "persistent_workers", False)
+        object.__setattr__(self, "pin_memory", False)
+        object.__setattr__(self, "timeout", 0)
+
+    return __init__
+
+
+def iterated(observer: Observer, original: Original) -> Original:
+    """A loader is gone through."""
+
+    def __iter__(self: DataLoader[Any]) -> Any:
+        inner = original(self)
+        fact = next((fact for fact in observer.seen.loaders if fact.loader is self), None)
+        if fact is None or observer.elsewhere:
+            return inner
+        batches = Batches(observer, fact, inner)
+        fetching(observer, fact, inner)
+        return batches
+
+    return __iter__
+
+
+class Batches:
+    """A loader's iterator that ends as if exhausted when enough was seen."""
+
+    def __init__(self, observer: Observer, fact: Loader, inner: Any) -> None:
+        self.observer, self.fact, self.inner = observer, fact, inner
+        fact.passes += 1
+        if fact.passes == 1:
+            observer.quietly(lambda: setattr(fact, "stored_labels", label_digest(fact.loader.dataset)), None)
+        self.number, self.late = 0, observer.enough is not None
+        self.calls, self.backwards = len(observer.seen.calls), observer.seen.backwards
+
+    def __iter__(self) -> "Batches":
+        return self
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __next__(self) -> Any:
+        observer = self.observer
+        observer.tick()
+        if self.over():
+            raise StopIteration
+        observer.data += 1
+        try:
+            batch = next(self.inner)
+        finally:
+            observer.data -= 1
+        observer.quietly(lambda: self.note(batch), None)
+        self.number += 1
+        return batch
+
+    def over(self) -> bool:
+        """Whether enough batches were given."""
+        seen = self.observer.seen
+        trains = seen.backwards > self.backwards
+        judges = not trains and len(seen.calls) - self.calls >= AFTER and self.number >= AFTER
+        if self.observer.enough is None or self.number == 0:
+            return judges
+        if self.fact.steps or trains:
+            if few_images(self.fact.loader) and time.monotonic() - self.observer.enough < LONGER:
+                return False
+            return not self.late or self.number >= 1
+        return judges
+
+    def note(self, batch: Any) -> None:
+        """Where its tensors come from."""
+        self.fact.batches += 1
+        fact = Batch(self.fact, self.number, randomness())
+        parts = list(tensors(batch))
+        if self.fact.batches <= 6:
+            fact.parts = tuple(part.detach().clone() for part in parts)
+        for part in parts:
+            self.observer.tags[part] = Tag(fact, moved=all_moved(self.observer, self.fact))
+        labels = [part for part in parts if not part.is_floating_point() and part.dim() == 1]
+        if labels and len(self.fact.first_labels) < 40:
+            self.fact.first_labels.append(labels[-1].tolist())
+
+
+def few_images(loader: Any) -> bool:
+    """Whether so few images are trained on that they may be learned by heart soon."""
+    try:
+        return len(loader.dataset) <= FEW_IMAGES
+    except (TypeError, AttributeError):
+        return False
+
+
+def all_moved(observer: Observer, fact: Loader) -> bool:
+    """Whether a loader's dataset holds tensors that were moved to the device before."""
+    held = getattr(fact.loader.dataset, "tensors", ())
+    return observer.moved_in_data or (bool(held) and all(observer.tag(tensor).moved for tensor in held))
+
+
+def label_digest(dataset: Any) -> bytes:
+    """Digest of the whole numbers in tensors and arrays that a dataset holds; b"" where there are none."""
+    held = [
+        *getattr(dataset, "tensors", ()),
+        *(v for n, v in sorted(getattr(dataset, "__dict__", {}).items()) if n != "tensors"),
+    ]
+    digest = hashlib.sha256()
+    found = False
+    for value in held:
+        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+        if getattr(getattr(array, "dtype", None), "kind", "") in "iu" and getattr(array, "ndim", 0) == 1:
+            digest.update(array.tobytes())
+            found = True
+    return digest.digest() if found else b""

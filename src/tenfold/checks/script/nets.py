@@ -1,0 +1,186 @@
+"""Hung into nets: where layers are made, what a net is called with and gives, and where it is moved."""
+
+import copy
+import math
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.loss import _Loss
+from torch.nn.parameter import UninitializedParameter
+
+from tenfold.checks.script.observe import Observer
+from tenfold.checks.script.seen import Call, frames, here
+from tenfold.checks.script.tags import Original, Tag, randomness, tensors
+
+MOST = 30_000_000
+"""A net of more numbers is not copied."""
+
+
+def born(observer: Observer, original: Original) -> Original:
+    """A layer, a net or a loss is made."""
+
+    def __init__(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if not observer.elsewhere:
+            observer.seen.births[id(self)] = weakref.ref(self), frames(self)
+
+    return __init__
+
+
+def called(observer: Observer, original: Original) -> Original:
+    """A net or a layer is called."""
+
+    def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if observer.elsewhere:
+            return original(self, *args, **kwargs)
+        root = not observer.stack and not isinstance(self, _Loss) and any(True for _ in self.parameters())
+        if root:
+            observer.tick()
+        if isinstance(self, _Loss) or not (root or observer.stack):
+            observer.criterion = self
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                observer.criterion = None
+        call = observer.quietly(lambda: entered(observer, self, args, kwargs), None) if root else None
+        observer.stack.append(self)
+        if not root:
+            observer.quietly(lambda: inner(observer, self), None)
+        try:
+            result = original(self, *args, **kwargs)
+            observer.quietly(lambda: left(observer, self, call, result), None)
+        except Exception as error:
+            if observer.seen.failure is None or observer.seen.failure.error is not error:
+                observer.failed(error, type(self).__name__, args, kwargs)
+            raise
+        finally:
+            observer.stack.pop()
+        return result
+
+    return __call__
+
+
+def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
+    """Facts before a net's call."""
+    seen, given = observer.seen, next(tensors([args, kwargs]), None)
+    switches = [(n, m) for n, m in net.named_modules() if switches_mode(m)]
+    call = Call(
+        len(seen.calls), net, here(), len(seen.steps), torch.is_grad_enabled(),
+        tuple(n or type(m).__name__ for n, m in switches if m.training),
+        tuple(n or type(m).__name__ for n, m in switches if not m.training), mode=net.training,
+    )  # fmt: skip
+    if given is not None:
+        tag = observer.tag(given)
+        call.batch, call.moved, call.shape = tag.batch, tag.moved, tuple(given.shape)
+        if call.batch and call.batch.randomness is not None:
+            call.drawn = call.batch.randomness != randomness()
+        describe(call, given)
+        if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
+            call.images, seen.room = given.detach().clone(), seen.room - given.numel()
+    call.places = frames()
+    call.taken, observer.taken = tuple(observer.taken) if len(seen.calls) < 12 else (), []
+    seen.calls.append(call)
+    observer.ran.clear()
+    observer.given = given if call.grad and len(args) == 1 and given is args[0] and not kwargs else None
+    ready = not any(isinstance(p, UninitializedParameter) for p in net.parameters())
+    if call.grad and seen.first is None and given is not None and ready:
+        seen.model, seen.inputs = net, tuple(copied(a) for a in args)
+        if sum(p.numel() for p in net.parameters()) <= MOST:
+            seen.first = copy.deepcopy(net)
+    return call
+
+
+def inner(observer: Observer, layer: nn.Module) -> None:
+    """Facts before a layer's call inside a net's."""
+    root = observer.seen.calls[-1]
+    if not root.grad or len(observer.seen.steps) > 2:
+        return
+    name = observer.layer()
+    if any(True for _ in layer.parameters(recurse=False)):
+        observer.seen.recurrent |= isinstance(layer, nn.RNNBase) or id(layer) in observer.ran
+        observer.ran.add(id(layer))
+    if torch.is_grad_enabled():
+        for key, parameter in layer.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                observer.seen.used[id(parameter)] = f"{name}.{key}"
+                if not any(module is layer for module in root.module.modules()):
+                    observer.strangers.append(parameter)
+                    observer.seen.hidden.append(layer)
+    elif any(p.requires_grad for p in layer.parameters(recurse=False)):
+        observer.seen.cut.append(("no_grad", here(), name))
+        for key, parameter in layer.named_parameters(recurse=False):
+            observer.seen.used[id(parameter)] = f"{name}.{key}"
+
+
+def copied(value: Any) -> Any:
+    """A tensor's copy; other values as they are."""
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def switches_mode(module: nn.Module) -> bool:
+    """Whether a layer acts differently in training and in evaluation."""
+    if isinstance(module, _DropoutNd):
+        return module.p > 0
+    return isinstance(module, _BatchNorm) and module.track_running_stats
+
+
+def describe(call: Call, given: Tensor) -> None:
+    """Statistics of a batch."""
+    values = given.detach().float()
+    if not values.numel():
+        return
+    call.mean, call.low, call.high = float(values.mean()), float(values.min()), float(values.max())
+    call.std = float(values.std()) if values.numel() > 1 else 0.0
+    rows = values.reshape(len(values), -1)[:512] if values.dim() > 1 else values[:, None]
+    call.same = len(rows) > 1 and bool((rows == rows[0]).all())
+    weights = torch.linspace(0.5, 1.5, rows.shape[1], dtype=torch.float64) ** 2
+    call.hashes = tuple((rows.double() @ weights).tolist())
+
+
+def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -> None:
+    """Facts after a call."""
+    seen = observer.seen
+    if any(True for _ in layer.parameters(recurse=False)):
+        observer.last_layer = observer.layer()
+    outputs = list(tensors(result))
+    first = seen.bad is None and outputs and torch.is_grad_enabled() and not any(True for _ in layer.children())
+    if first and not bool(torch.isfinite(outputs[0].detach()).all()):
+        seen.bad = observer.layer(), len(seen.steps)
+        if not math.isfinite(seen.calls[-1].mean):
+            seen.bad_input = seen.calls[-1]
+    if call is not None and outputs:
+        call.output = tuple(outputs[0].shape)
+        for output in outputs:
+            old = observer.tag(output)
+            observer.tags[output] = Tag(call.batch, (call,), old.made)
+
+
+def module_back(observer: Observer, original: Original) -> Original:
+    """A net goes back to the CPU."""
+
+    def cpu(self: nn.Module) -> nn.Module:
+        observer.seen.moves += 1
+        return original(self)  # type: ignore[no-any-return]
+
+    return cpu
+
+
+def module_moved(observer: Observer, original: Original) -> Original:
+    """A net goes to a device; where there is no GPU it stays."""
+
+    def to(self: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
+        named = original.__name__ == "cuda" or any(isinstance(a, str | torch.device) for a in (*args, *kwargs.values()))
+        if named and not observer.elsewhere and any(True for _ in self.parameters()):
+            observer.seen.model_moved = here()
+            observer.seen.moves += 1
+        if not observer.cuda:
+            if original.__name__ == "cuda":
+                return self
+            args, kwargs, _, _ = observer.on_cpu("to", None, args, kwargs)
+        return original(self, *args, **kwargs)  # type: ignore[no-any-return]
+
+    return to

@@ -1,0 +1,218 @@
+"""Hung into what makes a step: backward, optimisers, schedulers, clearing of gradients, loading of weights."""
+
+import os
+import weakref
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from tenfold.checks.script.nets import MOST
+from tenfold.checks.script.observe import Observer
+from tenfold.checks.script.seen import Held, Scheduled, Step, frames, here
+from tenfold.checks.script.tags import Original, tensors
+
+
+def cleared(observer: Observer, original: Original) -> Original:
+    """Gradients are cleared."""
+
+    def zero_grad(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not observer.elsewhere:
+            mine = {id(p) for p in parameters(self)}
+            for held in observer.seen.helds:
+                if any(id(p) in mine for p in parameters(held.optimizer)):
+                    held.cleared, held.cleared_at = True, here()
+        return original(self, *args, **kwargs)
+
+    return zero_grad
+
+
+def loaded(observer: Observer, original: Original) -> Original:
+    """Saved weights are loaded."""
+
+    def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not observer.elsewhere and not observer.seen.backwards:
+            observer.seen.loaded.append(self)
+        return original(self, *args, **kwargs)
+
+    return load_state_dict
+
+
+def parameters(owner: Any) -> list[Tensor]:
+    """The parameters of a net or of an optimiser."""
+    if isinstance(owner, nn.Module):
+        return list(owner.parameters())
+    return [p for group in getattr(owner, "param_groups", []) for p in group["params"]]
+
+
+def backward(observer: Observer, original: Original) -> Original:
+    """A loss goes backward."""
+
+    def run(*args: Any, **kwargs: Any) -> None:
+        if observer.elsewhere:
+            original(*args, **kwargs)
+            return
+        observer.tick()
+        observer.quietly(lambda: before_backward(observer, args, kwargs), None)
+        observer.paused += 1
+        try:
+            original(*args, **kwargs)
+        except Exception as error:
+            observer.failed(error, "backward", args, kwargs)
+            raise
+        finally:
+            observer.paused -= 1
+        observer.quietly(lambda: after_backward(observer), None)
+
+    return run
+
+
+def after_backward(observer: Observer) -> None:
+    """Which parameters got a gradient, and which losses of earlier steps are still in memory."""
+    seen = observer.seen
+    for held in seen.helds:
+        if any(p.grad is not None and bool(p.grad.any()) for p in parameters(held.optimizer)):
+            seen.got.add(id(held.optimizer))
+    if seen.backwards <= 3 or seen.backwards % 10 == 0:  # later ones for a second phase with other parameters
+        for call in seen.calls[-8:]:
+            own = {id(p): name for name, p in call.module.named_parameters()}
+            for name, p in call.module.named_parameters():
+                if p.grad is not None:
+                    seen.reached[id(p)] = name, p, True
+            for stranger in observer.strangers:
+                if stranger.grad is not None and id(stranger) not in own:
+                    seen.reached[id(stranger)] = seen.used.get(id(stranger), "?"), stranger, False
+    if seen.backwards % 5 == 0:
+        alive = [loss for ref in observer.loss_refs[:-2] if (loss := ref()) is not None and loss.grad_fn is not None]
+        seen.most_kept = max(seen.most_kept, len(alive))
+
+
+def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
+    """Facts before a backward."""
+    seen, place = observer.seen, here()
+    seen.backwards, seen.backward_at = seen.backwards + 1, place
+    for loss in tensors(args[0] if args else kwargs.get("tensors")):
+        tag = observer.tag(loss)
+        calls = tag.calls or tuple(call for call in seen.calls[-1:] if call.grad)
+        for call in calls:
+            call.trained = True
+        if tag.loss:
+            tag.loss.backward, tag.loss.went = True, float(loss.detach().float().mean())
+        observer.last_loss = float(loss.detach().float().mean())
+        if loss.grad_fn is None:
+            seen.graph_leaf = place
+        observer.loss_refs.append(weakref.ref(loss))
+    for held in seen.helds:
+        if all(p.grad is None or not bool(p.grad.any()) for p in parameters(held.optimizer)):
+            held.cleared = True
+
+
+def optimizer_made(observer: Observer, original: Original) -> Original:
+    """An optimiser is made."""
+
+    def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:
+        stack = frames(self)
+        try:
+            original(self, *args, **kwargs)
+        except Exception as error:
+            if not observer.elsewhere:
+                observer.failed(error, "optimizer", (), {})
+            raise
+        if not observer.elsewhere:
+            observer.seen.helds.append(Held(self, stack[0] if stack else None, stack=stack))
+
+    return __init__
+
+
+def held_of(observer: Observer, optimizer: Optimizer) -> Held | None:
+    """What is known of an optimiser."""
+    return next((held for held in observer.seen.helds if held.optimizer is optimizer), None)
+
+
+def before_step(observer: Observer, optimizer: Optimizer) -> None:
+    """Facts before a step: gradients, and whether they were cleared since the last one."""
+    if observer.elsewhere:
+        return
+    observer.quietly(lambda: look_before_step(observer, optimizer), None)
+    observer.paused += 1
+
+
+def look_before_step(observer: Observer, optimizer: Optimizer) -> None:
+    """The facts themselves."""
+    held = held_of(observer, optimizer)
+    if held is None:
+        return
+    mine = parameters(optimizer)
+    held.stepped_at = held.stepped_at or here()
+    held.empty += all(p.grad is None or not bool(p.grad.any()) for p in mine)
+    held.uncleared += held.steps > 0 and not held.cleared
+    held.rates.append(float(optimizer.param_groups[0].get("lr", 0.0)))
+    names = {id(p): n for n, p in observer.seen.model.named_parameters()} if observer.seen.model is not None else {}
+    observer.before = [
+        (names.get(id(p), f"parameter {index}"), p, p.detach().clone(), norm(p.grad))
+        for index, p in enumerate(mine)
+        if p.dim() > 1 and p.numel() <= MOST // 10
+    ]
+
+
+def norm(tensor: Tensor | None) -> float:
+    """Its length; 0 of nothing."""
+    return 0.0 if tensor is None else float(tensor.detach().float().norm())
+
+
+def closure(args: Any, kwargs: Any) -> bool:
+    """Whether a step computes the loss itself, as often as it likes: nothing is said of its gradients."""
+    return (len(args) > 1 and callable(args[1])) or callable(kwargs.get("closure"))
+
+
+def after_step(observer: Observer, optimizer: Optimizer, whole: bool) -> None:
+    """Facts after a step: how far the weights went."""
+    if os.getpid() != observer.pid or not (observer.paused or whole):
+        return
+    if whole:
+        observer.before = []
+    observer.quietly(lambda: look_after_step(observer, optimizer), None)
+    observer.paused -= not whole
+    observer.tick()
+
+
+def look_after_step(observer: Observer, optimizer: Optimizer) -> None:
+    """The facts themselves."""
+    held = held_of(observer, optimizer)
+    if held is None:
+        return
+    held.steps += 1
+    held.cleared = False
+    ratios = {n: norm(p.detach() - old) / (norm(old) + 1e-12) for n, p, old, _ in observer.before}
+    gradients = {n: g for n, _, _, g in observer.before}
+    observer.seen.steps.append(Step(len(observer.seen.steps), held, observer.last_loss, ratios, gradients))
+    recent = next((call for call in reversed(observer.seen.calls) if call.trained), None)
+    if recent and recent.batch:
+        recent.batch.loader.steps += 1
+
+
+def scheduler_made(observer: Observer, original: Original) -> Original:
+    """A scheduler is made; from then on its steps are seen."""
+
+    def __init__(self: LRScheduler, *args: Any, **kwargs: Any) -> None:
+        stack = frames(self)
+        original(self, *args, **kwargs)
+        if observer.elsewhere or any(fact.scheduler is self for fact in observer.seen.schedulers):
+            return
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        fact = Scheduled(self, stack[0] if stack else None, first_rate=rate, stack=stack)
+        observer.seen.schedulers.append(fact)
+        step = self.step
+
+        def stepped(*given: Any, **named: Any) -> None:
+            fact.stepped_at = fact.stepped_at or here()
+            held = held_of(observer, self.optimizer)
+            if observer.enough is None:
+                fact.at.append(held.steps if held else 0)
+            step(*given, **named)
+            fact.rates.append(float(self.optimizer.param_groups[0]["lr"]))
+
+        self.step = stepped  # type: ignore[method-assign]
+
+    return __init__
