@@ -67,8 +67,10 @@ def made(seen: Seen) -> Study | None:
 
 
 def gathered(seen: Seen, trained: bool) -> Samples | None:
-    """All images and labels of one kind of calls."""
-    calls = [c for c in seen.calls if c.trained == trained and (trained or c.judged or not c.grad)]
+    """All images and labels of one kind of calls; of several phases with other classes, those of the last."""
+    judging = [c for c in seen.calls if not c.trained and (c.judged or not c.grad)]
+    calls = [c for c in seen.calls if c.trained] if trained else judging
+    calls = [c for c in calls if c.output[1:] == judging[-1].output[1:]] if judging else []
     parts = [(c.images, labels) for c in calls if c.images is not None and (labels := labels_of_call(c)) is not None]
     if not parts or parts[0][0].dim() not in (3, 4):
         return None
