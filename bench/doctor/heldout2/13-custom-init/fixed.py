@@ -24,7 +24,7 @@ device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 
 def faces(n):
     """Cartoon faces; the label tells mouth (smile / flat / frown) x eyes (open / closed)."""
-    x = np.random.normal(0, 0.5, (n, 1, 24, 24)).astype("float32")
+    x = np.random.normal(0, 0.3, (n, 1, 24, 24)).astype("float32")
     y = np.random.randint(0, 6, n)
     for i in range(n):
         mouth, closed = divmod(int(y[i]), 2)
@@ -37,7 +37,7 @@ def faces(n):
         for t in range(-4, 5):
             bend = (1 - mouth) * (2 - t * t // 5)
             x[i, 0, 16 + bend + oy, 12 + t + ox] += 2
-    return torch.from_numpy((x - 0.09) / 0.65), torch.from_numpy(y).long()
+    return torch.from_numpy((x - 0.09) / 0.5), torch.from_numpy(y).long()
 
 
 def weights_init(m):
@@ -66,7 +66,7 @@ class Classifier(nn.Module):
         return self.fc2(torch.relu(self.fc1(h)))
 
 
-train_x, train_y = faces(1500)
+train_x, train_y = faces(1800)
 val_x, val_y = faces(400)
 loader = DataLoader(TensorDataset(train_x, train_y), batch_size=opt.batchSize, shuffle=True)
 
