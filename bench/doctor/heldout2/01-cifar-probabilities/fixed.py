@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, TensorDataset
 class Net(nn.Module):
     def __init__(self):
         super(Net, self).__init__()
-        self.conv1 = nn.Conv2d(3, 24, 3, padding=1)
-        self.conv2 = nn.Conv2d(24, 48, 3, padding=1)
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1)
+        self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
         self.dropout = nn.Dropout(0.25)
-        self.fc1 = nn.Linear(48 * 8 * 8, 64)
+        self.fc1 = nn.Linear(32 * 8 * 8, 64)
         self.fc2 = nn.Linear(64, 10)
 
     def forward(self, x):
@@ -78,7 +78,7 @@ def test(model, device, loader):
 def main():
     parser = argparse.ArgumentParser(description="PyTorch CIFAR example")
     parser.add_argument("--batch-size", type=int, default=50)
-    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log-interval", type=int, default=40)
