@@ -91,9 +91,9 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
     blank, _ = run(net, torch.zeros_like(images))
     alive = all(bool((idle < FEW).any()) for idle in seen.idle.values()) and seen.asleep is None
     seen.blind = alive and torch.equal(output, blank) and bool(images.any()) and not zero_head(net)
-    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if any(not norm.track_running_stats for norm in norms):
-        return  # such norms are meant to mix
+    norms = [m for m in (*net.modules(), *seen.hidden) if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if any(not norm.track_running_stats or norm in seen.hidden for norm in norms):
+        return  # such norms are meant to mix, or eval() does not reach them: parameters-forgotten tells
     for changed in (len(images) - 1, 0):
         other = images.clone()
         other[changed] = other[changed].flip(-1) + 0.5 * images.std() + 0.1

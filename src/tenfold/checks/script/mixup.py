@@ -72,6 +72,8 @@ def shares_of(call: Call) -> Tensor | None:
     if plain is None or torch.equal(plain, given) or len(plain) < 4:
         return None
     x, u = plain.flatten(1).double(), given.flatten(1).double()
+    if not bool(torch.isfinite(x).all() and torch.isfinite(u).all()):
+        return None
     if x.shape[1] < 2 * len(x):
         return None
     weights = torch.linalg.lstsq(x.T, u.T).solution.T

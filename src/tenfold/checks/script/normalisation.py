@@ -16,6 +16,8 @@ from tenfold.errors import Finding
 DIVIDES = re.compile(r"/=? *\(?255|div_?\(255|/=? *\(?256|\* *\(?1(\.0)? */ *255|ToTensor|to_tensor|127\.5|/=? *\w*MAX")
 SHIFTS = re.compile(r"Normalize\(|normalize\(|- *\(?\w*\.?(mean|mu|avg|m)\w*\b.*/|standardi[sz]e|- 0?\.\d+\)? */")
 FLOATS = re.compile(r"\.float\(\)|float32|astype\(|torch\.float|\bto_tensor|\"f4\"|'f4'|FloatTensor")
+TENSORS = re.compile(r"(from_numpy|as_tensor|torch\.tensor|FloatTensor)\((?!.*(lab|targ|\by)).*")
+NOT_IMAGES = re.compile(r"argmax|print\(|==|loss|\.item\(|accuracy")
 FETCHES = re.compile(r"__getitem__|transform|__call__|collate|preprocess|prepare|forward|step|train|fit|batch")
 
 
@@ -46,7 +48,7 @@ def normalisation(seen: Seen) -> Iterator[Finding]:
             **where(again[0]),
         )
     elif (low >= 0 and high > 20) or (high > 300 and high > -20 * low):
-        place = written(seen, FLOATS) or calls[0].place
+        place = written(seen, TENSORS) or written(seen, FLOATS) or calls[0].place
         yield finding(
             "normalisation-missing",
             "The images are not normalised",
@@ -87,7 +89,7 @@ def doubled(
 ) -> Iterator[Finding]:
     """Divided by 255 twice, or shifted and scaled twice."""
     low, high, mean, std = values
-    if 0 < max(-low, high) < 0.03 or (0 < high - low < 0.08 and 0 < std < 0.03 and abs(mean) > 8 * std):
+    if 0 < max(-low, high) < 0.03 or grey(calls[0]):
         place = written(seen, DIVIDES) or calls[0].place
         yield finding(
             "normalisation-doubled",
@@ -106,6 +108,14 @@ def doubled(
             f"Take one of the two normalisations out: {shown_code(place)}{line(place)}.",
             **where(place),
         )
+
+
+def grey(call: Call) -> bool:
+    """Whether each channel is one value almost everywhere, in all images, and far from 0 against what is left."""
+    if call.images is None or call.images.dim() != 4:
+        return False
+    spread, level = call.images.float().std((0, 2, 3)), call.images.float().mean((0, 2, 3))
+    return 0 < float(spread.max()) < 0.03 and bool((level.abs() > 8 * spread).any())
 
 
 def shifted_twice(low: float, high: float, mean: float, std: float) -> bool:
@@ -129,7 +139,8 @@ def written(seen: Seen, pattern: re.Pattern[str]) -> Place | None:
         for node in ast.walk(tree):
             if not isinstance(node, ast.stmt) or hasattr(node, "body") or isinstance(node, ast.Import | ast.ImportFrom):
                 continue
-            if pattern.search(ast.unparse(node)):
+            code = ast.unparse(node)
+            if pattern.search(code) and not NOT_IMAGES.search(code):
                 names = [n.name for n in around(node) if isinstance(n, ast.FunctionDef)]
                 late = any(FETCHES.search(name) for name in names) or any(isinstance(n, ast.For) for n in around(node))
                 found.append((int(late), -number, Place(file, node.lineno)))

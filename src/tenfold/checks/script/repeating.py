@@ -1,6 +1,7 @@
 """Augmentation that is always the same: in every epoch, for every image, or in every worker."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
@@ -229,19 +230,25 @@ def seeded_each_epoch(seen: Seen, loaders: list[Loader]) -> Iterator[Finding]:
             groups.setdefault((event.place, event.name, event.seed), []).append(event)
     for (place, name, seed), events in groups.items():
         times = sorted({event.steps for event in events})
-        if len(times) < 2 or times[-1] == 0:
+        if len(times) < 2 or times[-1] == 0 or len(nets_after(seen, events)) > 1:
             continue
         whole = name in ("seed", "manual_seed") and "Generator" not in place.code
         if not (drawn_in_training(seen, loaders) if whole else augments_around(place) or per_step(place, times)):
             continue
+        number = ", ".join(re.findall("[0-9]+", seed)) or seed
         yield repeats(
             "The random seed is set again in every epoch",
-            f"{shown_code(place)} ran {len(times)} times while training, each time with {seed.strip('()[],')}: every "
+            f"{shown_code(place)} ran {len(times)} times while training, each time with {', '.join(re.findall(r'[0-9]+', seed)) or seed}: every "
             "time the same random numbers follow.",
             f"Seed once, before the loop over epochs, or add the epoch to the seed{line(place)}.",
             place,
         )
         return
+
+
+def nets_after(seen: Seen, events: list[Event]) -> set[int]:
+    """The nets that are called next after these events: another one each time is another training, not an epoch."""
+    return {id(seen.calls[event.calls].module) for event in events if event.calls < len(seen.calls)}
 
 
 def per_step(place: Place, times: list[int]) -> bool:

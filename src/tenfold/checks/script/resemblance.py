@@ -36,14 +36,19 @@ def shared_pixels(training: Tensor, judging: Tensor) -> float:
     varied = torch.tensor([len(block.unique()) >= min(VARIED, 0.8 * block.numel()) for block in middle])
     if int(varied.sum()) < 20:
         return 0.0
-    kernel = torch.rand(1, *middle.shape[1:], dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    wanted = (middle[varied] * kernel).sum((1, 2, 3))
+    level = float(middle.mean())
+    chance = torch.Generator().manual_seed(0)
+    kernels = torch.randn(2, *middle.shape[1:], dtype=torch.float64, generator=chance)
+    wanted = F.conv2d(middle[varied] - level, kernels).flatten(1)
     found = torch.zeros(len(wanted), dtype=torch.bool)
-    for turned in (kernel, kernel.flip(-1)):
-        there = torch.cat([F.conv2d(part.double(), turned).flatten() for part in training.split(100)]).sort().values
-        at = torch.searchsorted(there, wanted).clamp(1, len(there) - 1)
-        gap = torch.minimum((there[at] - wanted).abs(), (there[at - 1] - wanted).abs())
-        found |= gap <= 1e-9 * wanted.abs()
+    for turned in (kernels, kernels.flip(-1)):
+        there = torch.cat(
+            [F.conv2d(part.double() - level, turned).transpose(0, 1).flatten(1) for part in training.split(100)], 1
+        )
+        first, order = there[0].sort()
+        at = torch.searchsorted(first, wanted[:, 0].contiguous()).clamp(1, len(first) - 1)
+        for near in (at, at - 1):
+            found |= ((there[:, order[near]].T - wanted).abs() <= 1e-9 * wanted.abs()).all(1)
     return float(found.float().mean())
 
 

@@ -26,6 +26,7 @@ EXPLAINS: dict[str, set[str]] = {
     "loss-reduction": {"learning-rate-high", "not-finite"},
     "zero-grad-missing": {"learning-rate-high"},
     "wrong-loss": {"wrong-labels-shape"},
+    "wrong-labels": {"loss-flat", "cannot-overfit", "underfitting", "overfitting", "learning-rate-low"},
     "parameters-forgotten": {"parameters-frozen"},
     "initial-loss": {"dead-units", "gradient-vanishing", "gradient-exploding", "not-finite", "learning-rate-high"},
     "dead-units": {"learning-rate-low", "gradient-vanishing", "cannot-overfit", "loss-flat"},
