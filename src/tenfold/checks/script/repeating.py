@@ -238,8 +238,8 @@ def seeded_each_epoch(seen: Seen, loaders: list[Loader]) -> Iterator[Finding]:
         number = ", ".join(re.findall("[0-9]+", seed)) or seed
         yield repeats(
             "The random seed is set again in every epoch",
-            f"{shown_code(place)} ran {len(times)} times while training, each time with {', '.join(re.findall(r'[0-9]+', seed)) or seed}: every "
-            "time the same random numbers follow.",
+            f"{shown_code(place)} ran {len(times)} times while training, each time with {number}: every time the same "
+            "random numbers follow.",
             f"Seed once, before the loop over epochs, or add the epoch to the seed{line(place)}.",
             place,
         )
