@@ -236,9 +236,10 @@ def drawn(
         for start in range(0, len(labels), CHUNK):
             rows = slice(start, start + CHUNK)
             images[rows] = draw(labels[rows], size, np.random.default_rng(derived_seed(SEED, name, start)))
-            progress(f"drawing {name}", min(start + CHUNK, len(labels)), len(labels))
+            progress(f"drawing {name}", start, len(labels))
         if images.nbytes <= MOST_KEPT:
             KEPT[name, size] = images
+    progress(f"drawing {name}", len(labels), len(labels))
     views = images.transpose(0, 3, 1, 2)
     return Dataset(
         name=name,
