@@ -9,13 +9,12 @@ import torch
 
 import tenfold
 from tenfold.checks.script import selection
-from tenfold.checks.script.copies import by_chance
 from tenfold.checks.script.guess import confusion, fit, small
 from tenfold.checks.script.labels import in_turn
 from tenfold.checks.script.layout import likeness, reordered
 from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
-from tenfold.checks.script.resemblance import nearer, shared_pixels
+from tenfold.checks.script.resemblance import by_chance, nearer, shared_pixels
 from tenfold.checks.script.seen import Batch, Call, Seen
 from tenfold.checks.script.weights import grows
 
