@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from torch.utils.data import ConcatDataset, Subset
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.resemblance import resemblance
+from tenfold.checks.script.resemblance import by_chance, resemblance, variants
 from tenfold.checks.script.seen import Call, Loader, Place, Seen
 from tenfold.checks.script.source import line, name_at, shown_code, statement, trees
 from tenfold.checks.script.splits import dataset_place, items, trained_and_judged
@@ -28,7 +27,13 @@ COPYING = re.compile(
     r"|unfold|window|patch|tile|frame|slice|expand",
     re.I,
 )
-"""What makes several images of one."""
+"""What may make several images of one."""
+REPEATING = re.compile(
+    r"replace=True|\.repeat\(|repeat_interleave|np\.repeat|tile\(|resample|oversampl|upsampl|balanc|choices\(|random_choice"
+    r"|ConcatDataset|aug|multinomial|duplicat|copies|resize\(|expand|unfold|window|patch|crop",
+    re.I,
+)
+"""What surely does."""
 
 
 def validation_in_training(seen: Seen) -> Iterator[Finding]:
@@ -74,8 +79,6 @@ def shared_images(seen: Seen) -> Iterator[Finding]:
     for one in training:
         kept = held(one.loader.dataset)
         mine = set(kept)
-        if len(mine) < 0.2 * len(kept):
-            continue  # blank images, or a handful of drawings
         for other in judged:
             if one.loader.dataset is other.loader.dataset or re.search("train", name_at(other.place, ""), re.I):
                 continue
@@ -84,19 +87,10 @@ def shared_images(seen: Seen) -> Iterator[Finding]:
             if not theirs or shared < max(2, 0.02 * len(theirs)):
                 continue
             source = copying(seen)
-            few = source is None and shared < 1.5 * by_chance(len(mine) / len(kept)) * len(theirs)
+            few = not repeats(source) and shared < 1.5 * by_chance(len(mine) / len(kept)) * len(theirs)
             told = f"{shared:,} of its {len(theirs):,} images are, pixel by pixel, also trained on"
             yield overlap(seen, named(other), named(one), told, source or dataset_place(one), "note" if few else None)
             return
-
-
-def by_chance(different: float) -> float:
-    """The share of images that other drawings are equal to, where of those drawn so many are different ones."""
-    low, high = 1e-6, 100.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if (1 - math.exp(-middle)) / middle < different else (middle, high)
-    return 1 - math.exp(-low) if different < 1 else 0.0
 
 
 def held(dataset: Any) -> list[bytes]:
@@ -152,9 +146,9 @@ def shared_calls(seen: Seen) -> Iterator[Finding]:
         if not hashes or shared <= 0.1 * len(hashes):
             continue
         source = copying(seen)
+        drawn_alike = not repeats(source) and shared < 1.5 * expected(seen) * len(hashes)
         surely = source is not None or (batch is None and names_judged(calls[0]))
-        drawn_alike = len(known) < 0.7 * len(trained) and bool(training) and training[0].passes < 2
-        few = not surely and (shared < 0.5 * len(hashes) or drawn_alike or batch is None)
+        few = drawn_alike or (not surely and (shared < 0.5 * len(hashes) or batch is None))
         told = f"{shared} of {len(hashes)} images seen are, pixel by pixel, also trained on"
         names = (
             (named(batch.loader), named(training[0]))
@@ -183,8 +177,26 @@ def copies_cut(seen: Seen) -> Iterator[Finding]:
     else:
         return
     place = source or split_place(seen) or calls[0].place
-    severity: Severity | None = None if source else "note"  # drawings without noise may be alike by chance
+    alike = source is None or (not repeats(source) and expected(seen) > 0.1)  # drawings may be alike by chance
+    severity: Severity | None = "note" if alike else None
     yield overlap(seen, "The evaluation", "the training images, in copies", told, place, severity)
+
+
+def expected(seen: Seen) -> float:
+    """The share of images that are alike by chance, where training images are so as well in the first pass."""
+    training, _ = trained_and_judged(seen)
+    calls = [c for c in seen.training_calls() if c.hashes]
+    if training:
+        calls = [c for c in calls if c.batch and c.batch.loader is training[0]]
+    first = [h for c in calls[: len(training[0].loader) if training else 12] for h in c.hashes]
+    kinds = variants(len(first), len(set(first)))
+    return min(1.0, len({h for c in calls for h in c.hashes}) / kinds) if first else 0.0
+
+
+def repeats(source: Place | None) -> bool:
+    """Whether a statement surely makes several images of one."""
+    found = statement(source)
+    return found is not None and bool(REPEATING.search(ast.unparse(found)))
 
 
 def joined(calls: list[Call]) -> Tensor | None:

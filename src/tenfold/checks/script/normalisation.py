@@ -64,7 +64,12 @@ def normalisation(seen: Seen) -> Iterator[Finding]:
 def inside_again(seen: Seen, call: Call) -> Iterator[Finding]:
     """The net takes a mean and a deviation out of images that come without them."""
     images = call.images
-    if seen.first is None or images is None or not (abs(call.mean) < 0.45 and 0.6 < call.std < 1.6 and call.low < -0.4):
+    if (
+        seen.first is None
+        or len(seen.inputs) != 1
+        or images is None
+        or not (abs(call.mean) < 0.45 and 0.6 < call.std < 1.6 and call.low < -0.4)
+    ):
         return
     _, ran = run(seen.first, images[:8])
     for one in ran[:6]:

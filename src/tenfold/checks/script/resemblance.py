@@ -1,5 +1,6 @@
 """Images of the evaluation that are made of the same pixels as training images: cut, moved or flipped copies."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -69,3 +70,19 @@ def coarse(images: Tensor) -> Tensor:
     values = values - values.mean((1, 2, 3), keepdim=True)
     length: Tensor = values.flatten(1).norm(dim=1)
     return values / (length[:, None, None, None] + 1e-9)
+
+
+def variants(drawn: float, different: float) -> float:
+    """Of how many equally likely drawings so many were drawn, of which so many are different; infinite if all are."""
+    if different >= drawn:
+        return math.inf
+    low, high = 1e-6, 100.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if (1 - math.exp(-middle)) / middle < different / drawn else (middle, high)
+    return drawn / low
+
+
+def by_chance(different: float) -> float:
+    """The share of images that other drawings are equal to, where of those drawn so many are different ones."""
+    return 1 - math.exp(-1 / variants(1, different)) if different < 1 else 0.0
