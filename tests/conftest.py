@@ -1,10 +1,15 @@
 """What all tests share: an empty cache, a small folder of pictures, the real CIFAR-10 where it is there."""
 
 import os
+import signal
 from pathlib import Path
 
 # Before torch is imported: tests run side by side, and threads that wait for work must not keep others from theirs.
 os.environ.update(OMP_WAIT_POLICY="PASSIVE", OMP_NUM_THREADS="1")
+
+# A suite that was started in the background ignores Ctrl-C, and so would the programs that it starts and stops.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pytest
