@@ -1,4 +1,4 @@
-"""Random generators, put back as they were."""
+"""The global random generators: looked at, seeded, put back as they were."""
 
 import random
 import sys
@@ -7,6 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+
+def chance() -> tuple[Any, ...]:
+    """The states of random, torch and numpy, to be compared."""
+    numpy: Any = sys.modules.get("numpy")
+    state = numpy.random.get_state() if numpy else None
+    drawn = (state[1].tobytes(), state[2]) if state is not None else None
+    return random.getstate(), torch.get_rng_state().numpy().tobytes(), drawn
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tenfold.checks.script.chance import chance
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Event, Fetch, Loader, chance, frames
+from tenfold.checks.script.seen import Event, Fetch, Loader, frames
 
 WATCHED = {
     "view": "shape", "reshape": "shape", "flip": "flip", "fliplr": "flip", "flipud": "flip", "rot90": "flip",

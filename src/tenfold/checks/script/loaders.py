@@ -7,10 +7,11 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tenfold.checks.script.chance import chance
 from tenfold.checks.script.journal import fetching
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.seen import Batch, Loader, here
-from tenfold.checks.script.tags import AFTER, FEW_IMAGES, Original, Tag, randomness, tensors
+from tenfold.checks.script.tags import AFTER, FEW_IMAGES, Original, Tag, tensors
 
 LONGER = 10.0
 """Seconds for which a loader of few images goes on, so that over- and underfitting show."""
@@ -97,7 +98,7 @@ class Batches:
     def note(self, batch: Any) -> None:
         """Where its tensors come from."""
         self.fact.batches += 1
-        fact = Batch(self.fact, self.number, randomness())
+        fact = Batch(self.fact, self.number, chance())
         parts = list(tensors(batch))
         if self.fact.batches <= 6:
             fact.parts = tuple(part.detach().clone() for part in parts)

@@ -12,9 +12,10 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.loss import _Loss
 from torch.nn.parameter import UninitializedParameter
 
+from tenfold.checks.script.chance import chance
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.seen import Call, frames, here
-from tenfold.checks.script.tags import Original, Tag, randomness, tensors
+from tenfold.checks.script.tags import Original, Tag, tensors
 
 MOST = 30_000_000
 """A net of more numbers is not copied."""
@@ -77,7 +78,7 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
         tag = observer.tag(given)
         call.batch, call.moved, call.shape = tag.batch, tag.moved, tuple(given.shape)
         if call.batch and call.batch.randomness is not None:
-            call.drawn = call.batch.randomness != randomness()
+            call.drawn = call.batch.randomness != chance()
         describe(call, given)
         if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
             call.images, seen.room = given.detach().clone(), seen.room - given.numel()

@@ -13,9 +13,9 @@ from torch.utils.data import IterableDataset, Subset
 from tenfold.checks.rules import finding
 from tenfold.checks.script.augmentation import item
 from tenfold.checks.script.augmenting import augmented_places, augmenting, augments_around, functions
-from tenfold.checks.script.chance import same_chance, seeded
+from tenfold.checks.script.chance import chance, same_chance, seeded
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Event, Fetch, Loader, Place, Seen, chance
+from tenfold.checks.script.seen import Event, Fetch, Loader, Place, Seen
 from tenfold.checks.script.source import around, line, shown_code, trees
 from tenfold.checks.script.splits import trained_and_judged
 from tenfold.errors import Finding

@@ -2,7 +2,6 @@
 
 import linecache
 import os
-import random
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -70,14 +68,6 @@ def frames(of: object = None) -> tuple[Place, ...]:
 
 DEEP = 12
 """Lines of a stack that are kept."""
-
-
-def chance() -> tuple[Any, ...]:
-    """The states of random, torch and numpy."""
-    numpy: Any = sys.modules.get("numpy")
-    state = numpy.random.get_state() if numpy else None
-    drawn = (state[1].tobytes(), state[2]) if state is not None else None
-    return random.getstate(), torch.get_rng_state().numpy().tobytes(), drawn
 
 
 @dataclass(frozen=True)

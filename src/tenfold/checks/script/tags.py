@@ -1,7 +1,5 @@
 """Where tensors come from, and small facts about them: what the observer keeps beside them."""
 
-import random
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,14 +66,6 @@ def tensors(values: Any) -> Iterator[Tensor]:
             yield from tensors(value)
     elif isinstance(values, dict):
         yield from tensors(list(values.values()))
-
-
-def randomness() -> tuple[Any, ...]:
-    """The state of all global random generators."""
-    numpy = sys.modules.get("numpy")
-    state = numpy.random.get_state()[1:3] if numpy else (None, 0)
-    drawn = state[0].tobytes() if state[0] is not None else b""
-    return random.getstate(), drawn, state[1], torch.get_rng_state().numpy().tobytes()
 
 
 AFTER_SECONDS = 15.0

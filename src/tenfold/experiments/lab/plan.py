@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RecipeError, near
+from tenfold.experiments.arms import UNIMPORTANT
 from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, TELLING, Arm, Part
 from tenfold.experiments.statements.trainings import QUICK, SETTLED
 from tenfold.models.own import choose
@@ -86,7 +87,7 @@ def plan_of(arm: Arm, terms: Terms, tuned: Mapping[str, Mapping[str, Any]] | Non
 
 def run_of(plan: Plan) -> Run:
     """The run of a plan; equal where the same training is meant."""
-    return plan.recipe.model_dump_json(exclude={"name", "seed"}), plan.recipe.seed
+    return plan.recipe.model_dump_json(exclude=UNIMPORTANT - {"data"}), plan.recipe.seed
 
 
 def in_proportion(plan: Plan) -> Plan:
