@@ -14,6 +14,7 @@ import pytest
 import tenfold
 from commandline import run
 from tenfold.checks.recipe import preflight
+from tenfold.cores import core_numbers
 from tenfold.errors import RecipeError
 from tenfold.experiments.lab import looks
 from tenfold.experiments.lab.parts import ARMS, PARTS, TELLING
@@ -150,7 +151,7 @@ def test_bad_input_is_told_and_nothing_is_written(words, said, tmp_path, capsys)
 def made(photos, tmp_path_factory):
     """Some parts of the quick lab on a small folder of pictures, one seed."""
     out, told = tmp_path_factory.mktemp("lab") / "lab", []
-    only = ("L1.2", "L1.3", "L1.8", "L2.2", "1.1")
+    only = ("L1.2", "L1.3", "L1.8", "L2.2", "1.1", "1.7")
     return tenfold.lab(quick=True, only=only, seeds=1, data=photos, out=out, tell=told.append), told
 
 
@@ -168,7 +169,7 @@ def test_the_page_holds_every_part_in_one_file(made):
     ):
         assert said in page
     kept = json.loads((found.path.parent / "lab.json").read_text())
-    assert [section["id"] for section in kept["sections"]] == ["L1.2", "L1.3", "L1.8", "L2.2", "1.1"]
+    assert [section["id"] for section in kept["sections"]] == ["L1.2", "L1.3", "L1.8", "L2.2", "1.1", "1.7"]
     (line,) = [one for one in kept["lines"] if one["id"] == "L2.2" and "against" in one["title"]]
     assert line["verdict"] == "no verdict"
     arms = next(s for s in kept["sections"] if s["id"] == "L2.2")["figures"]["arms"]
@@ -178,6 +179,15 @@ def test_the_page_holds_every_part_in_one_file(made):
     assert told[0].startswith("Measuring")
     assert "expected to take" in told[1]
     assert any("lab: 100% done" in line for line in told)
+
+
+def test_the_runs_of_statements_are_trained_with_those_of_parts(made):
+    _, told = made
+    assert [line for line in told if "processes of 1 thread" in line or "process of 1 thread" in line] == [
+        f"simplenn: 4 runs, {len(core_numbers())} process{'es' * (len(core_numbers()) > 1)} of 1 thread."
+    ]
+    assert any("/4 1.7, seed 0" in line for line in told)
+    assert "2 of 2 runs are there already." in told  # when the statement is answered
 
 
 def test_what_is_there_is_not_trained_again_and_what_is_missing_is(made, tmp_path, photos):

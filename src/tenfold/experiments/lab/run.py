@@ -32,11 +32,14 @@ from tenfold.experiments.lab.plan import (
 from tenfold.experiments.lab.sections import answered, facts, section
 from tenfold.experiments.many import Outcome, Split, train_many
 from tenfold.experiments.statements import MISTAKES, STATEMENTS, Answer, Context
+from tenfold.experiments.statements.trainings import arms_of
 from tenfold.recipe import Plan
 from tenfold.reports.lab import Page, Section, write_lab
 from tenfold.reports.words import duration
 
 Tell = Callable[[str], None]
+Named = tuple[str, Plan]
+"""What to call a run, and what it trains."""
 
 
 @dataclass
@@ -178,21 +181,51 @@ def train(work: Work, net: str) -> None:
         for name in part.arms
         if ARMS[name].net == net
     }
-    if not wanted_runs or work.pace is None:
+    if work.pace is None:
         return
     for name in dict.fromkeys(name for name, _ in wanted_runs):
         work.arms[name] = settled(work, name, plan_of(ARMS[name], work.terms, work.tuned))
     folders = {(name, seed): work.arms[name].folder(work.runs, seed) for name, seed in wanted_runs}
-    plans = {folders[run]: work.arms[run[0]].plan.override({"seed": run[1]}) for run in wanted_runs}
-    work.trained |= {run_of(plan_of(ARMS[name], work.terms).override({"seed": seed})) for name, seed in wanted_runs}
-    work.tell(f"{net}: {len(plans)} runs, {sharing(work.pace.splits[net])}.")
-    each = expected(next(iter(plans.values())), work.pace)
-    names: dict[Path, str] = {}
+    runs: dict[Path, Named] = {}
     for (name, seed), folder in folders.items():  # a point of a sweep may be an arm of another name
-        names.setdefault(folder, f"{name}, seed {seed}")
-    outcomes = train_many(plans, work.pace.splits[net], teller(work, each), names, page=not work.terms.quick)
+        runs.setdefault(folder, (f"{name}, seed {seed}", work.arms[name].plan.override({"seed": seed})))
+    work.trained |= {run_of(plan_of(ARMS[name], work.terms).override({"seed": seed})) for name, seed in wanted_runs}
+    if net == SIMPLENN:
+        for folder, run in statement_runs(work).items():
+            runs.setdefault(folder, run)
+    outcomes = train_runs(work, net, runs) if runs else {}
     for (name, seed), folder in folders.items():
         work.outcomes.setdefault(name, {})[seed] = outcomes[folder]
+
+
+def statement_runs(work: Work) -> dict[Path, Named]:
+    """What the chosen statements train, where it shares the machine as SimpleNN's runs do; they train the rest."""
+    context = context_of(work.terms, work.tell)
+    found: dict[Path, Named] = {}
+    for id, experiment in {**STATEMENTS, **MISTAKES}.items():
+        plans = experiment.plans(context) if id in work.choice.levels else ()
+        kinds = {run_of(plan)[0]: plan for plan in plans}
+        try:
+            arms, split = arms_of(context, kinds) if kinds else ({}, None)
+        except TenfoldError:  # told where the statement is answered
+            continue
+        if work.pace is None or split != work.pace.splits.get(SIMPLENN):
+            continue
+        for plan in plans:
+            arm, seed = arms[run_of(plan)[0]], plan.recipe.seed
+            found[arm.folder(work.runs, seed)] = (f"{id}, seed {seed}", arm.plan.override({"seed": seed}))
+        work.trained |= {run_of(plan) for plan in plans}
+    return found
+
+
+def train_runs(work: Work, net: str, runs: Mapping[Path, Named]) -> dict[Path, Outcome]:
+    """These runs, side by side as is fastest for the net."""
+    assert work.pace is not None
+    plans = {folder: plan for folder, (_, plan) in runs.items()}
+    names = {folder: name for folder, (name, _) in runs.items()}
+    work.tell(f"{net}: {len(plans)} runs, {sharing(work.pace.splits[net])}.")
+    each = sum(expected(plan, work.pace) for plan in plans.values()) / len(plans)
+    return train_many(plans, work.pace.splits[net], teller(work, each), names, page=not work.terms.quick)
 
 
 def settled(work: Work, name: str, plan: Plan) -> trained_arms.Arm:
@@ -229,10 +262,11 @@ def tune(work: Work) -> None:
     arms = {key: settled(work, key[0], plan) for key, plan in plans.items()}
     folders = {key: arm.folder(work.runs, 0) for key, arm in arms.items()}
     work.tell(f"{len(plans)} short runs, to give each optimiser its learning rate.")
-    each = expected(next(iter(plans.values())), work.pace)
-    made = {folders[key]: arm.plan.override({"seed": 0}) for key, arm in arms.items()}
-    names = {folder: f"{name} at {rate:g}" for (name, rate), folder in folders.items()}
-    outcomes = train_many(made, work.pace.splits[RESNET], teller(work, each), names, page=not work.terms.quick)
+    runs = {
+        folders[name, rate]: (f"{name} at {rate:g}", arm.plan.override({"seed": 0}))
+        for (name, rate), arm in arms.items()
+    }
+    outcomes = train_runs(work, RESNET, runs)
     for (name, rate), folder in folders.items():
         outcome = outcomes[folder]
         found = accuracy_of(outcome.run, "last") if outcome.failure is None else None

@@ -10,7 +10,7 @@ from typing import Any
 from tenfold.cores import core_numbers
 from tenfold.evidence.comparison import adjust
 from tenfold.evidence.power import FEWEST_PAIRS
-from tenfold.experiments.arms import resolve, resolve_all, train_arms
+from tenfold.experiments.arms import Arm, resolve, resolve_all, train_arms
 from tenfold.experiments.groups import Group, group_of
 from tenfold.experiments.many import Split
 from tenfold.experiments.statements.answers import Context, Table
@@ -47,13 +47,16 @@ def over_seeds(plans: Mapping[str, Plan], seeds: int) -> list[Plan]:
     return [made.override({"seed": seed}) for made in plans.values() for seed in range(seeds)]
 
 
+def arms_of(context: Context, plans: Mapping[str, Plan]) -> tuple[dict[str, Arm], Split]:
+    """The arms by name, and how their runs share the machine; nothing is measured for quick ones."""
+    if context.quick:
+        return {name: resolve(name, made, 1) for name, made in plans.items()}, Split(len(core_numbers()), 1)
+    return resolve_all(plans)
+
+
 def groups(context: Context, plans: Mapping[str, Plan], seeds: int | None = None) -> dict[str, Group]:
     """The runs of these plans by name, trained as far as they are not there; seeds: the context's, or others."""
-    if context.quick:
-        split = Split(len(core_numbers()), 1)
-        arms = {name: resolve(name, made, 1) for name, made in plans.items()}
-    else:
-        arms, split = resolve_all(plans)
+    arms, split = arms_of(context, plans)
     outcomes = train_arms(
         list(arms.values()), range(seeds or context.seeds), context.out, split, context.tell, page=not context.quick
     )
