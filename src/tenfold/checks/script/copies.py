@@ -15,7 +15,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.resemblance import by_chance, resemblance, variants
 from tenfold.checks.script.seen import Call, Loader, Place, Seen
-from tenfold.checks.script.source import line, name_at, shown_code, statement, trees
+from tenfold.checks.script.source import called, flat, line, name_at, shown_code, statement, tree, trees
 from tenfold.checks.script.splits import dataset_place, items, trained_and_judged
 from tenfold.errors import Finding, Severity
 
@@ -196,7 +196,9 @@ def expected(seen: Seen) -> float:
 def repeats(source: Place | None) -> bool:
     """Whether a statement surely makes several images of one."""
     found = statement(source)
-    return found is not None and bool(REPEATING.search(ast.unparse(found)))
+    if source is None or found is None:
+        return False
+    return bool(REPEATING.search(ast.unparse(found) + body_of(found, source.file)))
 
 
 def joined(calls: list[Call]) -> Tensor | None:
@@ -245,15 +247,27 @@ def overlap(
 def split_place(seen: Seen) -> Place | None:
     """The first statement that parts training from evaluation, rather than one that takes both from elsewhere."""
     found: list[tuple[bool, Place]] = []
-    for file, tree in trees(seen):
-        for node in ast.walk(tree):
+    for file, parsed in trees(seen):
+        for node in ast.walk(parsed):
             if isinstance(node, ast.Assign):
                 targets, code = " ".join(map(ast.unparse, node.targets)), ast.unparse(node.value)
                 splits = isinstance(node.targets[0], ast.Tuple) and "split" in code
                 if (TRAINED.search(targets) and JUDGED.search(targets)) or splits:
                     parts = bool(re.search(r"split|\[:|:\]|randperm|permutation|Subset", code))
                     found.append((not parts, Place(file, node.lineno)))
+    if all(elsewhere for elsewhere, _ in found):
+        found += [(False, place) for file, parsed in trees(seen) for place in cut_in_two(file, parsed)]
     return min(found, key=lambda one: (one[0], one[1].line), default=(False, None))[1]
+
+
+def cut_in_two(file: str, parsed: ast.Module) -> Iterator[Place]:
+    """Where `values[:n]` is taken, and `values[n:]` elsewhere."""
+    slices = [(n, n.slice) for n in ast.walk(parsed) if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Slice)]
+    ends = {(ast.unparse(n.value), ast.unparse(part.upper)): n.lineno for n, part in slices if part.upper is not None}
+    for node, part in slices:
+        few = isinstance(part.lower, ast.UnaryOp) or ast.unparse(part.lower or part) in "0123456789"
+        if part.lower is not None and not few and (key := (ast.unparse(node.value), ast.unparse(part.lower))) in ends:
+            yield Place(file, min(ends[key], node.lineno))
 
 
 def copying(seen: Seen) -> Place | None:
@@ -269,7 +283,20 @@ def copying(seen: Seen) -> Place | None:
         code = ast.unparse(node)
         if COPYING.search(code) and not re.search(r"default_rng|seed|randperm|Normalize|DataLoader", code):
             return Place(split.file, node.lineno)
+        if (inside := body_of(node, split.file)) and REPEATING.search(inside):
+            return Place(split.file, node.lineno)
     return None
+
+
+def body_of(node: ast.stmt, file: str) -> str:
+    """What the script's own function does that changes images into images: `x, y = more(x, y)`; else empty."""
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+        return ""
+    given = {ast.unparse(argument) for argument in node.value.args}
+    if not given & {ast.unparse(target) for target in flat(node)}:
+        return ""
+    name = called(node.value)
+    return next((ast.unparse(f) for f in ast.walk(tree(file)) if isinstance(f, ast.FunctionDef) and f.name == name), "")
 
 
 OVERLAP = (validation_in_training,)

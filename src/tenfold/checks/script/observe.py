@@ -318,6 +318,8 @@ class Observer(TorchFunctionMode):
         elif name == "max" and dim is None:
             return
         self.keep(Pick("choose", place, tuple(of.shape), dim))
+        if not torch.is_grad_enabled():  # it may be compared with labels outside torch
+            self.judge([call for call in tag.calls if not call.judged])
         if not isinstance(result, Tensor):
             for part, value in zip(result, (True, False)):
                 self.tags[part] = replace(tag, values=value, made=None)
@@ -327,7 +329,7 @@ class Observer(TorchFunctionMode):
         self.seen.picks.setdefault((pick.kind, pick.place, pick.dim, pick.values, len(pick.result)), pick)
 
     def judge(self, calls: Sequence[Call]) -> None:
-        """Their output was compared with labels."""
+        """Their output is compared with labels."""
         for call in calls:
             call.judged = True
             if call.batch:
