@@ -73,10 +73,26 @@ for epoch in range(3):
         loss_of(net(a), b).backward()
         optimizer.step()
     with torch.no_grad():
-        right = sum((net(a).argmax(1) == b).sum().item() for a, b in judge)
+        right = sum({right} for a, b in judge)
     print(right / len(val))
 """
-PLAIN = {"augment": "pass", "prepare": "", "split": "", "weights": "", "output": "self.fc(x)"}
+PLAIN = {
+    "augment": "pass",
+    "prepare": "",
+    "split": "",
+    "weights": "",
+    "output": "self.fc(x)",
+    "right": "(net(a).argmax(1) == b).sum().item()",
+}
+MORE = """
+def more(x, y):
+    x, y = {made}
+    o = torch.randperm(len(x))
+    return x[o], y[o]
+x, y = more(x, y)
+"""
+MOVED = "torch.cat([torch.roll(x, k, 2) for k in range(4)]), y.repeat(4)"
+DRAWN = "(torch.cat(parts) for parts in zip((x, y), draw(1800)))"
 NOISE = "x = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed({seed}))"
 RARE = "keep = (y != 2) | (torch.rand(len(y)) < 0.2); x, y = x[keep], y[keep]"
 CASES = {
@@ -110,6 +126,16 @@ CASES = {
         {"prepare": "o = torch.randint(0, 300, (600,)); x, y = x[o], y[o]"},
         {"prepare": "o = torch.randperm(600); x, y = x[o], y[o]"},
         "",
+    ),
+    "validation-in-training moved": (
+        {"prepare": MORE.format(made=MOVED)},
+        {"prepare": MORE.format(made=DRAWN)},
+        "x, y = more(x, y)",
+    ),
+    "normalisation-differs": (
+        {"right": "(net(4 * a + 3).argmax(1).numpy() == b.numpy()).sum()"},
+        {"right": "(net(a).argmax(1).numpy() == b.numpy()).sum()"},
+        "net(4 * a",
     ),
     "samples-mixed": (
         {"output": "self.fc(x - x.mean(0))"},
