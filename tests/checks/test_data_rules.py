@@ -116,6 +116,11 @@ CASES = {
         {"split": "o = torch.randperm(cut); train.x, train.y = train.x[o], train.y[o]"},
         "train.y[torch.randperm",
     ),
+    "wrong-labels partly": (
+        {"split": "train.y = torch.where(torch.rand(cut) < 0.35, torch.randint(0, 3, (cut,)), train.y)"},
+        {"split": "train.y = torch.where(torch.rand(cut) < 0.02, torch.randint(0, 3, (cut,)), train.y)"},
+        "",
+    ),
     "class-index-shift": ({"split": "val.y = (val.y + 1) % 3"}, {"split": "val.y = (val.y + 3) % 3"}, ""),
     "class-imbalance": (
         {"prepare": RARE, "weights": "weight=counts / counts.mean()"},

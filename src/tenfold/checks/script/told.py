@@ -59,6 +59,29 @@ def labels_apart(seen: Seen) -> Iterator[Finding]:
     )
 
 
+def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
+    """What training images teach a quick classifier fits the evaluation's labels better than their own."""
+    known = study(seen)
+    if known is None or augmented(seen):
+        return
+    own = excess(known.train_left_out, known.training.labels, known.classes)
+    others = excess(known.trained(known.judging.images).argmax(1), known.judging.labels, known.classes)
+    judged = excess(known.judge_left_out, known.judging.labels, known.classes)
+    n = min(len(known.training.labels), len(known.judging.labels))
+    if others < 0.5 or judged < 0.5 or own < 0.1 or others - own < 0.08 + 1.5 / n**0.5:
+        return
+    wrong = 1 - own / others
+    place = known.training.place or (seen.training_losses()[0].place if seen.training_losses() else None)
+    yield finding(
+        "wrong-labels",
+        f"About {wrong:.0%} of the training labels are probably wrong",
+        f"A quick classifier that is fitted to {len(known.training.labels)} training images tells {others:.0%} of the "
+        f"evaluation's labels beyond chance, but {own:.0%} of the training labels that it is not shown.",
+        "Look at training images with their labels, from where they are read to the loss.",
+        **where(place),
+    )
+
+
 def augmented(seen: Seen) -> bool:
     """Whether training images are changed at random, or in ways that may be random."""
     fetched = any(fetch.drawn for fact in seen.loaders if fact.steps for fetch in fact.fetches)
@@ -177,4 +200,4 @@ def moved(known: Study, scores: Tensor, clean: Tensor, trained: Tensor) -> Turne
     return Turned("shift", i, int(off.argmax()), float(other.float().mean()), float(1 - trained[i, i]))
 
 
-TOLD = (labels_broken, labels_apart, classes_shifted)
+TOLD = (labels_broken, labels_apart, labels_partly_wrong, classes_shifted)
