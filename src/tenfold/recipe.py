@@ -103,6 +103,8 @@ class ModelOptions(Options):
     """A: pixels left out, zeros for new channels; B: 1×1 convolutions; none (resnet)."""
     norm_placement: Literal["all", "first"] | None = None
     """Batch norm after every convolution, or after the first of each block only (resnet)."""
+    depth: int | None = Field(None, ge=1)
+    """Convolutions of each group: 2, or 3 with a shortcut over the last two (sprint)."""
     whiten_bias_epochs: int | None = Field(None, ge=0)
     """Epochs in which the whitening layer's bias is trained, its rate falling to 0 (sprint)."""
 

@@ -250,7 +250,7 @@ BAD = {
         "bad.py:Net draws random numbers that no seed of the run decides",
         "Use nn.Dropout layers",
     ),
-    "unknown": ("def Net(depth): ...\n", "bad.py:Net asks for 'depth', which tenfold cannot supply.", "a default."),
+    "unknown": ("def Net(kernel): ...\n", "bad.py:Net asks for 'kernel', which tenfold cannot supply.", "a default."),
     "unset": ("def Net(width): ...\n", "bad.py:Net needs a value for 'width'.", "Give --model.width."),
 }
 

@@ -30,6 +30,28 @@ def test_parameters_by_hand():
     assert frozen == {"whiten.weight", *(f"group{g}.norm{n}.weight" for g in (1, 2, 3) for n in (1, 2))}
 
 
+def test_parameters_of_the_deep_and_wide_net_by_hand():
+    convs = 9 * (24 * 128 + 2 * 128**2 + 128 * 512 + 5 * 512**2)
+    norms = 2 * 3 * (128 + 512 + 512)
+    net = Sprint(3, 32, 10, width=2.0, depth=3)
+    assert sum(p.numel() for p in net.parameters()) == 24 * 12 + 24 + convs + norms + 512 * 10 == 12_721_208
+
+
+def test_the_third_convolution_has_a_shortcut():
+    group = Sprint(3, 32, 10, depth=3).group1.eval()
+    x = torch.randn(2, 24, 8, 8)
+    y = group.norm1(group.pool(group.conv1(x)))
+    inner = torch.nn.functional.batch_norm(
+        group.conv3(group.norm2(group.conv2(y))), group.norm3.running_mean, group.norm3.running_var, eps=1e-12
+    )
+    torch.testing.assert_close(group(x), torch.nn.functional.gelu(inner + y))
+
+
+def test_a_group_of_another_depth_is_refused():
+    with pytest.raises(RecipeError, match="2 or 3 convolutions, not 4"):
+        Sprint(3, 32, 10, depth=4)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_whitened_patches_have_unit_covariance(channels):
     """Its own property, checked with numpy's covariance of what the layer puts out."""

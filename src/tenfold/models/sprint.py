@@ -2,6 +2,7 @@
 
 After airbench94_muon (Jordan, arXiv 2404.00498): frozen whitening filters, identity initialisation, batch norm without
 a trained scale. Measured there with Muon, batch 2,000, 8 epochs: 94.01 % on CIFAR-10's test images with six views.
+Twice as wide, with depth 3, it is the net of airbench96: 96.01 % there.
 """
 
 import torch
@@ -35,6 +36,7 @@ class Sprint(nn.Module):
         *,
         activation: str = "gelu",
         width: float = 1.0,
+        depth: int = 2,
         whiten_bias_epochs: int = 3,
     ) -> None:
         super().__init__()
@@ -43,15 +45,17 @@ class Sprint(nn.Module):
                 f"sprint needs images of at least {SMALLEST_IMAGE} pixels; these have {size}.",
                 f"Give --image-size {SMALLEST_IMAGE} or more.",
             )
+        if depth not in (2, 3):
+            raise RecipeError(f"sprint's groups have 2 or 3 convolutions, not {depth}.", "Give --model.depth 2 or 3.")
         self.whiten_bias_epochs = whiten_bias_epochs
         c0 = 2 * channels * PATCH**2
         c1, c2, c3 = (max(8, 8 * round(width * n / 8)) for n in (64, 256, 256))
         self.whiten = nn.Conv2d(channels, c0, PATCH)
         self.whiten.weight.requires_grad = False
         self.activation = blocks.activation(activation)
-        self.group1 = Group(c0, c1, activation)
-        self.group2 = Group(c1, c2, activation)
-        self.group3 = Group(c2, c3, activation)
+        self.group1 = Group(c0, c1, activation, depth)
+        self.group2 = Group(c1, c2, activation, depth)
+        self.group3 = Group(c2, c3, activation, depth)
         self.head = nn.Linear(c3, classes, bias=False)
         with torch.no_grad():
             self.head.weight.div_(self.head.weight.std())
@@ -75,20 +79,28 @@ class Sprint(nn.Module):
 
 
 class Group(nn.Module):
-    """conv 3×3 → max pool 2 → norm → activation → conv 3×3 → norm → activation."""
+    """conv 3×3 → max pool 2 → norm → activation → conv 3×3 → norm → activation.
 
-    def __init__(self, before: int, channels: int, activation: str) -> None:
+    Depth 3: another conv 3×3 → norm, to which the map after the pooling is added, → activation.
+    """
+
+    def __init__(self, before: int, channels: int, activation: str, depth: int) -> None:
         super().__init__()
         self.conv1 = identity_conv(before, channels)
         self.pool = nn.MaxPool2d(2)
         self.norm1 = offset_norm(channels, activation)
         self.conv2 = identity_conv(channels, channels)
         self.norm2 = offset_norm(channels, activation)
+        self.conv3 = identity_conv(channels, channels) if depth == 3 else None
+        self.norm3 = offset_norm(channels, activation) if depth == 3 else None
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, before, H, W] to [N, channels, H // 2, W // 2]."""
-        x = self.norm1(self.pool(self.conv1(x)))
-        return self.norm2(self.conv2(x))  # type: ignore[no-any-return]
+        shortcut = self.norm1(self.pool(self.conv1(x)))
+        x = self.norm2(self.conv2(shortcut))
+        if self.conv3 is not None and self.norm3 is not None:
+            x = self.norm3(self.conv3(x), shortcut)
+        return x
 
 
 def identity_conv(before: int, after: int) -> nn.Conv2d:
