@@ -23,6 +23,7 @@ from tenfold.checks.rules import check_names, finding
 from tenfold.checks.running import History, LayerFacts, Sample, judge
 from tenfold.checks.trace import still
 from tenfold.errors import Finding
+from tenfold.training.nonfinite import first_bad_layer
 
 SHARE = 0.02
 """Of the training's time, at most so much is spent in hooks."""
@@ -235,36 +236,17 @@ def finite_gradient(optimizer: Optimizer, sampling: bool) -> bool:
 
 def not_finite(model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]] | None, step: int) -> Finding:
     """The finding of a NaN, with the first layer where it shows."""
-    layer = first_bad(model, given) if given else None
+    layer = None
+    if given:
+        with still(model), torch.random.fork_rng():
+            layer = first_bad_layer(model, lambda: model(*given[0], **given[1]))
     return finding(
         "not-finite",
         f"the loss or its gradient is NaN or infinite at step {step + 1}",
-        f"The first layer where it shows: {layer}." if layer else "It is in no layer's output for this batch.",
+        f"The first layer where it shows: {layer.text()}." if layer else "It is in no layer's output for this batch.",
         "Lower the learning rate; look for log(0), a division by 0, or images that are not finite.",
-        layer=layer,
+        layer=layer.name if layer else None,
     )
-
-
-def first_bad(model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]]) -> str | None:
-    """The first layer that gives NaN or infinity for what the net was given; the net is left as it was."""
-    found: list[str] = []
-
-    def watch(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if not found and isinstance(output, Tensor) and not torch.isfinite(output).all():
-                found.append(name)
-
-        return hook
-
-    leaves = [(name, m) for name, m in model.named_modules() if name and not list(m.children())]
-    hooks = [module.register_forward_hook(watch(name)) for name, module in leaves]
-    try:
-        with torch.no_grad(), still(model), torch.random.fork_rng():
-            model(*given[0], **given[1])
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found[0] if found else None
 
 
 class Watch:

@@ -115,7 +115,8 @@ def take_step(setup: Setup, run: Run, images: Tensor, labels: Tensor) -> None:
     except NotFinite as error:
         save(setup, run)
         pixels = setup.preprocessing.normalize(images, setup.backend.layout)
-        layer = first_bad_layer(state.model, pixels, setup.backend)
+        with setup.backend.autocast():
+            layer = first_bad_layer(state.model, lambda: state.model(pixels))
         rows = setup.loader.images.rows[setup.loader.positions(at.epoch, at.step).numpy()]
         ids = [setup.dataset.ids[row] for row in rows]
         lr = rate(setup, at.epoch, at.step)
