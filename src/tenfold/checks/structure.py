@@ -130,6 +130,8 @@ def meant(before: Op, op: Op, passed: list[Op]) -> bool:
     """Whether two layers are published without an activation between them."""
     if before.weight is None or op.weight is None:
         return True
+    if any(p.function == "amax" and p.shape[2:] == before.shape[2:] for p in passed):  # maxout: over groups of channels
+        return True
     if any(p.groups > 1 for p in (before, op)) or any(p.kind == "conv" and p.kernel == 1 for p in (before, op)):
         return True
     if not (before.weight.requires_grad and op.weight.requires_grad):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -26,7 +27,8 @@ def probed(seen: Seen) -> tuple[nn.Module, Tensor] | None:
     if seen.first is None or len(seen.inputs) != 1 or not isinstance(seen.inputs[0], Tensor):
         return None
     images = seen.inputs[0]
-    return (seen.first, images[:8]) if images.is_floating_point() and images.dim() > 1 and len(images) > 1 else None
+    pixels = images.is_floating_point() or images.dtype == torch.uint8
+    return (seen.first, images[:8]) if pixels and images.dim() > 1 and len(images) > 1 else None
 
 
 def graph_rules(seen: Seen) -> Iterator[Finding]:
@@ -37,6 +39,7 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
     with same_chance():
         graph = trace(*case)
     seen.reads_norm = bool(graph.input.read_by) and all(op.kind in ("norm", "scale") for op in graph.input.read_by)
+    seen.entering = graph.layers[0].entering if graph.layers else None
     for found in examine(graph):
         loaded = bool(seen.loaded) and found.rule == "bad-initialisation"
         if found.rule not in ELSEWHERE and not loaded:

@@ -376,6 +376,8 @@ class Seen:
     """Where backward was called on a loss that has no graph."""
     reads_norm: bool = False
     """Whether the net scales its images itself."""
+    entering: tuple[float, float] | None = None
+    """Mean and deviation of what the net's first layer with weights reads."""
     asleep: tuple[str, float] | None = None
     """The first layer after which ReLU leaves almost nothing in the untrained net, and the share that it leaves."""
     blind: bool = False

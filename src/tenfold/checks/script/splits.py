@@ -10,7 +10,7 @@ from torch.utils.data import ConcatDataset, SequentialSampler, Subset, TensorDat
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Loader, Place, Seen
+from tenfold.checks.script.seen import Loader, LossCall, Place, Seen
 from tenfold.checks.script.source import argument, assignment, line, name_at, statement, tree
 from tenfold.errors import Finding
 
@@ -48,6 +48,7 @@ def shuffle_off(seen: Seen) -> Iterator[Finding]:
         )
         return
     losses = [loss for loss in seen.training_losses() if loss.labels and len(loss.target_shape) == 1]
+    losses = [loss for loss in losses if not pairs_within(loss)]
     per, all_ = mixture([list(loss.labels) for loss in losses])
     if not any(fact.steps for fact in seen.loaders) and len(losses) > 5 and all_ > 2 and per <= all_ / 3:
         yield finding(
@@ -57,6 +58,11 @@ def shuffle_off(seen: Seen) -> Iterator[Finding]:
             "Draw a new order in every epoch: `order = torch.randperm(len(x))`.",
             **where(losses[0].place),
         )
+
+
+def pairs_within(loss: LossCall) -> bool:
+    """Whether images are told from the others of their batch (contrastive learning): no label of a class."""
+    return loss.shape == (loss.target_shape[0],) * 2 and loss.distinct == loss.target_shape[0]
 
 
 def mixture(batches: list[list[int]]) -> tuple[float, int]:
