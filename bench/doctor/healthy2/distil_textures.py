@@ -71,7 +71,7 @@ mean, std = x_train.mean(), x_train.std()
 x_train, x_valid = (x_train - mean) / std, (x_valid - mean) / std
 
 teacher = convnet([12, 24, 48])
-opt = torch.optim.AdamW(teacher.parameters(), lr=2e-3)
+opt = torch.optim.Adam(teacher.parameters(), lr=2e-3)
 for epoch in range(5):
     teacher.train()
     for x, y in batches(x_train, y_train):
@@ -83,7 +83,7 @@ print(f"teacher: {accuracy(teacher, x_valid, y_valid):.3f}")
 teacher.eval()
 teacher.requires_grad_(False)
 student = convnet([6, 10, 16])
-opt = torch.optim.AdamW(student.parameters(), lr=5e-3)
+opt = torch.optim.Adam(student.parameters(), lr=5e-3)
 T, alpha = 4.0, 0.7
 for epoch in range(7):
     student.train()

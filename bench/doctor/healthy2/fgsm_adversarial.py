@@ -54,7 +54,7 @@ def main():
         nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(24 * 16, 3),
     )
-    opt = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    opt = torch.optim.Adam(model.parameters(), lr=1e-3)
     for epoch in range(5):
         model.train()
         for idx in torch.randperm(len(x)).split(50):

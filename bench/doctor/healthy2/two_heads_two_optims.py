@@ -1,6 +1,6 @@
 # One trunk, two heads (shape and colour), two optimisers.
 # The trunk learns by SGD with momentum, the heads by Adam.  One backward pass
-# of the summed losses feeds both, and the first loss is ln 3 + ln 4 = 2.48.
+# of the summed losses feeds both, and the first loss is near ln 3 + ln 4 = 2.48.
 import numpy as np
 import torch
 import torch.nn as nn
