@@ -17,7 +17,7 @@ class Settings:
     n_train: int = 1600
     n_test: int = 480
     batch: int = 40
-    epochs: int = 9
+    epochs: int = 8
     lr: float = 3e-3
     p_turn: float = 0.75
     seed: int = 11

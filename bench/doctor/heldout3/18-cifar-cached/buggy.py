@@ -17,7 +17,7 @@ config = {
     "n_train": 1200,
     "n_test": 1000,
     "batch_size": 50,
-    "epochs": 12,
+    "epochs": 11,
     "lr": 0.05,
     "pad": 4,
     "cutout": 8,
