@@ -142,6 +142,28 @@ def meant(before: Op, op: Op, passed: list[Op]) -> bool:
     return before.kind == op.kind == "linear" and before.weight.shape[0] < wide
 
 
+def thrown_away(graph: Graph) -> Iterator[Finding]:
+    """An activation whose result nothing reads, in a layer or function that goes on with what it read."""
+    if graph.output is None:
+        return
+    for op in graph.ops:
+        idle = op.kind == "activation" and not op.read_by and op is not graph.output and op.reads
+        if idle and op.function not in SQUASHING and goes_on(graph, op):
+            yield finding(
+                "activation-missing",
+                f"what {op.named} gives is thrown away",
+                f"Nothing reads it: the net goes on with {op.reads[0].named}'s output.",
+                f"Keep it, as `x = {op.named.rpartition('.')[2]}(x)`, or return it.",
+                **op.where,
+            )
+            return
+
+
+def goes_on(graph: Graph, op: Op) -> bool:
+    """Whether something else takes what an operation read."""
+    return op.reads[0] is graph.output or any(other is not op for other in op.reads[0].read_by)
+
+
 def doubled(graph: Graph) -> Iterator[Finding]:
     """An activation whose input is an activation already."""
     for op in graph.ops:
@@ -247,6 +269,16 @@ def bad_start(graph: Graph) -> Iterator[Finding]:
             if not may_be_zero(graph, op, weight):
                 yield constant(op, float(weight.flatten()[0]))
             continue
+        alike = len(weight) - len(weight.flatten(1).unique(dim=0))
+        if op.groups == 1 and len(weight) >= 4 and alike >= 0.5 * len(weight):
+            yield finding(
+                "bad-initialisation",
+                f"{alike + 1} of {len(weight)} units of {op.named} begin with the same weights",
+                "They compute the same and get the same gradient: one seed for every draw does this.",
+                f"nn.init.kaiming_normal_({op.named}.weight), or one generator for all draws.",
+                **op.where,
+            )
+            continue
         gain = float(weight.square().mean().sqrt()) * math.sqrt(fan_in)
         if not TINY_GAIN < gain < HUGE_GAIN and not rescaled(graph, op):
             yield finding(
@@ -317,6 +349,7 @@ RULES_OF_GRAPHS: tuple[Callable[[Graph], Iterable[Finding]], ...] = (
     squashed_output,
     cut_logits,
     linear_pairs,
+    thrown_away,
     doubled,
     dropout_into_norm,
     pooled_away,

@@ -1,13 +1,18 @@
 """Rules about train(), eval() and how the net is judged."""
 
 import ast
+import inspect
 from collections.abc import Iterator
 from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.seen import Call, Place, Seen
 from tenfold.checks.script.source import around, line, model_name, name_at, shown_code, statement, trees
 from tenfold.errors import Finding
+from tenfold.models.usercode import is_users
 
 
 def where(place: Place | None) -> dict[str, Any]:
@@ -30,6 +35,17 @@ def eval_missing(seen: Seen) -> Iterator[Finding]:
     if calls:
         call = calls[0]
         name = model_name(call.place, "model")
+        swallowed = next((place for m in call.module.modules() if (place := own_train(m))), None)
+        if swallowed is not None and deaf(call.module):
+            yield finding(
+                "eval-missing",
+                f"`{name}.eval()` does not reach {named(call.noisy)}",
+                f"{len(calls)} batches were judged while they acted as in training: eval() calls the program's own "
+                "train(), which does not hand the mode on.",
+                f"Write `super().train(mode)` there{line(swallowed)}.",
+                **where(swallowed),
+            )
+            return
         yield finding(
             "eval-missing",
             f"`{name}` is judged in training mode",
@@ -42,6 +58,27 @@ def eval_missing(seen: Seen) -> Iterator[Finding]:
 def named(layers: tuple[str, ...]) -> str:
     """The first layers by name."""
     return ", ".join(layers[:3]) + (" …" if len(layers) > 3 else "")
+
+
+def deaf(net: nn.Module) -> bool:
+    """Whether eval() does not reach a batch norm: some module's train() does not hand the mode on."""
+    modes = [(module, module.training) for module in net.modules()]
+    try:
+        net.eval()
+        return any(isinstance(m, _BatchNorm) and m.training for m in net.modules())
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def own_train(module: nn.Module) -> Place | None:
+    """Where a module's class writes its own train(): the call of super's, or the method."""
+    method = type(module).train
+    if method is nn.Module.train or not is_users(method.__code__.co_filename):
+        return None
+    lines, first = inspect.getsourcelines(method)
+    at = next((number for number, text in enumerate(lines) if "super()" in text), 0)
+    return Place(method.__code__.co_filename, first + at)
 
 
 def train_missing(seen: Seen) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.mixing import MIXING
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.places import birth, builtin, layer_of, layer_place, written
+from tenfold.checks.script.places import birth, builtin, layer_of, layer_place, lines_of, written
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import line, name_at, shown_code
 from tenfold.checks.script.units import at, units
@@ -95,6 +95,30 @@ def last_batch(seen: Seen) -> Iterator[Finding]:
             return
 
 
+def parts_small(seen: Seen) -> Iterator[Finding]:
+    """Batches are split for batch norm, and one part is far smaller than the others."""
+    calls = [call.shape[0] for call in seen.training_calls() if call.shape]
+    sizes = sorted(size for size, times in seen.normed.items() if times >= 3)
+    if not calls or len(sizes) < 2 or sizes[0] > 2 or sizes[-1] < 8 * sizes[0] or min(calls) <= sizes[0]:
+        return
+    layer = next((m for m in seen.model.modules() if isinstance(m, _BatchNorm)), None) if seen.model else None
+    place = next(iter(lines_of(seen, layer)), None) if layer is not None else None
+    yield finding(
+        "last-batch-small",
+        f"Batch norm gets a part of {sizes[0]} image{'s' * (sizes[0] > 1)} in every step",
+        f"Batches of {max(calls)} images are split into parts of {sizes[-1]}, and {max(calls) % sizes[-1]} "
+        f"{'are' if max(calls) % sizes[-1] != 1 else 'is'} left over: its mean and deviation are noise, and go into "
+        "the running averages too.",
+        f"Choose a size that divides {max(calls)}, such as {part_of(max(calls), sizes[-1])}.",
+        **where(place),
+    )
+
+
+def part_of(batch: int, size: int) -> int:
+    """The divisor of the batch that is nearest to a size."""
+    return min((n for n in range(1, batch + 1) if batch % n == 0), key=lambda n: abs(n - size))
+
+
 def device_mismatch(seen: Seen) -> Iterator[Finding]:
     """The net goes to the device, and what it is given does not."""
     if not seen.cuda:
@@ -123,5 +147,5 @@ def device_mismatch(seen: Seen) -> Iterator[Finding]:
     )
 
 
-RULES = (graph_rules, *MIXING, last_batch, device_mismatch)
+RULES = (graph_rules, *MIXING, last_batch, parts_small, device_mismatch)
 SYMPTOMS = (units,)

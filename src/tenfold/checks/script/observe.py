@@ -91,6 +91,8 @@ class Observer(TorchFunctionMode):
         """Parameters of layers that ran but are not among the net's modules."""
         self.before: list[tuple[str, Tensor, Tensor, float]] = []
         """Name, weight, its copy and its gradient's length before a step."""
+        self.versions: dict[int, tuple[int, int]] = {}
+        """Of the gradients before a backward."""
         self.cuda = torch.cuda.is_available()
 
     # --- torch's functions
@@ -196,6 +198,8 @@ class Observer(TorchFunctionMode):
 
     def inside(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """A function inside a net's call."""
+        if name == "batch_norm" and torch.is_grad_enabled() and kwargs.get("training", len(args) > 5 and args[5]):
+            self.seen.normed[len(result)] = self.seen.normed.get(len(result), 0) + 1
         if isinstance(result, Tensor) and result.dim() == 4:
             self.last_map = tuple(result.shape[1:])
         if name in SAME or name.startswith("dropout"):
@@ -437,6 +441,8 @@ class Observer(TorchFunctionMode):
         unstepped = not self.seen.steps and self.seen.backwards >= 4 * self.limit
         if self.enough is None and (len(self.seen.steps) >= self.limit or unstepped):
             self.enough, self.enough_worked = now, time.thread_time()
+            for held in self.seen.helds:
+                held.whole = held.steps
         after = self.enough is not None and time.thread_time() - self.enough_worked > AFTER_SECONDS
         if after or now > self.deadline or (self.enough and len(self.seen.steps) > LOOSE * self.limit):
             self.finish("steps" if self.enough else "timeout")

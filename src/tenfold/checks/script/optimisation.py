@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
 from tenfold.checks.rules import finding
@@ -35,6 +36,24 @@ def zero_grad_missing(seen: Seen) -> Iterator[Finding]:
             f"Before {held.uncleared} of {held.steps - 1} steps they still held those of the step before{seldom}.",
             f"Write `{name}.zero_grad()` before `{loss}.backward()`{line(seen.backward_at)}.",
             **where(seen.backward_at),
+        )
+        return
+    yield from partly_cleared(seen)
+
+
+def partly_cleared(seen: Seen) -> Iterator[Finding]:
+    """An optimiser holds more than what is cleared: a loss with weights of its own, or a second net."""
+    for held in seen.helds:
+        if held.steps < 3 or held.partly < 0.5 * (held.steps - 1):
+            continue
+        name, clears = name_of(held), receiver(held.cleared_at, "zero_grad", "the net")
+        yield finding(
+            "zero-grad-missing",
+            f"`{name}` holds {len(held.left)} parameter{'s' * (len(held.left) > 1)} whose gradients are never cleared",
+            f"Before {held.partly} of {held.steps - 1} steps those of the step before were still there (shapes "
+            f"{listed([str(list(p.shape)) for p in held.left])}); `{clears}` clears only its own.",
+            f"Write `{name}.zero_grad()` in place of `{clears}.zero_grad()`{line(held.cleared_at)}.",
+            **where(held.cleared_at),
         )
         return
 
@@ -119,6 +138,7 @@ def parameters_forgotten(seen: Seen) -> Iterator[Finding]:
     held = {id(p) for one in seen.helds for group in one.optimizer.param_groups for p in group["params"]}
     lost = [(name, hidden) for key, (name, _, hidden) in seen.reached.items() if key not in held]
     if not lost:
+        yield from thawed(seen)
         return
     hidden = [name for name, known in lost if not known]
     names = [name for name, _ in lost]
@@ -143,6 +163,22 @@ def parameters_forgotten(seen: Seen) -> Iterator[Finding]:
         layer=names[0].rpartition(".")[0] or None,
         **where(maker),
     )
+
+
+def thawed(seen: Seen) -> Iterator[Finding]:
+    """Parameters that are unfrozen, while the optimiser that steps was made without them."""
+    now = [held for held in seen.helds if held.steps and held.last >= seen.backwards - 10]
+    held = {id(p) for one in now for p in held_parameters(one)}
+    lost = [name for key, (name, last) in seen.thawed.items() if last and key not in held]
+    if now and lost:
+        yield finding(
+            "parameters-forgotten",
+            f"{len(lost)} parameters are unfrozen, and the optimiser was made without them",
+            f"{listed(lost)} get gradients again, and `{name_of(now[-1])}` does not hold them.",
+            f"Make it of all parameters: it skips those that are frozen{line(now[-1].place)}.",
+            layer=lost[0].rpartition(".")[0] or None,
+            **where(now[-1].place),
+        )
 
 
 def holder(seen: Seen) -> Held:
@@ -183,10 +219,17 @@ def parameters_frozen(seen: Seen) -> Iterator[Finding]:
     """Layers that begin at random are frozen."""
     if seen.first is None or trained_before(seen):
         return
-    now = (
-        {name for name, p in seen.model.named_parameters() if not p.requires_grad} if seen.model is not None else set()
-    )
-    frozen = [n for n, p in seen.first.named_parameters() if not p.requires_grad and p.dim() > 1 and n in now]
+    now = dict(seen.model.named_parameters()) if seen.model is not None else {}
+    frozen = [
+        name
+        for name, p in seen.first.named_parameters()
+        if not p.requires_grad
+        and p.dim() > 1
+        and name in now
+        and not now[name].requires_grad
+        and p.shape == now[name].shape
+        and torch.equal(p, now[name])  # averaged weights move without gradients
+    ]
     if frozen:
         place = frozen_at(seen)
         yield finding(

@@ -136,6 +136,10 @@ def kept_after_first(seen: Seen, fact: Loader) -> Iterator[Finding]:
             item(fact.loader.dataset, index)
             if chance() != before:
                 return
+        before = chance()
+        fact.loader.collate_fn([fact.loader.dataset[index] for index in known[:6]])
+        if chance() != before:  # it is the batches that are augmented
+            return
     place = keeping(seen)
     yield repeats(
         "Augmented images are kept: every later epoch gets the same",

@@ -1,6 +1,8 @@
 """Rules about learning-rate schedulers."""
 
+import ast
 import copy
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -19,7 +21,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.origins import origin
 from tenfold.checks.script.seen import Place, Scheduled, Seen
-from tenfold.checks.script.source import line, name_at, receiver, shown_code
+from tenfold.checks.script.source import line, name_at, receiver, shown_code, trees
 from tenfold.errors import Finding
 
 FOR_EPOCHS = (StepLR, MultiStepLR, ExponentialLR, CosineAnnealingLR, PolynomialLR, MultiplicativeLR, LambdaLR)
@@ -66,6 +68,47 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
                 severity="error" if rate == 0 else None,
                 **where(fact.place),
             )
+
+
+def gone_early(seen: Seen) -> Iterator[Finding]:
+    """Whoever lowers it, the rate is gone after a small part of the batches that the program goes through."""
+    loader = max((one for one in seen.loaders if one.steps), key=lambda one: one.steps, default=None)
+    if loader is None or seen.ended not in ("", "script"):
+        return
+    try:
+        planned = loader.passes * len(loader.loader)
+    except TypeError:
+        return
+    for held in seen.helds:
+        rates = held.rates[: held.whole]
+        peak = rates.index(max(rates)) if rates else 0
+        gone = next((i for i in range(peak, len(rates)) if rates[i] <= 0.01 * rates[peak]), None)
+        if gone is None or gone < 4 or not rates[peak]:
+            continue
+        batches = gone * held.micro
+        if batches < 0.6 * planned:
+            yield finding(
+                "learning-rate-dropped-early",
+                f"The rate is gone after {batches:,} of {planned:,} batches",
+                f"It began at {rates[0]:.3g}, was {rates[peak]:.3g} at its highest, and is {rates[gone]:.2g} from step "
+                f"{gone + 1} on" + (f"; a step is made of {held.micro} batches." if held.micro > 1 else "."),
+                "Step the schedule as often as it was sized for: once for each step of the optimiser.",
+                **where(lowering(seen) or held.stepped_at),
+            )
+            return
+
+
+def lowering(seen: Seen) -> Place | None:
+    """Where a scheduler steps, torch's or the program's own, or else where a rate is written."""
+    steps = [fact.stepped_at for fact in seen.schedulers if fact.stepped_at]
+    for pattern in (r"sched\w*\.step\(", r"\[['\"]lr['\"]\] ="):
+        steps += [
+            Place(file, node.lineno)
+            for file, tree in trees(seen)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr | ast.Assign) and re.search(pattern, ast.unparse(node))
+        ]
+    return steps[0] if steps else None
 
 
 def per_batch(fact: Scheduled) -> bool:
@@ -129,4 +172,4 @@ def inside(fact: Scheduled, seen: Seen) -> bool:
     return any(part is fact.scheduler for part in parts)
 
 
-RULES = (scheduler_rules,)
+RULES = (scheduler_rules, gone_early)

@@ -252,6 +252,18 @@ class Held:
     steps: int = 0
     uncleared: int = 0
     """Steps since whose last one the gradients were never cleared."""
+    last: int = 0
+    """The backward before its last step."""
+    micro: int = 1
+    """Backward passes to a step."""
+    whole: int | None = None
+    """Steps until enough was seen; from then on loops are cut short."""
+    partly: int = 0
+    """Steps before which some gradients, not all, were cleared since the last step."""
+    stale: dict[int, Tensor] = field(default_factory=dict)
+    """Parameters whose gradients of the last step are not cleared yet."""
+    left: list[Tensor] = field(default_factory=list)
+    """Parameters whose gradients were still there at the last such step."""
     empty: int = 0
     """Steps without any gradient."""
     cleared: bool = True
@@ -376,6 +388,10 @@ class Seen:
     """Where backward was called on a loss that has no graph."""
     reads_norm: bool = False
     """Whether the net scales its images itself."""
+    thawed: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """Parameters that were frozen once: name, and the last backward looked at that gave them a gradient."""
+    normed: dict[int, int] = field(default_factory=dict)
+    """How often a batch norm in training mode got so many images."""
     entering: tuple[float, float] | None = None
     """Mean and deviation of what the net's first layer with weights reads."""
     asleep: tuple[str, float] | None = None

@@ -113,7 +113,25 @@ def origin(tree: ast.Module, value: ast.expr, depth: int) -> ast.expr | None:
             found = origin(tree, passed, depth - 1)
             if found is not None:
                 return passed if uses_test(passed) else found
+    for kept in [n for n in ast.walk(value) if isinstance(n, ast.Attribute) and ast.unparse(n.value) == "self"]:
+        for source in kept_as(kept):
+            found = origin(tree, source, depth - 1)
+            if found is not None:
+                return found
     return None
+
+
+def kept_as(attribute: ast.Attribute) -> Iterator[ast.expr]:
+    """What the class of the code keeps under this attribute of self."""
+    owner = next((n for n in around(attribute) if isinstance(n, ast.ClassDef)), None)
+    for node in ast.walk(owner) if owner is not None else ():
+        if not isinstance(node, ast.Assign):
+            continue
+        for target in node.targets:
+            pairs = [(target, node.value)]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs = list(zip(target.elts, node.value.elts))
+            yield from (given for to, given in pairs if ast.unparse(to) == f"self.{attribute.attr}")
 
 
 def uses_test(value: ast.expr) -> bool:

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from tenfold.checks.script.nets import MOST
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Held, Scheduled, Step, frames, here
+from tenfold.checks.script.seen import Held, Scheduled, Seen, Step, frames, here
 from tenfold.checks.script.tags import Original, tensors
 
 
@@ -23,6 +23,7 @@ def cleared(observer: Observer, original: Original) -> Original:
             for held in observer.seen.helds:
                 if any(id(p) in mine for p in parameters(held.optimizer)):
                     held.cleared, held.cleared_at = True, here()
+                held.stale = {key: p for key, p in held.stale.items() if key not in mine}
         return original(self, *args, **kwargs)
 
     return zero_grad
@@ -74,10 +75,14 @@ def after_backward(observer: Observer) -> None:
     for held in seen.helds:
         if any(p.grad is not None and bool(p.grad.any()) for p in parameters(held.optimizer)):
             seen.got.add(id(held.optimizer))
-    if seen.backwards <= 3 or seen.backwards % 10 == 0:  # later ones for a second phase with other parameters
+    if looked_at(seen):
         for call in seen.calls[-8:]:
             own = {id(p): name for name, p in call.module.named_parameters()}
             for name, p in call.module.named_parameters():
+                if not p.requires_grad:
+                    seen.thawed.setdefault(id(p), (name, 0))
+                elif id(p) in seen.thawed and p.grad is not None and versions(p) != observer.versions.get(id(p)):
+                    seen.thawed[id(p)] = name, seen.backwards
                 if p.grad is not None:
                     seen.reached[id(p)] = name, p, True
             for stranger in observer.strangers:
@@ -86,6 +91,16 @@ def after_backward(observer: Observer) -> None:
     if seen.backwards % 5 == 0:
         alive = [loss for ref in observer.loss_refs[:-2] if (loss := ref()) is not None and loss.grad_fn is not None]
         seen.most_kept = max(seen.most_kept, len(alive))
+
+
+def looked_at(seen: Seen) -> bool:
+    """Whether this backward's gradients are looked at; later ones for a second phase with other parameters."""
+    return seen.backwards <= 3 or seen.backwards % 10 == 0
+
+
+def versions(parameter: Tensor) -> tuple[int, int]:
+    """What changes when a parameter gets another gradient, or more is added to it."""
+    return (0, 0) if parameter.grad is None else (id(parameter.grad), parameter.grad._version)
 
 
 def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
@@ -103,9 +118,12 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
         if loss.grad_fn is None:
             seen.graph_leaf = place
         observer.loss_refs.append(weakref.ref(loss))
+    if looked_at(seen):
+        observer.versions = {id(p): versions(p) for call in seen.calls[-8:] for p in call.module.parameters()}
     for held in seen.helds:
         if all(p.grad is None or not bool(p.grad.any()) for p in parameters(held.optimizer)):
             held.cleared = True
+        held.stale = {key: p for key, p in held.stale.items() if p.grad is not None and bool(p.grad.any())}
 
 
 def optimizer_made(observer: Observer, original: Original) -> Original:
@@ -147,6 +165,11 @@ def look_before_step(observer: Observer, optimizer: Optimizer) -> None:
     held.stepped_at = held.stepped_at or here()
     held.empty += all(p.grad is None or not bool(p.grad.any()) for p in mine)
     held.uncleared += held.steps > 0 and not held.cleared
+    if held.cleared and held.stale:
+        held.partly, held.left = held.partly + 1, list(held.stale.values())
+    held.last = observer.seen.backwards
+    if observer.enough is None:
+        held.micro = max(1, round(observer.seen.backwards / (held.steps + 1)))
     held.rates.append(float(optimizer.param_groups[0].get("lr", 0.0)))
     names = {id(p): n for n, p in observer.seen.model.named_parameters()} if observer.seen.model is not None else {}
     observer.before = [
@@ -184,6 +207,7 @@ def look_after_step(observer: Observer, optimizer: Optimizer) -> None:
         return
     held.steps += 1
     held.cleared = False
+    held.stale = {id(p): p for p in parameters(optimizer) if p.grad is not None and p.requires_grad}
     ratios = {n: norm(p.detach() - old) / (norm(old) + 1e-12) for n, p, old, _ in observer.before}
     gradients = {n: g for n, _, _, g in observer.before}
     observer.seen.steps.append(Step(len(observer.seen.steps), held, observer.last_loss, ratios, gradients))
