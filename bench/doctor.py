@@ -33,9 +33,10 @@ from tenfold.runs import write_atomic
 
 PROGRAMS = Path(__file__).parent / "doctor"
 RESULTS = Path(__file__).parent / "results" / "doctor"
-SETS = ("healthy", "pairs", "pairs2", "heldout", "heldout2")
+SETS = ("healthy", "healthy2", "pairs", "pairs2", "pairs3", "heldout", "heldout2", "heldout3")
 """Healthy programs, development pairs, and pairs written without sight of the rules: heldout before any of them (it
-serves for development since; its first score is kept in heldout-first.json), heldout2 once heldout was spent."""
+serves for development since; its first score is kept in heldout-first.json), heldout2 and heldout3 once the one before
+was spent."""
 
 SECONDS, NEAR = 300.0, 3
 """The time limit of a program, and how many lines beside the bug still count as its line."""
@@ -97,6 +98,14 @@ ROWS: dict[str, tuple[str, ...]] = {
     "shuffling off": ("shuffle-off",),
     "wrong loss for the output": ("wrong-loss", "wrong-labels-shape"),
     "a validation set that is augmented or trained on": ("validation-augmented", "validation-in-training"),
+    "train()/eval() forgotten": ("eval-missing", "train-missing"),
+    "last batch of 1": ("last-batch-small",),
+    "missing activation": ("activation-missing",),
+    "normalisation missing or doubled": ("normalisation-missing", "normalisation-doubled", "normalisation-differs"),
+    "same augmentation in every": ("augmentation-repeats",),
+    "weights the wrong way round": ("class-imbalance",),
+    "test set used to select": ("selected-on-test",),
+    "in-place change of labels": ("labels-changed",),
     "the script's own crash": (
         "shape-mismatch",
         "device-mismatch",
@@ -122,14 +131,14 @@ def right_answers(truth: dict[str, Any]) -> tuple[str, ...]:
 
 def programs(kind: str) -> list[Path]:
     """All programs of a set, in order."""
-    if kind == "healthy":
+    if kind.startswith("healthy"):
         return sorted((PROGRAMS / kind).glob("*.py"))
     return sorted(file for name in ("buggy", "fixed") for file in (PROGRAMS / kind).glob(f"*/{name}.py"))
 
 
 def name_of(program: Path) -> str:
     """pairs/SLUG/buggy.py → SLUG/buggy; healthy/NAME.py → NAME."""
-    return program.stem if program.parent.name == "healthy" else f"{program.parent.name}/{program.stem}"
+    return program.stem if program.parent.name.startswith("healthy") else f"{program.parent.name}/{program.stem}"
 
 
 def run(words: list[str], folder: Path) -> tuple[subprocess.CompletedProcess[str] | None, float]:
@@ -162,7 +171,7 @@ def judge(program: Path) -> dict[str, Any]:
 
 def digest(program: Path) -> str:
     """Of the program and of the modules beside it."""
-    beside = [program] if program.parent.name == "healthy" else sorted(program.parent.glob("*.py"))
+    beside = [program] if program.parent.name.startswith("healthy") else sorted(program.parent.glob("*.py"))
     others = ("buggy", "fixed", "remedied")
     parts = [file.read_bytes() for file in beside if file == program or file.stem not in others]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
@@ -251,7 +260,7 @@ def show_false(title: str, outcomes: dict[str, Any], console: Console) -> None:
 def show(kind: str, console: Console) -> None:
     """The tables of one set, from what is kept."""
     outcomes = kept(kind)
-    if kind == "healthy":
+    if kind.startswith("healthy"):
         show_false(kind, outcomes, console)
     else:
         show_bugs(kind, outcomes, console)
