@@ -206,3 +206,43 @@ def test_poolings_that_published_nets_have_are_none(case):
     net = convolutions(*PATIENT[case])
     net(IMAGES)
     assert [f for f in structure.examine(trace(net, IMAGES)) if f.rule == "pooled-away"] == []
+
+
+class Parts(nn.Module):
+    """A convolution, something bent, a head; `kind` says what is between them."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.first, self.act = nn.Conv2d(3, 8, 3), nn.ReLU(inplace="place" in kind)
+        self.second, self.head = nn.Conv2d(4 if kind == "maxout" else 8, 8, 3), nn.Linear(8, 10)
+        if kind == "alike":
+            with torch.no_grad():
+                self.first.weight.copy_(self.first.weight[:1].expand_as(self.first.weight))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        if self.kind == "maxout":
+            x = x.view(len(x), 4, 2, *x.shape[2:]).amax(2)
+        elif self.kind in ("thrown away", "in place"):
+            self.act(x)
+        else:
+            x = self.act(x)
+        return self.head(torch.relu(self.second(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("kind", ["plain", "maxout", "in place"])
+def test_activations_of_other_kinds_count(kind):
+    torch.manual_seed(0)
+    assert found(Parts(kind)) == {}
+
+
+def test_activation_that_nothing_reads():
+    net = Parts("thrown away")
+    told = list(structure.thrown_away(trace(net, IMAGES)))
+    assert [(f.rule, f.layer) for f in told] == [("activation-missing", "act")]
+    assert not list(structure.thrown_away(trace(Parts("plain"), IMAGES)))
+
+
+def test_units_that_begin_alike():
+    assert found(Parts("alike"))["bad-initialisation"].what == "8 of 8 units of first begin with the same weights"

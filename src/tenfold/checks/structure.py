@@ -6,6 +6,8 @@
 The rules know the manners of published nets: linear bottlenecks, dropout in Wide ResNets, zero heads, pooled logits.
 """
 
+import ast
+import linecache
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -148,7 +150,7 @@ def thrown_away(graph: Graph) -> Iterator[Finding]:
         return
     for op in graph.ops:
         idle = op.kind == "activation" and not op.read_by and op is not graph.output and op.reads
-        if idle and op.function not in SQUASHING and goes_on(graph, op):
+        if idle and op.function not in SQUASHING and bare(op):
             yield finding(
                 "activation-missing",
                 f"what {op.named} gives is thrown away",
@@ -159,9 +161,13 @@ def thrown_away(graph: Graph) -> Iterator[Finding]:
             return
 
 
-def goes_on(graph: Graph, op: Op) -> bool:
-    """Whether something else takes what an operation read."""
-    return op.reads[0] is graph.output or any(other is not op for other in op.reads[0].read_by)
+def bare(op: Op) -> bool:
+    """Whether the user's line is the call alone, without a name for what it gives."""
+    try:
+        body = ast.parse(linecache.getline(op.file or "", op.line or 0).strip()).body
+    except SyntaxError:
+        return False
+    return len(body) == 1 and isinstance(body[0], ast.Expr)
 
 
 def doubled(graph: Graph) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from tenfold.checks.script.nets import MOST
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Held, Scheduled, Seen, Step, frames, here
+from tenfold.checks.script.seen import Held, Scheduled, Step, frames, here
 from tenfold.checks.script.tags import Original, tensors
 
 
@@ -75,7 +75,7 @@ def after_backward(observer: Observer) -> None:
     for held in seen.helds:
         if any(p.grad is not None and bool(p.grad.any()) for p in parameters(held.optimizer)):
             seen.got.add(id(held.optimizer))
-    if looked_at(seen):
+    if looked_at(observer):
         for call in seen.calls[-8:]:
             own = {id(p): name for name, p in call.module.named_parameters()}
             for name, p in call.module.named_parameters():
@@ -93,9 +93,10 @@ def after_backward(observer: Observer) -> None:
         seen.most_kept = max(seen.most_kept, len(alive))
 
 
-def looked_at(seen: Seen) -> bool:
+def looked_at(observer: Observer) -> bool:
     """Whether this backward's gradients are looked at; later ones for a second phase with other parameters."""
-    return seen.backwards <= 3 or seen.backwards % 10 == 0
+    number = observer.seen.backwards
+    return number <= 3 or number % 10 == 0 or observer.enough is not None
 
 
 def versions(parameter: Tensor) -> tuple[int, int]:
@@ -118,7 +119,7 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
         if loss.grad_fn is None:
             seen.graph_leaf = place
         observer.loss_refs.append(weakref.ref(loss))
-    if looked_at(seen):
+    if looked_at(observer):
         observer.versions = {id(p): versions(p) for call in seen.calls[-8:] for p in call.module.parameters()}
     for held in seen.helds:
         if all(p.grad is None or not bool(p.grad.any()) for p in parameters(held.optimizer)):
