@@ -105,6 +105,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "same augmentation in every": ("augmentation-repeats",),
     "weights the wrong way round": ("class-imbalance",),
     "test set used to select": ("selected-on-test",),
+    "best weights kept by reference": ("weights-not-kept",),
     "in-place change of labels": ("labels-changed",),
     "the script's own crash": (
         "shape-mismatch",

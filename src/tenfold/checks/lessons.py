@@ -250,6 +250,11 @@ LESSONS: dict[str, Lesson] = {
         "correct = (predicted == y).sum()         # in the loop",
         "correct += (predicted == y).sum().item()",
     ),
+    "weights-not-kept": Lesson(
+        "whether the weights that a net loads lie in the memory of its own",
+        "if score > best: best, state = score, model.state_dict()\n…\nmodel.load_state_dict(state)",
+        "if score > best: best, state = score, copy.deepcopy(model.state_dict())",
+    ),
     "selected-on-test": Lesson(
         "where the score comes from that is compared with the best one, through functions too",
         "score = accuracy(model, test_loader)\nif score > best: save(model)",

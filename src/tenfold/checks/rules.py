@@ -140,6 +140,9 @@ RULES: dict[str, Rule] = {
     "accuracy-count": Rule(
         "error", "Accuracy that does not count what it says", "The figure says nothing about the net.", 1
     ),
+    "weights-not-kept": Rule(
+        "warning", "Weights kept as the best that change with the net", "What is loaded is the last state.", 0
+    ),
     "selected-on-test": Rule("warning", "Selected on the images that give the result", "The result flatters.", 1),
     # net
     "last-batch-small": Rule(

@@ -390,6 +390,8 @@ class Seen:
     """Whether the net scales its images itself."""
     thawed: dict[int, tuple[str, int]] = field(default_factory=dict)
     """Parameters that were frozen once: name, and the last backward looked at that gave them a gradient."""
+    unkept: Place | None = None
+    """Where a net loads, as weights that were kept, its own as they are."""
     normed: dict[int, int] = field(default_factory=dict)
     """How often a batch norm in training mode got so many images."""
     entering: tuple[float, float] | None = None

@@ -35,9 +35,20 @@ def loaded(observer: Observer, original: Original) -> Original:
     def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not observer.elsewhere and not observer.seen.backwards:
             observer.seen.loaded.append(self)
+        elif not observer.elsewhere and isinstance(self, nn.Module):
+            state = args[0] if args else kwargs.get("state_dict")
+            if observer.quietly(lambda: its_own(self, state), False):
+                observer.seen.unkept = here()
         return original(self, *args, **kwargs)
 
     return load_state_dict
+
+
+def its_own(net: nn.Module, state: Any) -> bool:
+    """Whether a state holds the very numbers of the net, not a copy."""
+    mine = {name: p.data_ptr() for name, p in net.named_parameters() if p.numel()}
+    given = dict(state)
+    return bool(mine) and all(isinstance(given.get(n), Tensor) and given[n].data_ptr() == at for n, at in mine.items())
 
 
 def parameters(owner: Any) -> list[Tensor]:
