@@ -17,6 +17,7 @@ from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
 from tenfold.checks.script.resemblance import nearer, shared_pixels
 from tenfold.checks.script.seen import Batch, Call, Seen
+from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.checks.script.weights import grows
 
 PROGRAM = """
@@ -305,3 +306,29 @@ def test_weights_that_grow_with_the_counts_are_told_from_inverse_ones():
     assert not grows(counts, {0: 0.1, 1: 1.0, 2: 3.0})
     assert not grows(counts, {0: 1.0, 1: 1.0, 2: 1.0})
     assert not grows(Counter({0: 50, 1: 45}), {0: 1.0, 1: 0.2})
+
+
+AUGMENTS = """
+def swap(image):
+    return image.transpose(-2, -1)
+
+def turn(image, times):
+    for _ in range(times):
+        image = swap(image)
+    return image
+
+def augment(image):
+    return turn(image, int(torch.randint(4, ())))
+
+def heads(x):
+    return x.transpose(1, 2)
+"""
+
+
+def test_a_turn_is_seen_in_what_the_augmentation_calls(tmp_path):
+    file = tmp_path / "train.py"
+    file.write_text(AUGMENTS)
+    found = turning_places(Seen(str(file), [str(file)]))
+    assert [(name, place.line) for name, place in found] == [("transposition", 3)]
+    image = torch.arange(12.0).reshape(1, 1, 3, 4)
+    assert torch.equal(TURNS["transposition"](image)[0, 0], image[0, 0].T)

@@ -69,7 +69,7 @@ val_loader, test_loader = DataLoader(TensorDataset(*held_out), 50), DataLoader(T
 net, loss_of = Net(), Centres()
 {freeze}
 optimizer = torch.optim.SGD([{held}, *loss_of.parameters()], lr=0.05)
-schedule, keeper = Rates(optimizer, {total}), Keeper({keep})
+schedule, keeper = {schedule}, Keeper({keep})
 for epoch in range(4):
     {thaw}
     net.train()
@@ -82,13 +82,15 @@ for epoch in range(4):
 print(accuracy(net, test_loader))
 """
 HEALTHY = {
-    "ghost": 5, "mode": "mode", "freeze": "pass", "held": "*net.parameters()", "total": 192, "keep": "val_loader",
+    "ghost": 5, "mode": "mode", "freeze": "pass", "held": "*net.parameters()", "keep": "val_loader",
+    "schedule": "Rates(optimizer, 192)",
     "thaw": "pass", "clear": "optimizer.zero_grad()",
 }  # fmt: skip
 THAWED = {
     "freeze": "net.body.requires_grad_(False)",
     "thaw": "net.body.requires_grad_(epoch > 0)",
 }
+WARM = "torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / {}))"
 FAULTS = {
     "cleared in part": ({"clear": "net.zero_grad()"}, "zero-grad-missing", "net.zero_grad()"),
     "thawed, not held": (
@@ -97,7 +99,8 @@ FAULTS = {
     "the mode stays": ({"mode": ""}, "eval-missing", "super().train("),
     "a part of one image": ({"ghost": 8}, "last-batch-small", "nn.BatchNorm2d("),
     "a callback selects on test": ({"keep": "test_loader"}, "selected-on-test", "Keeper(test_loader)"),
-    "the rate is gone": ({"total": 28}, "learning-rate-dropped-early", "schedule.step()"),
+    "the warm-up does not end": ({"schedule": WARM.format(5000)}, "learning-rate-low", "LambdaLR("),
+    "the rate is gone": ({"schedule": "Rates(optimizer, 28)"}, "learning-rate-dropped-early", "schedule.step()"),
 }  # fmt: skip
 
 
@@ -109,7 +112,7 @@ def rules_of(tmp_path, monkeypatch, changes) -> tuple[list, str]:
     return [f for f in found if f.severity != "note"], code
 
 
-@pytest.mark.parametrize("changes", [{}, THAWED], ids=["plain", "thawed and held"])
+@pytest.mark.parametrize("changes", [{}, THAWED, {"schedule": WARM.format(20)}], ids=["plain", "thawed", "warm"])
 def test_what_looks_like_a_fault_is_none(tmp_path, monkeypatch, changes):
     found, _ = rules_of(tmp_path, monkeypatch, changes)
     assert [f.rule for f in found if f.rule != "parameters-frozen"] == []

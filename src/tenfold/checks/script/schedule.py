@@ -98,6 +98,31 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
             return
 
 
+def never_warm(seen: Seen) -> Iterator[Finding]:
+    """A warm-up that is longer than the training: the rate never comes near what was asked for."""
+    loader = max((one for one in seen.loaders if one.steps), key=lambda one: one.steps, default=None)
+    for fact in seen.schedulers:
+        base = float(fact.scheduler.base_lrs[0]) if getattr(fact.scheduler, "base_lrs", None) else 0.0
+        if loader is None or seen.ended != "script" or not 0 < base < 1 or inside(fact, seen) or not fact.at:
+            continue
+        try:
+            planned = loader.passes * (len(loader.loader) if per_batch(fact) else 1)
+        except TypeError:
+            continue
+        rates = simulated(fact, planned)
+        if planned < 5 or len(rates) < planned or not 2 * rates[0] < max(rates) < 0.3 * base:
+            continue
+        yield finding(
+            "learning-rate-low",
+            f"The warm-up does not end: the rate reaches {max(rates):.2g} of {base:.2g}",
+            f"It began at {rates[0]:.2g}, and the training has {planned:,} steps of the schedule.",
+            f"Let it warm up for a twentieth to a tenth of them: {max(1, planned // 20)} to {max(1, planned // 10)}"
+            f"{line(fact.place)}.",
+            **where(fact.place),
+        )
+        return
+
+
 def lowering(seen: Seen) -> Place | None:
     """Where a scheduler steps, torch's or the program's own, or else where a rate is written."""
     steps = [fact.stepped_at for fact in seen.schedulers if fact.stepped_at]
@@ -172,4 +197,4 @@ def inside(fact: Scheduled, seen: Seen) -> bool:
     return any(part is fact.scheduler for part in parts)
 
 
-RULES = (scheduler_rules, gone_early)
+RULES = (scheduler_rules, gone_early, never_warm)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tenfold.checks.script.augmenting import augmenting
+from tenfold.checks.script.augmenting import augmenting, functions
 from tenfold.checks.script.seen import Event, Place, Seen
-from tenfold.checks.script.source import around, text, trees
+from tenfold.checks.script.source import around, called, text, trees
 
 TURNS: dict[str, Callable[[Tensor], Tensor]] = {
     "horizontal flip": lambda x: x.flip(-1),
@@ -17,6 +17,7 @@ TURNS: dict[str, Callable[[Tensor], Tensor]] = {
     "half turn": lambda x: x.flip(-1, -2),
     "quarter turn": lambda x: torch.rot90(x, 1, (-2, -1)),
     "three-quarter turn": lambda x: torch.rot90(x, 3, (-2, -1)),
+    "transposition": lambda x: x.transpose(-1, -2),
     "inversion": lambda x: -x,
     "shift": lambda x: shifted(x),
     "another order of channels": lambda x: x.flip(1),
@@ -28,6 +29,7 @@ WRITTEN = {
     "half turn": r"ROTATE_180|rot90|rotate\(|RandomRotation",
     "quarter turn": r"ROTATE_90|rot90|rotate\(|RandomRotation|TRANSPOSE",
     "three-quarter turn": r"ROTATE_270|rot90|rotate\(|RandomRotation",
+    "transposition": r"(transpose|swapaxes)\(-[12], -[12]\)|(transpose|swapaxes)\(1, 2\)|TRANSPOSE\b|\.mT\b",
     "shift": r"roll\(|RandomAffine|translate|ImageChops\.offset",
     "another order of channels": r"randperm\(3\)|permutation\(3\)|\[2, 1, 0\]|ColorJitter|[Hh]ue|channel_sh",
     "grey": r"[Gg]r[ae]y|mean\((?:dim=|axis=)?(?:0|-3), keepdim",
@@ -50,14 +52,31 @@ def turning_places(seen: Seen) -> list[tuple[str, Place]]:
     live = [event for event in flips if event.fetching or (event.steps and event.calls < len(seen.calls))]
     found = [(name, event.place) for event in live for name in kinds(event)]
     for file, parsed in trees(seen):
+        helping = helpers(parsed)
         nodes = [n for n in ast.walk(parsed) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
-        for node in filter(guarded, nodes):
+        for node in (n for n in nodes if guarded(n) or inside(n, helping)):
             code = ast.unparse(node)
             named = [name for name, pattern in WRITTEN.items() if re.search(pattern, code)]
             named += ["horizontal flip", "vertical flip"] if "::-1" in code else []
             found += [(name, Place(file, node.lineno)) for name in named]
     found += [(name, event.place) for event in flips for name in kinds(event)]
     return list(dict.fromkeys(found))
+
+
+def helpers(parsed: ast.AST) -> set[str]:
+    """The names of functions that augmenting functions call, and those call in turn."""
+    local = {function.name: function for function in functions(parsed)}
+    waiting, found = [function for function in local.values() if augmenting(function)], set[str]()
+    while waiting:
+        names = {called(n) for n in ast.walk(waiting.pop()) if isinstance(n, ast.Call)} & set(local) - found
+        waiting += [local[name] for name in names]
+        found |= names
+    return found
+
+
+def inside(node: ast.stmt, names: set[str]) -> bool:
+    """Whether a statement stands in one of these functions."""
+    return any(isinstance(n, ast.FunctionDef) and n.name in names for n in around(node))
 
 
 def guarded(node: ast.stmt) -> bool:
