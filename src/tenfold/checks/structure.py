@@ -297,6 +297,22 @@ def bad_start(graph: Graph) -> Iterator[Finding]:
             )
 
 
+def silent_norms(graph: Graph) -> Iterator[Finding]:
+    """Norms whose scale begins as 0, where their output is not only added to something."""
+    modules = dict(graph.model.named_modules())
+    for op in graph.ops:
+        scale = getattr(modules.get(op.layer), "weight", None) if op.kind == "norm" else None
+        if isinstance(scale, Tensor) and scale.requires_grad and not bool(scale.any()) and not leads_to_sum(op):
+            yield finding(
+                "bad-initialisation",
+                f"the scale of {op.named} begins as 0",
+                "All that it gives is 0, for every image, and nothing before it gets a gradient.",
+                f"nn.init.ones_({op.named}.weight): set only biases to 0.",
+                **op.where,
+            )
+            return
+
+
 def fading(graph: Graph) -> Finding | None:
     """What differs from image to image, where it shrinks or grows from layer to layer in an untrained net."""
     sizes = [(op, op.spread) for op in graph.layers if 0 < op.spread < math.inf]
@@ -360,6 +376,7 @@ RULES_OF_GRAPHS: tuple[Callable[[Graph], Iterable[Finding]], ...] = (
     dropout_into_norm,
     pooled_away,
     bad_start,
+    silent_norms,
     needless_bias,
 )
 

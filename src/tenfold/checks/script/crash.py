@@ -193,7 +193,7 @@ EXPLANATIONS: tuple[tuple[str, Any], ...] = (
     (
         r"(?:expected scalar type|expected m1 and m2|must have the same dtype|should be the same|not implemented for '"
         r"(?:Long|Byte|Int|Char|Float|Double)'|Input type \(|Found dtype|result type Float can't be cast"
-        r"|Target should be|expected target dtype|expected floating point type)",
+        r"|destination dtypes match|Target should be|expected target dtype|expected floating point type)",
         lambda match, failure, seen: types(match, failure),
     ),
     (
@@ -226,6 +226,13 @@ def types(match: re.Match[str], failure: Failure | None) -> Told:
             f"{failure.function if failure else 'The loss'} does not take labels of this type",
             "",
             "For class numbers write `labels.long()`; for probabilities or BCE `labels.float()`.",
+        )
+    if "destination" in match[0]:
+        return (
+            "dtype-mismatch",
+            "What is written into a tensor is of another type than the tensor",
+            "",
+            "Make the tensor of that type: `torch.zeros(shape, dtype=x.dtype, device=x.device)`, or `x.new_zeros(shape)`.",
         )
     kind = given[0].split()[-1] if given else "this"
     return (

@@ -185,6 +185,8 @@ class Observer(TorchFunctionMode):
         if name in ACTIVATIONS and isinstance(result, Tensor):
             self.tags[result] = replace(self.tag(args[0]), made=Made(name, here(), self.layer()))
             self.activity(name, result)
+            if name == "log_softmax" and not self.stack:
+                self.seen.log_softmax = tuple(args[0].shape), here()
             if not self.stack and "softmax" in name and self.tag(args[0]).calls:
                 dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
                 kind = "softmax" if torch.is_grad_enabled() else "probabilities"

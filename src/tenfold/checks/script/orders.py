@@ -75,9 +75,11 @@ def other_orders(size: int) -> Iterator[tuple[str, Tensor]]:
     """Names, and for each image where its label may lie."""
     yield "moved by one", (torch.arange(size) + 1) % size
     yield "moved by one back", (torch.arange(size) - 1) % size
-    as_text = torch.tensor(sorted(range(size), key=str))
-    yield "in the order of numbers, not of text", as_text
-    yield "in the order of text, not of numbers", as_text.argsort()
+    for width in (1, 2, 3, 4):  # digits that names were filled up to
+        if size > 10**width:
+            as_text = torch.tensor(sorted(range(size), key=lambda number: f"{number:0{width}d}"))
+            yield "in the order of numbers, not of text", as_text
+            yield "in the order of text, not of numbers", as_text.argsort()
     yield "turned round", torch.arange(size).flip(0)
 
 
@@ -101,12 +103,19 @@ def misplaced(seen: Seen, name: str, gain: float) -> Finding:
 
 
 def sorting(seen: Seen) -> Place | None:
-    """A sort without a key."""
+    """A sort without a key, or else the function by which something is sorted."""
+    keys = []
     for file, tree in trees(seen):
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and called(node) in ("sorted", "sort") and not node.keywords:
+            if not isinstance(node, ast.Call) or called(node) not in ("sorted", "sort"):
+                continue
+            if not node.keywords:
                 return Place(file, node.lineno)
-    return None
+            by = {ast.unparse(k.value) for k in node.keywords if k.arg == "key"}
+            made = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name in by]
+            keys += [Place(file, n.lineno) for one in made for n in ast.walk(one) if isinstance(n, ast.Return)]
+            keys.append(Place(file, node.lineno))
+    return keys[0] if keys else None
 
 
 def moving(seen: Seen) -> Place | None:

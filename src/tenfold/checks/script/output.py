@@ -189,6 +189,32 @@ def loss_reduction(seen: Seen) -> Iterator[Finding]:
     )
 
 
+def own_reduction(seen: Seen) -> Iterator[Finding]:
+    """A cross-entropy of the program's own that takes the mean over classes too, or the sum over the batch."""
+    if seen.own_first is None or seen.log_softmax is None or len(seen.log_softmax[0]) != 2 or seen.loaded:
+        return
+    (images, classes), place = seen.log_softmax
+    value, guess = seen.own_first, math.log(max(classes, 1))
+    if classes < 3 or images < 4:
+        return
+    if abs(value * classes / guess - 1) < 0.2:
+        how, remedy = "the mean over the classes too", "`.sum(dim=1).mean()` in place of `.mean()`"
+    elif abs(value / images / guess - 1) < 0.2:
+        how, remedy = "the sum over the batch", "`.sum(dim=1).mean()` in place of `.sum()`"
+    else:
+        return
+    yield finding(
+        "loss-reduction",
+        f"The loss is {how}",
+        f"The first one is {value:.3g}; ln({classes}) = {guess:.2f} is what guessing costs an image, and "
+        f"{'divided by' if value < guess else 'times'} {classes if value < guess else images} that is "
+        f"{guess / classes if value < guess else guess * images:.3g}.",
+        f"Take the sum over the classes and the mean over the images: {remedy}{line(place)}.",
+        severity="warning",
+        **(place.where if place else {}),
+    )
+
+
 def initial_loss(seen: Seen) -> Iterator[Finding]:
     """The first loss is far above that of a guess."""
     loss = first(seen.training_losses(), "cross_entropy", "nll_loss")
@@ -206,4 +232,12 @@ def initial_loss(seen: Seen) -> Iterator[Finding]:
     )
 
 
-RULES = (softmax_before_loss, activation_on_logits, wrong_loss, labels_broadcast, loss_reduction, initial_loss)
+RULES = (
+    softmax_before_loss,
+    activation_on_logits,
+    wrong_loss,
+    labels_broadcast,
+    loss_reduction,
+    own_reduction,
+    initial_loss,
+)

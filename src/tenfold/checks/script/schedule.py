@@ -123,6 +123,32 @@ def never_warm(seen: Seen) -> Iterator[Finding]:
         return
 
 
+def gone_by_scheduler(seen: Seen) -> Iterator[Finding]:
+    """A scheduler of torch's that steps with the optimiser has no rate left long before the end."""
+    loader = max((one for one in seen.loaders if one.steps), key=lambda one: one.steps, default=None)
+    for fact in seen.schedulers:
+        if loader is None or seen.ended != "script" or inside(fact, seen) or not per_batch(fact):
+            continue
+        held = next((one for one in seen.helds if one.optimizer is fact.scheduler.optimizer), None)
+        try:
+            planned = loader.passes * len(loader.loader) // (held.micro if held else 1)
+        except TypeError:
+            continue
+        rates = simulated(fact, planned)
+        peak = rates.index(max(rates)) if rates else 0
+        gone = next((i for i in range(peak, len(rates)) if max(rates[i:]) <= 0.01 * rates[peak]), None)
+        if len(rates) < planned or gone is None or gone < 4 or gone > 0.6 * planned:
+            continue
+        yield finding(
+            "learning-rate-dropped-early",
+            f"The rate is gone after {gone:,} of {planned:,} steps",
+            f"It was {rates[peak]:.3g} at its highest, and is {rates[gone]:.2g} from there on.",
+            f"Give the schedule as many steps as the training has: {planned:,}{line(fact.place)}.",
+            **where(fact.place),
+        )
+        return
+
+
 def lowering(seen: Seen) -> Place | None:
     """Where a scheduler steps, torch's or the program's own, or else where a rate is written."""
     steps = [fact.stepped_at for fact in seen.schedulers if fact.stepped_at]
@@ -197,4 +223,4 @@ def inside(fact: Scheduled, seen: Seen) -> bool:
     return any(part is fact.scheduler for part in parts)
 
 
-RULES = (scheduler_rules, gone_early, never_warm)
+RULES = (scheduler_rules, gone_early, gone_by_scheduler, never_warm)

@@ -390,6 +390,10 @@ class Seen:
     """Whether the net scales its images itself."""
     thawed: dict[int, tuple[str, int]] = field(default_factory=dict)
     """Parameters that were frozen once: name, and the last backward looked at that gave them a gradient."""
+    log_softmax: tuple[tuple[int, ...], Place | None] | None = None
+    """Shape and place of the last one outside of nets: of a loss that the program writes itself."""
+    own_first: float | None = None
+    """The first value of such a loss."""
     unkept: Place | None = None
     """Where a net loads, as weights that were kept, its own as they are."""
     normed: dict[int, int] = field(default_factory=dict)

@@ -174,6 +174,7 @@ def given(tree: ast.Module, function: Function | None, name: str) -> Iterator[as
         return
     owner = next((n for n in around(function) if isinstance(n, ast.ClassDef)), None)
     shift = 1 if owner is not None and names[:1] == ["self"] else 0
+    defaults = dict(zip(reversed(names), reversed(function.args.defaults)))
     wanted = owner.name if owner is not None and function.name == "__init__" else function.name
     for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == wanted):
         at = names.index(name) - shift
@@ -182,6 +183,8 @@ def given(tree: ast.Module, function: Function | None, name: str) -> Iterator[as
             yield keyword
         elif 0 <= at < len(call.args) and not any(isinstance(a, ast.Starred) for a in call.args[: at + 1]):
             yield call.args[at]
+        elif name in defaults:
+            yield defaults[name]
 
 
 def weights_not_kept(seen: Seen) -> Iterator[Finding]:

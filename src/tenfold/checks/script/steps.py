@@ -127,6 +127,8 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
         if tag.loss:
             tag.loss.backward, tag.loss.went = True, float(loss.detach().float().mean())
         observer.last_loss = float(loss.detach().float().mean())
+        if tag.loss is None and seen.backwards == 1 and seen.log_softmax and seen.own_first is None:
+            seen.own_first = float(loss.detach().float().mean())
         if loss.grad_fn is None:
             seen.graph_leaf = place
         observer.loss_refs.append(weakref.ref(loss))
