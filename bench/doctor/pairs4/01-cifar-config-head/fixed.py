@@ -17,12 +17,12 @@ class HeadConfig:
 @dataclass
 class Config:
     seed: int = 3
-    train_images: int = 4000
+    train_images: int = 2400
     test_images: int = 1000
     batch_size: int = 50
     epochs: int = 4
     lr: float = 2e-3
-    channels: tuple = (24, 48, 96)
+    channels: tuple = (16, 32, 64)
     head: HeadConfig = field(default_factory=HeadConfig)
 
 

@@ -29,7 +29,7 @@ def weave(kind, size=24):
         t = np.sin(0.6 * f * np.hypot(x - 16, y - 16))
     else:
         t = np.sin(f * y)
-    return t + np.random.normal(0, 0.8, t.shape)
+    return t + np.random.normal(0, 1.7, t.shape)
 
 
 def dataset(per_class):

@@ -38,7 +38,7 @@ def symbol(kind, rng):
 
 def build(painter, classes, n, rng):
     y = rng.permutation(np.arange(n) % classes)
-    x = np.stack([painter(k, rng) for k in y]) + rng.normal(0, 0.4, (n, SIDE, SIDE))
+    x = np.stack([painter(k, rng) for k in y]) + rng.normal(0, 0.8, (n, SIDE, SIDE))
     x = (x - x.mean()) / x.std()
     return TensorDataset(torch.tensor(x, dtype=torch.float32).unsqueeze(1), torch.tensor(y))
 
@@ -108,8 +108,8 @@ def main():
     model = Model(4)
     first = Stage(model, classes=4, head_lr=2e-3, body_lr=2e-3)
     first.fit(build(stripes, 4, 480, rng), 2, "stripes")
-    second = Stage(model, classes=6, head_lr=3e-3, body_lr=1e-4)
-    second.fit(build(symbol, 6, 600, rng), 4, "symbols")
+    second = Stage(model, classes=6, head_lr=3e-3, body_lr=5e-5)
+    second.fit(build(symbol, 6, 600, rng), 3, "symbols")
     print(f"accuracy: {second.score(build(symbol, 6, 300, rng)):.3f}")
 
 
