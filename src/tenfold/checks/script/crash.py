@@ -232,7 +232,7 @@ def types(match: re.Match[str], failure: Failure | None) -> Told:
             "dtype-mismatch",
             "What is written into a tensor is of another type than the tensor",
             "",
-            "Make the tensor of that type: `torch.zeros(shape, dtype=x.dtype, device=x.device)`, or `x.new_zeros(shape)`.",
+            "Make the tensor of that type: `x.new_zeros(shape)`, or `torch.zeros(shape, dtype=x.dtype)`.",
         )
     kind = given[0].split()[-1] if given else "this"
     return (
