@@ -15,6 +15,7 @@ from tenfold.checks.script.labels import in_turn
 from tenfold.checks.script.layout import likeness, reordered
 from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
+from tenfold.checks.script.orders import other_orders
 from tenfold.checks.script.resemblance import nearer, shared_pixels
 from tenfold.checks.script.seen import Batch, Call, Seen
 from tenfold.checks.script.turns import TURNS, turning_places
@@ -267,6 +268,17 @@ LOOP = "best = 0\nfor e in range(3):\n    acc = score(net, {images})\n    best =
 FUNCTION = "def fit(net, check):\n    best = 0\n    a = score(net, check)\n    best = max(best, a)\nfit(net, {images})"
 
 
+CALLBACK = """class Keeper:
+    def __init__(self, loaders, split="{split}"):
+        self.loader, self.best = loaders[split], 0.0
+    def after(self, net):
+        value = score(net, self.loader)
+        if value > self.best:
+            self.best = value
+keeper = Keeper(loaders)
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -274,6 +286,8 @@ FUNCTION = "def fit(net, check):\n    best = 0\n    a = score(net, check)\n    b
         (LOOP.format(images="val_loader") + "    test = score(net, test_loader)\n", None),
         (FUNCTION.format(images="test_dl"), 5),
         (FUNCTION.format(images="val_dl"), None),
+        (CALLBACK.format(split="test"), 2),
+        (CALLBACK.format(split="val"), None),
         ("accs = []\nfor e in range(3):\n    accs.append(score(net, test_x))\nprint(max(accs))", 3),
     ],
 )
@@ -332,3 +346,10 @@ def test_a_turn_is_seen_in_what_the_augmentation_calls(tmp_path):
     assert [(name, place.line) for name, place in found] == [("transposition", 3)]
     image = torch.arange(12.0).reshape(1, 1, 3, 4)
     assert torch.equal(TURNS["transposition"](image)[0, 0], image[0, 0].T)
+
+
+def test_names_filled_up_to_too_few_digits_are_an_order_of_their_own():
+    names = [f"image_{number:03d}" for number in range(1200)]
+    as_sorted = sorted(range(1200), key=names.__getitem__)
+    assert any(order.tolist() == as_sorted for _, order in other_orders(1200))
+    assert as_sorted != list(range(1200))

@@ -43,6 +43,10 @@ class Centres(nn.Module):
     def forward(self, z, y):
         return F.cross_entropy(z @ self.centres.T, y)
 
+class Smooth(Centres):
+    def forward(self, z, y):
+        return -(F.one_hot(y, 3) * F.log_softmax(z, 1)).{mean}()
+
 class Rates:
     def __init__(self, optimizer, total):
         self.optimizer, self.total, self.count = optimizer, total, 0
@@ -66,7 +70,7 @@ def accuracy(net, loader):
 (x, y), held_out, unseen = draw(1200), draw(200), draw(200)
 loader = DataLoader(TensorDataset(x, y), 25, shuffle=True)
 val_loader, test_loader = DataLoader(TensorDataset(*held_out), 50), DataLoader(TensorDataset(*unseen), 50)
-net, loss_of = Net(), Centres()
+net, loss_of = Net(), {loss}()
 {freeze}
 optimizer = torch.optim.SGD([{held}, *loss_of.parameters()], lr=0.05)
 schedule, keeper = {schedule}, Keeper({keep})
@@ -84,13 +88,14 @@ print(accuracy(net, test_loader))
 HEALTHY = {
     "ghost": 5, "mode": "mode", "freeze": "pass", "held": "*net.parameters()", "keep": "val_loader",
     "schedule": "Rates(optimizer, 192)",
-    "thaw": "pass", "clear": "optimizer.zero_grad()",
+    "thaw": "pass", "clear": "optimizer.zero_grad()", "loss": "Centres", "mean": "sum(1).mean",
 }  # fmt: skip
 THAWED = {
     "freeze": "net.body.requires_grad_(False)",
     "thaw": "net.body.requires_grad_(epoch > 0)",
 }
 WARM = "torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / {}))"
+SHORT = "torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / {}))"
 FAULTS = {
     "cleared in part": ({"clear": "net.zero_grad()"}, "zero-grad-missing", "net.zero_grad()"),
     "thawed, not held": (
@@ -99,6 +104,8 @@ FAULTS = {
     "the mode stays": ({"mode": ""}, "eval-missing", "super().train("),
     "a part of one image": ({"ghost": 8}, "last-batch-small", "nn.BatchNorm2d("),
     "a callback selects on test": ({"keep": "test_loader"}, "selected-on-test", "Keeper(test_loader)"),
+    "the mean over the classes": ({"loss": "Smooth", "mean": "mean"}, "loss-reduction", "F.log_softmax(z, 1)"),
+    "the schedule is too short": ({"schedule": SHORT.format(60)}, "learning-rate-dropped-early", "LambdaLR("),
     "the warm-up does not end": ({"schedule": WARM.format(5000)}, "learning-rate-low", "LambdaLR("),
     "the rate is gone": ({"schedule": "Rates(optimizer, 28)"}, "learning-rate-dropped-early", "schedule.step()"),
 }  # fmt: skip
@@ -112,7 +119,15 @@ def rules_of(tmp_path, monkeypatch, changes) -> tuple[list, str]:
     return [f for f in found if f.severity != "note"], code
 
 
-@pytest.mark.parametrize("changes", [{}, THAWED, {"schedule": WARM.format(20)}], ids=["plain", "thawed", "warm"])
+LOOKALIKES = {
+    "plain": {},
+    "thawed": THAWED,
+    "warm": {"schedule": WARM.format(20)},
+    "long": {"schedule": SHORT.format(192), "loss": "Smooth"},
+}
+
+
+@pytest.mark.parametrize("changes", LOOKALIKES.values(), ids=LOOKALIKES)
 def test_what_looks_like_a_fault_is_none(tmp_path, monkeypatch, changes):
     found, _ = rules_of(tmp_path, monkeypatch, changes)
     assert [f.rule for f in found if f.rule != "parameters-frozen"] == []
@@ -125,3 +140,12 @@ def test_fault_is_found_at_its_line(tmp_path, monkeypatch, name):
     found = [f for f in found if f.rule == rule]
     assert found, name
     assert at in code.splitlines()[found[0].line - 1]
+
+
+def test_writing_into_a_tensor_of_another_type(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "import torch\nkept = torch.zeros(4, 3)\nkept[torch.tensor([0, 2])] = torch.ones(2, 3).bfloat16()\n"
+    (tmp_path / "train.py").write_text(code)
+    (found,) = tenfold.check("train.py", quiet=True).findings
+    assert (found.rule, found.line) == ("dtype-mismatch", 3)
+    assert "new_zeros" in found.remedy

@@ -216,12 +216,17 @@ class Parts(nn.Module):
         self.kind = kind
         self.first, self.act = nn.Conv2d(3, 8, 3), nn.ReLU(inplace="place" in kind)
         self.second, self.head = nn.Conv2d(4 if kind == "maxout" else 8, 8, 3), nn.Linear(8, 10)
+        self.norm = nn.BatchNorm2d(8) if kind in ("silent", "silent branch") else None
+        if self.norm is not None:
+            nn.init.zeros_(self.norm.weight)
         if kind == "alike":
             with torch.no_grad():
                 self.first.weight.copy_(self.first.weight[:1].expand_as(self.first.weight))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.first(x)
+        if self.norm is not None:
+            x = x + self.norm(x) if self.kind == "silent branch" else self.norm(x)
         if self.kind == "maxout":
             x = x.view(len(x), 4, 2, *x.shape[2:]).amax(2)
         elif self.kind in ("thrown away", "in place"):
@@ -231,7 +236,7 @@ class Parts(nn.Module):
         return self.head(torch.relu(self.second(x)).mean((2, 3)))
 
 
-@pytest.mark.parametrize("kind", ["plain", "maxout", "in place"])
+@pytest.mark.parametrize("kind", ["plain", "maxout", "in place", "silent branch"])
 def test_activations_of_other_kinds_count(kind):
     torch.manual_seed(0)
     assert found(Parts(kind)) == {}
@@ -246,3 +251,7 @@ def test_activation_that_nothing_reads():
 
 def test_units_that_begin_alike():
     assert found(Parts("alike"))["bad-initialisation"].what == "8 of 8 units of first begin with the same weights"
+
+
+def test_norm_whose_scale_begins_as_zero():
+    assert found(Parts("silent"))["bad-initialisation"].what == "the scale of norm begins as 0"
