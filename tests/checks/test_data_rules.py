@@ -268,6 +268,11 @@ LOOP = "best = 0\nfor e in range(3):\n    acc = score(net, {images})\n    best =
 FUNCTION = "def fit(net, check):\n    best = 0\n    a = score(net, check)\n    best = max(best, a)\nfit(net, {images})"
 
 
+RECORDS = """Trial = namedtuple("Trial", "rate valid score")
+for rate in rates:
+    trials.append(Trial(rate, accuracy(net, val_x), accuracy(net, test_x)))
+best = max(trials, key=lambda t: t.{field})
+"""
 CALLBACK = """class Keeper:
     def __init__(self, loaders, split="{split}"):
         self.loader, self.best = loaders[split], 0.0
@@ -287,6 +292,8 @@ keeper = Keeper(loaders)
         (FUNCTION.format(images="test_dl"), 5),
         (FUNCTION.format(images="val_dl"), None),
         (CALLBACK.format(split="test"), 2),
+        (RECORDS.format(field="score"), 3),
+        (RECORDS.format(field="valid"), None),
         (CALLBACK.format(split="val"), None),
         ("accs = []\nfor e in range(3):\n    accs.append(score(net, test_x))\nprint(max(accs))", 3),
     ],

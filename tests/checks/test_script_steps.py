@@ -31,10 +31,14 @@ class Net(nn.Module):
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), Ghost(8, {ghost}), nn.ReLU(), nn.Flatten())
         self.head = nn.Linear(288, 3)
+    def forward(self, x):
+        if {jitters}:
+            x = x + 0.1 * torch.randn_like(x)
+        return self.head(self.body(x))
+
+class Mode(Net):
     def train(self, mode=True):
         return super().train({mode})
-    def forward(self, x):
-        return self.head(self.body(x))
 
 class Centres(nn.Module):
     def __init__(self):
@@ -70,7 +74,7 @@ def accuracy(net, loader):
 (x, y), held_out, unseen = draw(1200), draw(200), draw(200)
 loader = DataLoader(TensorDataset(x, y), 25, shuffle=True)
 val_loader, test_loader = DataLoader(TensorDataset(*held_out), 50), DataLoader(TensorDataset(*unseen), 50)
-net, loss_of = Net(), {loss}()
+net, loss_of = Mode(), {loss}()
 {freeze}
 optimizer = torch.optim.SGD([{held}, *loss_of.parameters()], lr=0.05)
 schedule, keeper = {schedule}, Keeper({keep})
@@ -88,7 +92,8 @@ print(accuracy(net, test_loader))
 HEALTHY = {
     "ghost": 5, "mode": "mode", "freeze": "pass", "held": "*net.parameters()", "keep": "val_loader",
     "schedule": "Rates(optimizer, 192)",
-    "thaw": "pass", "clear": "optimizer.zero_grad()", "loss": "Centres", "mean": "sum(1).mean",
+    "thaw": "pass", "jitters": "self.training",
+    "clear": "optimizer.zero_grad()", "loss": "Centres", "mean": "sum(1).mean",
 }  # fmt: skip
 THAWED = {
     "freeze": "net.body.requires_grad_(False)",
@@ -104,6 +109,7 @@ FAULTS = {
     "the mode stays": ({"mode": ""}, "eval-missing", "super().train("),
     "a part of one image": ({"ghost": 8}, "last-batch-small", "nn.BatchNorm2d("),
     "a callback selects on test": ({"keep": "test_loader"}, "selected-on-test", "Keeper(test_loader)"),
+    "random in evaluation": ({"jitters": "True"}, "validation-augmented", "randn_like"),
     "the mean over the classes": ({"loss": "Smooth", "mean": "mean"}, "loss-reduction", "F.log_softmax(z, 1)"),
     "the schedule is too short": ({"schedule": SHORT.format(60)}, "learning-rate-dropped-early", "LambdaLR("),
     "the warm-up does not end": ({"schedule": WARM.format(5000)}, "learning-rate-low", "LambdaLR("),
@@ -149,3 +155,36 @@ def test_writing_into_a_tensor_of_another_type(tmp_path, monkeypatch):
     (found,) = tenfold.check("train.py", quiet=True).findings
     assert (found.rule, found.line) == ("dtype-mismatch", 3)
     assert "new_zeros" in found.remedy
+
+
+MOVED = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(8, 3)
+        {scale}
+    def forward(self, x):
+        return self.head(x * self.scale)
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+net = Net().to(device)
+x, y = torch.randn(64, 8), torch.arange(64) % 3
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for step in range(40):
+    order = torch.randperm(64)[:16]
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(net(x[order].to(device)), y[order].to(device)).backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("scale", "lines"),
+    [("self.scale = torch.ones(8)", [8]), ("self.register_buffer('scale', torch.ones(8))", [])],
+)
+def test_plain_tensor_of_a_net_that_is_moved(tmp_path, monkeypatch, scale, lines):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(MOVED.format(scale=scale))
+    found = tenfold.check("train.py", quiet=True).findings
+    assert [f.line for f in found if f.rule == "device-mismatch"] == lines

@@ -219,6 +219,7 @@ class Parts(nn.Module):
         self.norm = nn.BatchNorm2d(8) if kind in ("silent", "silent branch") else None
         if self.norm is not None:
             nn.init.zeros_(self.norm.weight)
+        self.drop = nn.Dropout(0.8 if kind == "drops most" else 0.5)
         if kind == "alike":
             with torch.no_grad():
                 self.first.weight.copy_(self.first.weight[:1].expand_as(self.first.weight))
@@ -233,7 +234,7 @@ class Parts(nn.Module):
             self.act(x)
         else:
             x = self.act(x)
-        return self.head(torch.relu(self.second(x)).mean((2, 3)))
+        return self.head(self.drop(torch.relu(self.second(x)).mean((2, 3))))
 
 
 @pytest.mark.parametrize("kind", ["plain", "maxout", "in place", "silent branch"])
@@ -255,3 +256,9 @@ def test_units_that_begin_alike():
 
 def test_norm_whose_scale_begins_as_zero():
     assert found(Parts("silent"))["bad-initialisation"].what == "the scale of norm begins as 0"
+
+
+def test_dropout_that_leaves_little():
+    rules = found(Parts("drops most"))
+    assert list(rules) == ["underfitting"]
+    assert rules["underfitting"].remedy == "Give it p=0.2."

@@ -297,6 +297,20 @@ def bad_start(graph: Graph) -> Iterator[Finding]:
             )
 
 
+def heavy_dropout(graph: Graph) -> Iterator[Finding]:
+    """A dropout that leaves less than a quarter: most often the share to keep, given as the share to drop."""
+    op = next((op for op in graph.ops if op.kind == "dropout" and op.probability > 0.75), None)
+    if op is not None:
+        yield finding(
+            "underfitting",
+            f"{op.named} drops {op.probability:.0%} of its units",
+            f"{1 - op.probability:.0%} are left; 50 % to 90 % are usual. TensorFlow 1 took the share to keep.",
+            f"Give it p={1 - op.probability:.2g}.",
+            severity="warning",
+            **op.where,
+        )
+
+
 def silent_norms(graph: Graph) -> Iterator[Finding]:
     """Norms whose scale begins as 0, where their output is not only added to something."""
     modules = dict(graph.model.named_modules())
@@ -377,6 +391,7 @@ RULES_OF_GRAPHS: tuple[Callable[[Graph], Iterable[Finding]], ...] = (
     pooled_away,
     bad_start,
     silent_norms,
+    heavy_dropout,
     needless_bias,
 )
 

@@ -123,6 +123,12 @@ def all_moved(observer: Observer, fact: Loader) -> bool:
     return observer.moved_in_data or (bool(held) and all(observer.tag(tensor).moved for tensor in held))
 
 
+def column(array: Any) -> bool:
+    """Whether an array holds one number an item."""
+    shape = tuple(getattr(array, "shape", ()))
+    return len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)
+
+
 def label_digest(dataset: Any) -> bytes:
     """Digest of the whole numbers in tensors and arrays that a dataset holds; b"" where there are none."""
     held = [
@@ -133,7 +139,7 @@ def label_digest(dataset: Any) -> bytes:
     found = False
     for value in held:
         array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-        if getattr(getattr(array, "dtype", None), "kind", "") in "iu" and getattr(array, "ndim", 0) == 1:
+        if getattr(getattr(array, "dtype", None), "kind", "") in "iu" and column(array):
             digest.update(array.tobytes())
             found = True
     return digest.digest() if found else b""

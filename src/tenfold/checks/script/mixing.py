@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.chance import same_chance
+from tenfold.checks.script.chance import same_chance, seeded
 from tenfold.checks.script.modes import deaf, where
 from tenfold.checks.script.seen import Place, Seen, here
 from tenfold.checks.script.source import called, line, shown_code, statement, tree
@@ -65,11 +65,13 @@ def moved(name: str, args: Any) -> bool:
     return name in ("transpose", "swapaxes", "movedim") and 0 in [n % dims for n in numbers]
 
 
-def run(net: nn.Module, images: Tensor) -> tuple[Any, list[Ran]]:
-    """The output in eval mode, and what was called."""
+def run(net: nn.Module, images: Tensor, seed: int | None = None) -> tuple[Any, list[Ran]]:
+    """The output in eval mode, and what was called; by the random numbers that come next, or by a seed."""
     modes = [(module, module.training) for module in net.modules()]
     try:
         with same_chance(), torch.no_grad(), Recorder() as recorder:
+            if seed is not None:
+                seeded(seed)
             return net.eval()(images), recorder.ran
     finally:
         for module, mode in modes:
@@ -90,6 +92,7 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
     output, ran = run(net, images)
     if not isinstance(output, Tensor) or output.dim() < 2 or not bool(torch.isfinite(output).all()):
         return
+    yield from drawn(seen, images)
     blank, _ = run(net, torch.zeros_like(images))
     alive = all(bool((idle < FEW).any()) for idle in seen.idle.values()) and seen.asleep is None
     seen.blind = alive and torch.equal(output, blank) and bool(images.any()) and not zero_head(net)
@@ -103,6 +106,24 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
         if len(output) != len(images) or spread(output, again, changed):
             yield mixed(seen, *culprit(ran, ran_again, len(images)))
             return
+
+
+def drawn(seen: Seen, images: Tensor) -> Iterator[Finding]:
+    """The net draws random numbers in evaluation mode, other than a dropout's, which eval-missing tells."""
+    if seen.first is None or seen.always_dropout:
+        return
+    (one, ran), (other, again) = run(seen.first, images, 0), run(seen.first, images, 1)
+    if not isinstance(one, Tensor) or one.shape != other.shape or torch.equal(one, other):
+        return
+    pairs = zip(ran, again)
+    place = next((a.place for a, b in pairs if a.result.shape != b.result.shape or not a.result.equal(b.result)), None)
+    yield finding(
+        "validation-augmented",
+        "The net changes its images at random in evaluation too",
+        f"In eval mode one batch gives other outputs each time; {shown_code(place)}{line(place)} draws first.",
+        f"Do it only `if self.training:`{line(place)}.",
+        **where(place),
+    )
 
 
 def spread(output: Tensor, again: Tensor, changed: int) -> bool:

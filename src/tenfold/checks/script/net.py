@@ -1,5 +1,7 @@
 """Rules about the net itself: its graph, its start, its last batch, its device."""
 
+import inspect
+import re
 from collections.abc import Iterator
 
 import torch
@@ -10,13 +12,14 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.mixing import MIXING
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.places import birth, builtin, layer_of, layer_place, lines_of, written
+from tenfold.checks.script.places import birth, builtin, given_at, layer_of, layer_place, lines_of, written
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import line, name_at, shown_code
 from tenfold.checks.script.units import at, units
 from tenfold.checks.structure import examine
 from tenfold.checks.trace import RECTIFYING, trace
 from tenfold.errors import Finding
+from tenfold.models.usercode import is_users
 
 ELSEWHERE = {"softmax-before-loss", "activation-on-logits", "parameters-forgotten"}
 """Rules of the graph that the run itself tells better."""
@@ -119,10 +122,33 @@ def part_of(batch: int, size: int) -> int:
     return min((n for n in range(1, batch + 1) if batch % n == 0), key=lambda n: abs(n - size))
 
 
+def plain_tensors(seen: Seen) -> Iterator[Finding]:
+    """Tensors that a layer holds as plain attributes stay where they were made when the net is moved."""
+    for module in seen.model.modules() if seen.model is not None and seen.model_moved else ():
+        kind = type(module)
+        if not is_users(kind.forward.__code__.co_filename if hasattr(kind.forward, "__code__") else ""):
+            continue
+        code = inspect.getsource(kind)
+        for name, value in vars(module).items():
+            used = re.search(rf"self\.{name}\b", inspect.getsource(kind.forward))
+            moved = re.search(rf"self\.{name}(\[[^\]]*\])?\.(to|cuda|type_as)\(", code)
+            if isinstance(value, Tensor) and value.dim() > 0 and used and not moved:
+                place = given_at(seen, kind.__name__, f"self.{name}")
+                yield finding(
+                    "device-mismatch",
+                    f"self.{name} is a plain tensor: moving the net leaves it where it is",
+                    f"{list(value.shape)} in {kind.__name__}, neither parameter nor buffer. On a GPU this fails.",
+                    f'Write `self.register_buffer("{name}", …)`{line(place)}.',
+                    **where(place),
+                )
+                return
+
+
 def device_mismatch(seen: Seen) -> Iterator[Finding]:
     """The net goes to the device, and what it is given does not."""
     if not seen.cuda:
         return
+    yield from plain_tensors(seen)
     calls = [call for call in seen.training_calls() if call.shape]
     losses = [loss for loss in seen.training_losses() if loss.call is not None]
     if seen.moves == 1:  # a net that was moved twice may be judged elsewhere

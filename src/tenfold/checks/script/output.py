@@ -141,6 +141,8 @@ def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, bool] | 
             not one_hot,
         )
     if loss.kind.startswith("binary_cross_entropy") and columns > 2 and loss.target_rows == (1.0, 1.0) and loss.whole:
+        if loss.reduction == "none":  # a part of another loss, such as a focal one
+            return None
         return (
             f"{spoken(loss)} on classes of which exactly one is right",
             f"Every row of the targets {list(loss.target_shape)} holds exactly one 1.",
@@ -197,9 +199,9 @@ def own_reduction(seen: Seen) -> Iterator[Finding]:
     value, guess = seen.own_first, math.log(max(classes, 1))
     if classes < 3 or images < 4:
         return
-    if abs(value * classes / guess - 1) < 0.2:
+    if abs(value * classes / guess - 1) < 0.3:
         how, remedy = "the mean over the classes too", "`.sum(dim=1).mean()` in place of `.mean()`"
-    elif abs(value / images / guess - 1) < 0.2:
+    elif abs(value / images / guess - 1) < 0.3:
         how, remedy = "the sum over the batch", "`.sum(dim=1).mean()` in place of `.sum()`"
     else:
         return

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import (
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.origins import origin
-from tenfold.checks.script.seen import Place, Scheduled, Seen
+from tenfold.checks.script.seen import Held, Place, Scheduled, Seen
 from tenfold.checks.script.source import line, name_at, receiver, shown_code, trees
 from tenfold.errors import Finding
 
@@ -72,13 +72,7 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
 
 def gone_early(seen: Seen) -> Iterator[Finding]:
     """Whoever lowers it, the rate is gone after a small part of the batches that the program goes through."""
-    loader = max((one for one in seen.loaders if one.steps), key=lambda one: one.steps, default=None)
-    if loader is None or seen.ended not in ("", "script"):
-        return
-    try:
-        planned = loader.passes * len(loader.loader)
-    except TypeError:
-        return
+    planned = planned_batches(seen)
     for held in seen.helds:
         rates = held.rates[: held.whole]
         peak = rates.index(max(rates)) if rates else 0
@@ -100,15 +94,12 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
 
 def never_warm(seen: Seen) -> Iterator[Finding]:
     """A warm-up that is longer than the training: the rate never comes near what was asked for."""
-    loader = max((one for one in seen.loaders if one.steps), key=lambda one: one.steps, default=None)
+    batches, passes = planned_batches(seen), max((one.passes for one in seen.loaders if one.steps), default=0)
     for fact in seen.schedulers:
         base = float(fact.scheduler.base_lrs[0]) if getattr(fact.scheduler, "base_lrs", None) else 0.0
-        if loader is None or seen.ended != "script" or not 0 < base < 1 or inside(fact, seen) or not fact.at:
+        if not batches or not 0 < base < 1 or inside(fact, seen) or not fact.at:
             continue
-        try:
-            planned = loader.passes * (len(loader.loader) if per_batch(fact) else 1)
-        except TypeError:
-            continue
+        planned = batches if per_batch(fact) else passes
         rates = simulated(fact, planned)
         if planned < 5 or len(rates) < planned or not 2 * rates[0] < max(rates) < 0.3 * base:
             continue
@@ -125,15 +116,12 @@ def never_warm(seen: Seen) -> Iterator[Finding]:
 
 def gone_by_scheduler(seen: Seen) -> Iterator[Finding]:
     """A scheduler of torch's that steps with the optimiser has no rate left long before the end."""
-    loader = max((one for one in seen.loaders if one.steps), key=lambda one: one.steps, default=None)
+    batches = planned_batches(seen)
     for fact in seen.schedulers:
-        if loader is None or seen.ended != "script" or inside(fact, seen) or not per_batch(fact):
-            continue
         held = next((one for one in seen.helds if one.optimizer is fact.scheduler.optimizer), None)
-        try:
-            planned = loader.passes * len(loader.loader) // (held.micro if held else 1)
-        except TypeError:
+        if held is None or inside(fact, seen) or not (per_batch(fact) or per_part(fact, held)):
             continue
+        planned = batches if per_part(fact, held) else batches // held.micro
         rates = simulated(fact, planned)
         peak = rates.index(max(rates)) if rates else 0
         gone = next((i for i in range(peak, len(rates)) if max(rates[i:]) <= 0.01 * rates[peak]), None)
@@ -143,8 +131,10 @@ def gone_by_scheduler(seen: Seen) -> Iterator[Finding]:
             "learning-rate-dropped-early",
             f"The rate is gone after {gone:,} of {planned:,} steps",
             f"It was {rates[peak]:.3g} at its highest, and is {rates[gone]:.2g} from there on.",
-            f"Give the schedule as many steps as the training has: {planned:,}{line(fact.place)}.",
-            **where(fact.place),
+            f"Give the schedule as many steps as the training has: {planned:,}{line(fact.place)}."
+            if per_batch(fact)
+            else f"Step it once for each step of the optimiser, not for each of its {held.micro} batches.",
+            **where(fact.place if per_batch(fact) else fact.stepped_at),
         )
         return
 
@@ -160,6 +150,21 @@ def lowering(seen: Seen) -> Place | None:
             if isinstance(node, ast.Expr | ast.Assign) and re.search(pattern, ast.unparse(node))
         ]
     return steps[0] if steps else None
+
+
+def planned_batches(seen: Seen) -> int:
+    """How many batches each training of the program goes through; 0 where it did not run to its end."""
+    loader = max((one for one in seen.loaders if one.steps), key=lambda one: one.steps, default=None)
+    trainings = sum(held.steps > 0 for held in seen.helds)
+    try:
+        return loader.passes * len(loader.loader) // trainings if loader and seen.ended == "script" else 0
+    except (TypeError, ZeroDivisionError):
+        return 0
+
+
+def per_part(fact: Scheduled, held: Held) -> bool:
+    """Whether it steps at every batch, of which several make a step of the optimiser."""
+    return held.micro > 1 and len(fact.at) >= 0.8 * held.micro * (held.whole or held.steps)
 
 
 def per_batch(fact: Scheduled) -> bool:

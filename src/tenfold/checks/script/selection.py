@@ -50,8 +50,33 @@ def scores(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
                 yield from ((a, ast.unparse(node)) for a in node.args if not BEST.search(ast.unparse(a)))
             elif name in PICKS and node.args and not isinstance(getattr(node, "parent", None), ast.Slice):
                 yield from ((value, ast.unparse(node)) for value in gathered(tree, node.args[0]))
+                yield from ((value, ast.unparse(node)) for value in by_field(tree, node))
             elif name in keepers and node.args:
                 yield node.args[min(keepers[name], len(node.args) - 1)], ast.unparse(node)
+
+
+def by_field(tree: ast.Module, call: ast.Call) -> Iterator[ast.expr]:
+    """What records are given for the field by which a max or sort takes them, as key=lambda trial: trial.score."""
+    key = next((k.value for k in call.keywords if k.arg == "key"), None)
+    if not isinstance(key, ast.Lambda) or not isinstance(key.body, ast.Attribute):
+        return
+    for name, fields in records(tree):
+        if key.body.attr not in fields:
+            continue
+        at = fields.index(key.body.attr)
+        for made in (n for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == name):
+            yield from (k.value for k in made.keywords if k.arg == key.body.attr)
+            yield from made.args[at : at + 1]
+
+
+def records(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
+    """Names of dataclasses and named tuples, and of their fields in order."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name, [ast.unparse(n.target) for n in node.body if isinstance(n, ast.AnnAssign)]
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and called(node.value) == "namedtuple":
+            words = [n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            yield ast.unparse(node.targets[0]), " ".join(words[1:]).replace(",", " ").split()
 
 
 def keeping(tree: ast.Module) -> Iterator[tuple[str, int]]:

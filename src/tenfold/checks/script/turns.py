@@ -38,6 +38,13 @@ WRITTEN = {
 """How each may be written."""
 
 
+PILLOW = {
+    0: "horizontal flip", 1: "vertical flip", 2: "quarter turn", 3: "half turn", 4: "three-quarter turn",
+    5: "transposition",
+}  # fmt: skip
+"""Its numbers of what Image.transpose does."""
+
+
 def shifted(images: Tensor) -> Tensor:
     """Each image rolled by up to a third of its size."""
     chance = torch.Generator().manual_seed(5)
@@ -89,6 +96,8 @@ def guarded(node: ast.stmt) -> bool:
 
 def kinds(event: Event) -> list[str]:
     """What a flip that was seen may be, by its axes."""
+    if event.name == "transpose" and len(event.axes) == 1 and event.axes[0] in PILLOW:
+        return [PILLOW[event.axes[0]]]
     if event.name == "transpose":
         code = text(event.place)
         return [name for name, pattern in WRITTEN.items() if re.search(pattern, code)]
