@@ -26,12 +26,9 @@ class BadLayer:
 
     def text(self) -> str:
         """For an error."""
-        what = (
-            f"its {self.parameter} holds NaN or infinity"
-            if self.parameter
-            else ("its output holds NaN or infinity, its weights do not")
-        )
-        return f"{self.name} ({what})"
+        if self.parameter:
+            return f"{self.name} (its {self.parameter} holds NaN or infinity)"
+        return f"{self.name} (its output holds NaN or infinity, its weights do not)"
 
 
 def first_bad_layer(model: nn.Module, forward: Callable[[], object]) -> BadLayer | None:

@@ -123,9 +123,11 @@ def gone_by_scheduler(seen: Seen) -> Iterator[Finding]:
             continue
         planned = batches if per_part(fact, held) else batches // held.micro
         rates = simulated(fact, planned)
-        peak = rates.index(max(rates)) if rates else 0
-        gone = next((i for i in range(peak, len(rates)) if max(rates[i:]) <= 0.01 * rates[peak]), None)
-        if len(rates) < planned or gone is None or gone < 4 or gone > 0.6 * planned:
+        if not rates or len(rates) < planned:
+            continue
+        peak = rates.index(max(rates))
+        gone = 1 + max((i for i, rate in enumerate(rates) if rate > 0.01 * rates[peak]), default=peak - 1)
+        if gone == len(rates) or not 4 <= gone <= 0.6 * planned:
             continue
         yield finding(
             "learning-rate-dropped-early",
