@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
+from tenfold.checks.script.functions import note
 from tenfold.checks.script.journal import listening, noted
 from tenfold.checks.script.loaders import iterated, loader_made
 from tenfold.checks.script.nets import born, called, module_back, module_moved
@@ -55,6 +56,6 @@ def watching(observer: Observer) -> Iterator[None]:
         ):
             stack.callback(handle.remove)
         stack.enter_context(listening(observer))
-        observer.outside_of_nets = noted
+        observer.told, observer.told_of_data = note, noted
         stack.enter_context(observer)
         yield

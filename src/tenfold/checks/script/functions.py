@@ -1,0 +1,207 @@
+"""What each of torch's functions tells: activations, shapes, cuts, sums, changes in place, moves."""
+
+import weakref
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.checks.script.journal import noted
+from tenfold.checks.script.losses import loss
+from tenfold.checks.script.observe import Observer
+from tenfold.checks.script.picks import keep, pick
+from tenfold.checks.script.seen import Made, Pick, here
+from tenfold.checks.script.tags import (
+    ACTIVATING,
+    ACTIVATIONS,
+    ADDS,
+    CUTS,
+    DROPOUTS,
+    FACTORIES,
+    LOSSES,
+    MOVES,
+    NOTHING,
+    SAME,
+    SHAPES,
+    WEIGHT,
+    WRITES,
+    all_finite,
+    moves_device,
+    tensors,
+)
+
+
+def note(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> Any:
+    """Facts of one call; may return an alias of the result."""
+    if name == "data":
+        data_read(observer, args, result)
+        return None
+    if name in LOSSES:
+        loss(observer, name, args, kwargs, result)
+        return None
+    if name in ACTIVATIONS and isinstance(result, Tensor):
+        activated(observer, name, args, kwargs, result)
+        return None
+    if observer.stack:
+        inside(observer, name, args, kwargs, result)
+        return None
+    noted(observer, name, args, kwargs, result)
+    return outside(observer, name, args, kwargs, result)
+
+
+def data_read(observer: Observer, args: Any, result: Tensor) -> None:
+    """`tensor.data`, which is no part of the graph."""
+    cuts(observer, "data", args)
+    if isinstance(args[0], nn.Parameter):
+        observer.tags[result] = WEIGHT
+    observer.pass_on(args, result)
+
+
+def activated(observer: Observer, name: str, args: Any, kwargs: Any, result: Tensor) -> None:
+    """An activation or a softmax, inside a net or after it."""
+    tag, place = observer.tag(args[0]), here()
+    observer.tags[result] = replace(tag, made=Made(name, place, observer.layer()))
+    activity(observer, name, result)
+    if observer.stack:
+        return
+    shape = tuple(args[0].shape)
+    if name == "log_softmax":
+        observer.seen.log_softmax = shape, place
+    if "softmax" in name and tag.calls:
+        dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        keep(observer, Pick("softmax" if torch.is_grad_enabled() else "probabilities", place, shape, dim))
+
+
+def inside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
+    """A function inside a net's call."""
+    if name == "batch_norm" and torch.is_grad_enabled() and kwargs.get("training", len(args) > 5 and args[5]):
+        observer.seen.normed[len(result)] = observer.seen.normed.get(len(result), 0) + 1
+    if isinstance(result, Tensor) and result.dim() == 4:
+        observer.last_map = tuple(result.shape[1:])
+    if name in SAME or name.startswith("dropout"):
+        observer.pass_on(args, result)
+    if name in CUTS:
+        cuts(observer, name, args)
+    sharpness(observer, name, args)
+    first = not observer.seen.backwards and isinstance(result, Tensor) and args and isinstance(args[0], Tensor)
+    if first and name in SHAPES:
+        shape_change(observer, name, args, result)
+    functional = name.startswith("dropout") and type(observer.stack[-1]).__module__ != DROPOUTS
+    if functional and kwargs.get("training", True) and not observer.stack[0].training and kwargs.get("p", 0.5) > 0:
+        observer.seen.always_dropout = here(), observer.layer()
+
+
+def shape_change(observer: Observer, name: str, args: Any, result: Tensor) -> None:
+    """A view or permutation that takes the batch's dimension apart."""
+    before, after = tuple(args[0].shape), tuple(result.shape)
+    numbers = [a for a in args[1:] if isinstance(a, int)] or list(args[1] if len(args) > 1 else [])
+    if name in ("permute",):
+        moves = bool(numbers) and numbers[0] not in (0, -len(before))
+    elif name in ("transpose", "swapaxes", "movedim", "t"):
+        moves = name == "t" or 0 in [n % len(before) for n in numbers]
+    else:
+        moves = before[0] != after[0]
+    if moves:
+        observer.seen.mixing.append((name, before, after, here()))
+
+
+def cuts(observer: Observer, name: str, args: Any) -> None:
+    """Something that takes a tensor out of the graph while the net computes."""
+    if observer.stack and torch.is_grad_enabled() and args and isinstance(args[0], Tensor) and args[0].grad_fn:
+        observer.seen.cut.append((name, here(), observer.layer()))
+
+
+def activity(observer: Observer, name: str, result: Tensor) -> None:
+    """Which units of a ReLU are active, how many of a sigmoid are saturated."""
+    if not torch.is_grad_enabled() or result.dim() < 2 or not observer.stack:
+        return
+    layer = observer.layer() if type(observer.stack[-1]).__module__ in ACTIVATING else observer.last_layer
+    layer = layer or observer.layer() or name
+    if name in ("relu", "relu_", "relu6"):
+        units = (result > 0).transpose(0, 1).flatten(1).any(1)
+        idle = observer.seen.idle.get(layer)
+        counted = idle is not None and idle.shape == units.shape
+        observer.seen.idle[layer] = torch.where(units, 0, idle + 1 if counted and idle is not None else 1)
+    elif name in ("sigmoid", "tanh", "sigmoid_", "tanh_"):
+        low = 0.01 if name.startswith("sig") else -0.99
+        share = ((result < low) | (result > 0.99)).float().mean().item()
+        observer.seen.saturated.setdefault(layer, []).append(share)
+        observer.seen.bent = observer.seen.bent or here()
+
+
+def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> Any:
+    """A function in the training loop, or in the data's own code."""
+    if name == "backward":
+        return None
+    if name in ("argmax", "max", "topk", "__eq__", "eq"):
+        pick(observer, name, args, kwargs, result)
+    elif name in ADDS:
+        added(observer, args, result)
+    elif name in MOVES and isinstance(result, Tensor) and moves_device(args, kwargs):
+        if result is args[0] and not result.requires_grad:
+            result = result.detach()  # as on a GPU: another tensor, so that a forgotten assignment shows
+        observer.tags[result] = replace(observer.tag(args[0]), moved=True)
+        return result
+    elif name in FACTORIES and kwargs.get("device") is not None:
+        observer.tags[result] = replace(NOTHING, moved=True)
+    if (name.endswith("_") and not name.endswith("__")) or name in WRITES:
+        in_place(observer, name, args or (kwargs.get("tensor"),))
+    sharpness(observer, name, args)
+    finite(observer, name, args, result)
+    observer.pass_on(args, result, name in SAME)
+    return None
+
+
+def added(observer: Observer, args: Any, result: Any) -> None:
+    """Losses added up with their graphs."""
+    if not isinstance(result, Tensor) or not result.requires_grad or result.numel() > 1:
+        return
+    steps: frozenset[int] = frozenset()
+    for part in tensors(args):
+        tag = observer.tag(part)
+        steps |= tag.steps | (frozenset([tag.loss.step]) if tag.loss else frozenset())
+    if len(steps) > (observer.seen.kept[1] if observer.seen.kept else 2):
+        observer.seen.kept = here(), len(steps)
+    if steps:
+        observer.tags[result] = replace(observer.tag(result), steps=steps)
+
+
+def in_place(observer: Observer, name: str, args: Any) -> None:
+    """Whole numbers that are changed where they lie, and before the first call what parameters begin with."""
+    if not isinstance(args[0], Tensor):
+        return
+    if not observer.seen.calls:
+        place = here() if isinstance(args[0], nn.Parameter) or observer.tag(args[0]) is WEIGHT else None
+        if place:
+            observer.seen.written[args[0].untyped_storage().data_ptr()] = place
+        return
+    whole = args[0]._base
+    if whole is None or whole.numel() < 2 * args[0].numel() or args[0].requires_grad:
+        return
+    labels = not args[0].is_floating_point()
+    kept = observer.seen.changed if labels else observer.seen.scaled
+    key = args[0].untyped_storage().data_ptr() if labels else args[0].data_ptr()
+    _, times, _ = kept.get(key, (None, 0, ""))
+    known, since = observer.bases.get(id(whole), (object, 0))
+    if known() is not whole:
+        observer.bases[id(whole)] = weakref.ref(whole), len(observer.seen.calls)
+    lasting = known() is whole and since < len(observer.seen.calls)
+    if labels or (lasting and name in ("sub_", "div_", "mul_", "add_")):
+        kept[key] = here(), times + 1, name
+
+
+def sharpness(observer: Observer, name: str, args: Any) -> None:
+    """The root of 0 has an infinite slope."""
+    of = args[0] if args else None
+    if not isinstance(of, Tensor) or name not in ("sqrt", "log", "rsqrt") or not of.requires_grad:
+        return
+    if observer.seen.sharp is None and bool((of.detach() == 0).any()):
+        observer.seen.sharp = name, here()
+
+
+def finite(observer: Observer, name: str, args: Any, result: Any) -> None:
+    """The first function of the training loop that makes infinity or NaN of numbers."""
+    watched = isinstance(result, Tensor) and result.requires_grad and observer.seen.bad_op is None
+    if watched and not all_finite([result]) and all_finite(args):
+        observer.seen.bad_op = name, here(), len(observer.seen.steps)

@@ -1,0 +1,55 @@
+"""Calls of loss functions, and the batches that the net learns from."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tenfold.checks.script.observe import Observer
+from tenfold.checks.script.picks import judge
+from tenfold.checks.script.seen import Lesson, LossCall, here
+from tenfold.checks.script.tags import KEPT, MOST_NUMBERS, Tag, is_whole, label, right_answers, row_sums, weights_of
+
+
+def loss(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
+    """Facts of one call of a loss function."""
+    given, target = args[0], kwargs.get("target", args[1] if len(args) > 1 else None)
+    if not isinstance(given, Tensor) or not isinstance(target, Tensor) or not isinstance(result, Tensor):
+        return
+    tag, rows = observer.tag(given), given.detach().float()
+    flat = target.detach().flatten()
+    fact = LossCall(
+        name, here(), len(observer.seen.steps), torch.is_grad_enabled(), tuple(given.shape), tuple(target.shape),
+        str(target.dtype).removeprefix("torch."), float(flat.min()), float(flat.max()), is_whole(flat),
+        float(result.detach().float().mean()), kwargs.get("reduction", "mean"), tag.made,
+        float(rows.min()), float(rows.max()), row_sums(rows),
+        tag.calls[-1] if tag.calls else None, kwargs.get("weight") is not None,
+        observer.tag(target).moved, distinct=int(flat.unique().numel()),
+        labels=tuple(flat[:64].tolist()) if not target.is_floating_point() else (),
+        target_rows=row_sums(target), criterion=observer.criterion, right=right_answers(given, target),
+        weights=weights_of(kwargs),
+        target=target.detach().clone() if len(observer.seen.losses) < 30 else None,
+    )  # fmt: skip
+    observer.seen.losses.append(fact)
+    learn(observer, fact, target, kwargs)
+    observer.seen.targets.add(target.untyped_storage().data_ptr())
+    label(tag.calls, target)
+    for call in tag.calls:
+        call.loss = fact.value
+    if torch.is_grad_enabled() and observer.seen.target is None and observer.seen.first is not None:
+        observer.seen.target = target.detach().clone()
+    if not torch.is_grad_enabled():
+        judge(tag.calls)
+    observer.tags[result] = Tag(calls=tag.calls, loss=fact, batch=tag.batch)
+
+
+def learn(observer: Observer, fact: LossCall, target: Tensor, options: dict[str, Any]) -> None:
+    """Keep a training batch, so that its step can be tried again on a copy of the net."""
+    seen, given = observer.seen, observer.given
+    if given is None or fact.call is None or fact.call.module is not seen.model or not fact.grad:
+        return
+    if fact.shape != fact.call.output or len(seen.lessons) >= KEPT:
+        return
+    if sum(lesson.inputs.numel() for lesson in seen.lessons) + given.numel() <= MOST_NUMBERS:
+        rest = {name: value for name, value in options.items() if name not in ("input", "target")}
+        seen.lessons.append(Lesson(given.detach().clone(), target.detach().clone(), fact.kind, rest))
