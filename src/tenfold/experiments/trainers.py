@@ -26,7 +26,7 @@ from tenfold.datasets import SOURCES
 from tenfold.datasets.dataset import silent
 from tenfold.recipe import load
 
-PRELOADED = ("torch._dynamo", "tenfold.cli", "tenfold.commands", "tenfold.api", "tenfold.reports.page")
+PRELOADED = ("tenfold.cli", "tenfold.commands", "tenfold.api", "tenfold.reports.page")
 """By name, because what stands above experiments must not be needed here: a run is started as a user would."""
 DRAWING = "tenfold.reports.pictures"
 DRAWN = ("shapes", "arrows")

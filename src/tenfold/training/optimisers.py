@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RAdam, RMSprop
 
+from tenfold.dynamo import defer
 from tenfold.errors import lookup
 from tenfold.models.protocols import TrainsPartly
 from tenfold.recipe import OptimizerOptions
@@ -180,6 +181,7 @@ def filled(*groups: Group) -> list[Group]:
 
 def build(options: OptimizerOptions, model: nn.Module) -> Optimizer:
     """The optimiser that the resolved options describe, ready for `set_rates`."""
+    defer()
     function = lookup(OPTIMISERS, options.name, "optimizer")
     optimizer = function(model, options.lr, options.weight_decay, **chosen(function, options))
     for group in optimizer.param_groups:

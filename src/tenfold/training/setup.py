@@ -1,8 +1,6 @@
 """From a plan to a run that is ready for its first step: data, split, net, optimiser, loader."""
 
-import threading
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 import torch
@@ -62,8 +60,6 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
     notes: list[str] = []
     plan = check_options(plan, notes)
     device = choose_device(plan.recipe.device)
-    # torch's optimisers import torch._dynamo (2 s) when first used: let that happen while the images are read.
-    threading.Thread(target=import_module, args=("torch._dynamo",), daemon=True).start()
     dataset = load(plan.recipe.data, plan.recipe.image_size, verify, progress)
     if plan.recipe.data not in SOURCES:
         plan = plan.override({"data": dataset.where}, plan.origin["data"])

@@ -18,6 +18,7 @@ from tenfold.checks.script.patches import watching
 from tenfold.checks.script.seen import Seen, own, shown
 from tenfold.checks.script.tags import Finished
 from tenfold.checks.script.verdict import findings
+from tenfold.dynamo import defer
 
 
 def main() -> None:
@@ -61,6 +62,7 @@ def observe(observer: Observer, program: Any, script: str, args: list[str], seco
     sys.argv = [script, *args]
     sys.path[0] = str(Path(script).resolve().parent)
     timer(observer, seconds)
+    defer()
     seen = observer.seen
     try:
         with watching(observer):

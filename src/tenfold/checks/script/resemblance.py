@@ -42,10 +42,11 @@ def shared_pixels(training: Tensor, judging: Tensor) -> float:
     kernels = torch.randn(2, *middle.shape[1:], dtype=torch.float64, generator=chance)
     wanted = F.conv2d(middle[varied] - level, kernels).flatten(1)
     found = torch.zeros(len(wanted), dtype=torch.bool)
-    for turned in (kernels, kernels.flip(-1)):
-        there = torch.cat(
-            [F.conv2d(part.double() - level, turned).transpose(0, 1).flatten(1) for part in training.split(100)], 1
-        )
+    both = torch.cat([kernels, kernels.flip(-1)])
+    places = torch.cat(
+        [F.conv2d(part.double() - level, both).transpose(0, 1).flatten(1) for part in training.split(100)], 1
+    )
+    for there in places.split(2):
         first, order = there[0].sort()
         at = torch.searchsorted(first, wanted[:, 0].contiguous()).clamp(1, len(first) - 1)
         for near in (at, at - 1):

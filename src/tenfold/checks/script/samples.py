@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -43,6 +44,16 @@ class Study:
     judge_scores: Tensor
     trained: Guesser
     judged: Guesser
+
+    @cached_property
+    def train_told(self) -> Tensor:
+        """For each training image the class that the judged images tell."""
+        return self.judged(self.training.images).argmax(1)
+
+    @cached_property
+    def judge_told(self) -> Tensor:
+        """For each judged image the class that the training images tell."""
+        return self.trained(self.judging.images).argmax(1)
 
 
 def study(seen: Seen) -> Study | None:

@@ -41,8 +41,8 @@ def labels_apart(seen: Seen) -> Iterator[Finding]:
     n = min(len(known.training.labels), len(known.judging.labels))
     trained = excess(known.train_left_out, known.training.labels, known.classes)
     judged = excess(known.judge_left_out, known.judging.labels, known.classes)
-    across = excess(known.judged(known.training.images).argmax(1), known.training.labels, known.classes)
-    if max(trained, across) > 0.08 + 1.5 / n**0.5 or judged < 0.35 or judged < 4 * max(trained, across):
+    limit = min(0.08 + 1.5 / n**0.5, judged / 4)
+    if judged < 0.35 or trained > limit or excess(known.train_told, known.training.labels, known.classes) > limit:
         return
     if augmented(seen) and not any((*at_once(seen), *in_turn(seen))):
         return  # an augmentation may hide what the labels are told by
@@ -65,10 +65,12 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
     if known is None or augmented(seen):
         return
     own = excess(known.train_left_out, known.training.labels, known.classes)
-    others = excess(known.trained(known.judging.images).argmax(1), known.judging.labels, known.classes)
     judged = excess(known.judge_left_out, known.judging.labels, known.classes)
+    if judged < 0.5 or own < 0.1:
+        return
+    others = excess(known.judge_told, known.judging.labels, known.classes)
     n = min(len(known.training.labels), len(known.judging.labels))
-    if others < 0.5 or judged < 0.5 or own < 0.1 or others - own < 0.08 + 1.5 / n**0.5:
+    if others < 0.5 or others - own < 0.08 + 1.5 / n**0.5:
         return
     wrong = 1 - own / others
     place = known.training.place or (seen.training_losses()[0].place if seen.training_losses() else None)
@@ -105,8 +107,10 @@ def classes_shifted(seen: Seen) -> Iterator[Finding]:
         excess(known.train_left_out, known.training.labels, known.classes),
         excess(known.judge_left_out, known.judging.labels, known.classes),
     )
-    across = confusion(known.judging.labels, known.trained(known.judging.images).argmax(1), known.classes)
-    back = confusion(known.training.labels, known.judged(known.training.images).argmax(1), known.classes)
+    if told < 0.5:
+        return
+    across = confusion(known.judging.labels, known.judge_told, known.classes)
+    back = confusion(known.training.labels, known.train_told, known.classes)
     moved = [
         (i, int(across[i].argmax()))
         for i in range(known.classes)
@@ -114,7 +118,7 @@ def classes_shifted(seen: Seen) -> Iterator[Finding]:
         and float(back[across[i].argmax()].max()) > 0.5
         and int(back[across[i].argmax()].argmax()) == i != int(across[i].argmax())
     ]
-    if told < 0.5 or len(moved) < 2:
+    if len(moved) < 2:
         return
     place = numbering(seen)
     pairs = ", ".join(f"{j} in training is {i} in the evaluation" for i, j in moved[:3])
@@ -150,7 +154,7 @@ def labels_broken(seen: Seen) -> Iterator[Finding]:
     if known is None:
         return
     clean = confusion(known.judging.labels, known.judge_left_out, known.classes)
-    trained = confusion(known.training.labels, known.judged(known.training.images).argmax(1), known.classes)
+    trained = confusion(known.training.labels, known.train_told, known.classes)
     for name, place in places:
         found = turned(known, name, clean, trained)
         if found is not None:
