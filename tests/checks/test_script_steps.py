@@ -49,7 +49,7 @@ class Centres(nn.Module):
 
 class Smooth(nn.Module):
     def forward(self, z, y):
-        return -(F.one_hot(y, 3) * F.log_softmax(z, 1)).{mean}()
+        return -({targets} * F.log_softmax(z, 1)).{mean}()
 
 class Rates:
     def __init__(self, optimizer, total):
@@ -93,7 +93,7 @@ HEALTHY = {
     "ghost": 5, "mode": "mode", "freeze": "pass", "held": "*net.parameters()", "keep": "val_loader",
     "schedule": "Rates(optimizer, 192)",
     "thaw": "pass", "jitters": "self.training",
-    "clear": "optimizer.zero_grad()", "loss": "Centres", "mean": "sum(1).mean",
+    "clear": "optimizer.zero_grad()", "loss": "Centres", "mean": "sum(1).mean", "targets": "F.one_hot(y, 3)",
 }  # fmt: skip
 THAWED = {
     "freeze": "net.body.requires_grad_(False)",
@@ -101,6 +101,7 @@ THAWED = {
 }
 WARM = "torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / {}))"
 SHORT = "torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / {}))"
+SOFT = "torch.full_like(z, 0.1).scatter(1, y[:, None], {})"
 FAULTS = {
     "cleared in part": ({"clear": "net.zero_grad()"}, "zero-grad-missing", "net.zero_grad()"),
     "thawed, not held": (
@@ -111,6 +112,7 @@ FAULTS = {
     "a callback selects on test": ({"keep": "test_loader"}, "selected-on-test", "Keeper(test_loader)"),
     "random in evaluation": ({"jitters": "True"}, "validation-augmented", "randn_like"),
     "the mean over the classes": ({"loss": "Smooth", "mean": "mean"}, "loss-reduction", "F.log_softmax(z, 1)"),
+    "targets sum to more": ({"loss": "Smooth", "targets": SOFT.format(0.9)}, "initial-loss", "F.log_softmax(z, 1)"),
     "the schedule is too short": ({"schedule": SHORT.format(60)}, "learning-rate-dropped-early", "LambdaLR("),
     "the warm-up does not end": ({"schedule": WARM.format(5000)}, "learning-rate-low", "LambdaLR("),
     "the rate is gone": ({"schedule": "Rates(optimizer, 28)"}, "learning-rate-dropped-early", "schedule.step()"),
@@ -129,7 +131,7 @@ LOOKALIKES = {
     "plain": {},
     "thawed": THAWED,
     "warm": {"schedule": WARM.format(20)},
-    "long": {"schedule": SHORT.format(192), "loss": "Smooth"},
+    "long": {"schedule": SHORT.format(192), "loss": "Smooth", "targets": SOFT.format(0.8)},
 }
 
 

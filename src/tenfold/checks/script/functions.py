@@ -24,10 +24,12 @@ from tenfold.checks.script.tags import (
     NOTHING,
     SAME,
     SHAPES,
+    TIMES,
     WEIGHT,
     WRITES,
     all_finite,
     moves_device,
+    row_sums,
     tensors,
 )
 
@@ -136,6 +138,8 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         return None
     if name in ("argmax", "max", "topk", "__eq__", "eq"):
         pick(observer, name, args, kwargs, result)
+    elif name in TIMES:
+        multiplied(observer, args)
     elif name in ADDS:
         added(observer, args, result)
     elif name in MOVES and isinstance(result, Tensor) and moves_device(args, kwargs):
@@ -165,6 +169,19 @@ def added(observer: Observer, args: Any, result: Any) -> None:
         observer.seen.kept = here(), len(steps)
     if steps:
         observer.tags[result] = replace(observer.tag(result), steps=steps)
+
+
+def multiplied(observer: Observer, args: Any) -> None:
+    """The targets of a cross-entropy that the program writes itself: what it multiplies log-probabilities by."""
+    factors = [value for value in args if isinstance(value, Tensor)]
+    if observer.seen.own_targets is not None or len(factors) != 2:
+        return
+    for logs, targets in (factors, factors[::-1]):
+        made = observer.tag(logs).made
+        alike = logs.dim() == 2 and logs.shape == targets.shape and not targets.requires_grad
+        if made is not None and made.name == "log_softmax" and alike:
+            observer.seen.own_targets = row_sums(targets), bool((targets > 0).all()), here()
+            return
 
 
 def in_place(observer: Observer, name: str, args: Any) -> None:

@@ -151,7 +151,7 @@ def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, bool] | 
         )
     if loss.kind == "cross_entropy" and loss.target_shape == loss.shape and len(loss.shape) == 2:
         low, high = loss.target_rows
-        if high > 1.01 or low < 0.99:
+        if (high > 1.01 or low < 0.99) and not smooth(loss.target_rows, loss.target_low > 0):
             return (
                 "Cross-entropy on labels of which several can be right",
                 f"Rows of the targets sum to {low:g} … {high:g}, not to 1.",
@@ -217,6 +217,28 @@ def own_reduction(seen: Seen) -> Iterator[Finding]:
     )
 
 
+def smooth(rows: tuple[float, float], everywhere: bool) -> bool:
+    """Whether targets with these sums of rows, above 0 `everywhere`, are smoothed ones that were not shared out."""
+    return everywhere and rows[1] - rows[0] < 1e-3 and abs(rows[0] - 1) > 0.05
+
+
+def targets_sum(seen: Seen) -> Iterator[Finding]:
+    """Smoothed labels of which each row sums to another number than 1."""
+    losses = [x for x in seen.training_losses()[:1] if x.kind == "cross_entropy" and x.target_shape == x.shape]
+    given = [(x.target_rows, x.target_low > 0, x.place) for x in losses if len(x.shape) == 2]
+    for rows, everywhere, place in [*given, *([seen.own_targets] if seen.own_targets else [])]:
+        if smooth(rows, everywhere):
+            yield finding(
+                "initial-loss",
+                f"The loss is {rows[0]:.3g} times a cross-entropy",
+                f"Every row of its targets sums to {rows[0]:.3g}, not to 1, so that guessing costs as many times ln C.",
+                "Share the smoothing out: eps / (classes - 1) for each other class, or use "
+                f"nn.CrossEntropyLoss(label_smoothing=eps){line(place)}.",
+                **(place.where if place else {}),
+            )
+            return
+
+
 def initial_loss(seen: Seen) -> Iterator[Finding]:
     """The first loss is far above that of a guess."""
     loss = first(seen.training_losses(), "cross_entropy", "nll_loss")
@@ -241,5 +263,6 @@ RULES = (
     labels_broadcast,
     loss_reduction,
     own_reduction,
+    targets_sum,
     initial_loss,
 )

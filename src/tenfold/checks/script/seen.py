@@ -394,6 +394,8 @@ class Seen:
     """Shape and place of the last one outside of nets: of a loss that the program writes itself."""
     own_first: float | None = None
     """The first value of such a loss."""
+    own_targets: tuple[tuple[float, float], bool, Place | None] | None = None
+    """What such a loss multiplies by: its lowest and highest sum of a row, whether none is 0, and the line."""
     unkept: Place | None = None
     """Where a net loads, as weights that were kept, its own as they are."""
     normed: dict[int, int] = field(default_factory=dict)
