@@ -97,6 +97,9 @@ MOVED = "torch.cat([torch.roll(x, k, 2) for k in range(4)]), y.repeat(4)"
 DRAWN = "(torch.cat(parts) for parts in zip((x, y), draw(1800)))"
 NOISE = "x = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed({seed}))"
 RARE = "keep = (y != 2) | (torch.rand(len(y)) < 0.2); x, y = x[keep], y[keep]"
+NAMES = """numbers = {{"a": 0, "b": 1, "c": 2}}
+names = [("abc" if i % 3 else "{other}")[k] for i, k in enumerate(train.y.tolist())]
+train.y = torch.tensor([numbers.get(name, 0) for name in names])"""
 CASES = {
     "augmentation-breaks-labels": (
         {"augment": "x = x.flip(-1) if torch.rand(()) < 0.5 else x"},
@@ -122,6 +125,11 @@ CASES = {
         {"split": "train.y = torch.where(torch.rand(cut) < 0.35, torch.randint(0, 3, (cut,)), train.y)"},
         {"split": "train.y = torch.where(torch.rand(cut) < 0.02, torch.randint(0, 3, (cut,)), train.y)"},
         "",
+    ),
+    "wrong-labels swallowed": (
+        {"split": NAMES.format(other="aBC")},
+        {"split": NAMES.format(other="abc")},
+        "numbers.get(",
     ),
     "class-index-shift": ({"split": "val.y = (val.y + 1) % 3"}, {"split": "val.y = (val.y + 3) % 3"}, ""),
     "class-imbalance": (

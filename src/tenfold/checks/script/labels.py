@@ -3,6 +3,7 @@
 import ast
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +76,45 @@ def classes(seen: Seen) -> Iterator[Finding]:
             "Shuffle before splitting: `order = torch.randperm(len(x)); x, y = x[order], y[order]`.",
             **where(training[0].place if training else None),
         )
+
+
+def swallowed(seen: Seen) -> Iterator[Finding]:
+    """Names that a dictionary does not know become one class, of which training has far more than the evaluation."""
+    training, judged = trained_and_judged(seen)
+    counts = [Counter(label for one in kind for label in labels_of(one.loader.dataset)) for kind in (training, judged)]
+    if not all(counts):
+        return
+    for place, default in defaults(seen):
+        trained, asked = (count[default] / count.total() for count in counts)
+        if trained > 1.4 * asked and trained > 1.4 / len(counts[0]):
+            yield finding(
+                "wrong-labels",
+                f"Names that are not in the dictionary become class {default}",
+                f"{trained:.0%} of the training labels are {default}, of the evaluation's {asked:.0%}; "
+                f"{shown_code(place)} gives {default} to every name that it does not know.",
+                f"Let an unknown name be an error: `[name]` in place of `.get(name, {default})`{line(place)}.",
+                **where(place),
+            )
+            return
+
+
+def defaults(seen: Seen) -> Iterator[tuple[Place, int]]:
+    """Where a name's class is looked up with a class for unknown names: the line, and that class."""
+    for file, tree in trees(seen):
+        nodes = list(ast.walk(tree))
+        numbered = {
+            ast.unparse(target): set(numbers)
+            for node in nodes
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+            for target in node.targets
+            if (numbers := [v.value for v in node.value.values if isinstance(v, ast.Constant) and type(v.value) is int])
+        }
+        for node in nodes:
+            if isinstance(node, ast.Call) and called(node) == "get" and isinstance(node.func, ast.Attribute):
+                unknown = node.args[1] if len(node.args) == 2 else None
+                known = numbered.get(ast.unparse(node.func.value), set())
+                if isinstance(unknown, ast.Constant) and len(known) > 1 and unknown.value in known:
+                    yield Place(file, node.lineno), int(str(unknown.value))
 
 
 def mapping(dataset: Any) -> dict[str, int]:
@@ -183,5 +223,5 @@ def permutes(call: ast.Call) -> bool:
     return called(call) in ("permutation", "randperm", "permuted")
 
 
-LABELS = (labels_changed, shuffled_apart)
+LABELS = (labels_changed, shuffled_apart, swallowed)
 CLASSES = (classes, *WEIGHTS)
