@@ -14,7 +14,7 @@ demo: $(STAMP)
 	$(BIN)/tenfold train simplenn-augment --data shapes
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations 15 -m "not slow"
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile
