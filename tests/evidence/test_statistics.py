@@ -312,6 +312,7 @@ def test_the_exact_tests_level():
     assert [planning.level(pairs) for pairs in (5, 6, 7, 8)] == [0, 2 / 64, 6 / 128, 12 / 256]
     assert (planning.level(7, 5), planning.level(8, 5)) == (0, 2 / 256)
     assert planning.level(1000, 10) == 0.005
+    assert [planning.fewest_pairs(family) for family in (1, 2, 3, 4, 100)] == [6, 7, 7, 8, 12]
 
 
 def test_power_of_many_pairs_is_the_t_tests():

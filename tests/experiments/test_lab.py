@@ -104,6 +104,9 @@ def test_seeds_of_each_kind_of_part():
     assert (levels_of(PARTS["L2.2"], full), levels_of(PARTS["L2.2"], quick)) == ([6, 8], [6])
     assert (levels_of(PARTS["L3.1"], full), levels_of(PARTS["L3.1"], quick)) == ([1, 3], [1])
     assert levels_of(PARTS["L2.2"], Terms(seeds=2)) == [2]
+    # three comparisons of one family: six pairs that agree have p = 3 · 2/64, which decides nothing
+    assert (levels_of(PARTS["L1.4"], full), levels_of(PARTS["L1.4"], quick)) == ([7, 8], [7])
+    assert levels_of(PARTS["L1.4"], Terms(seeds=6)) == [6]
     assert levels_of(PARTS["L1.1"], full) == [0]
     assert levels_of(PARTS["L1.8"], full) == [1]
 

@@ -50,6 +50,11 @@ def level(pairs: int, comparisons: int = 1) -> float:
     return 2 * (math.ceil(alpha * flips / 2) - 1) / flips
 
 
+def fewest_pairs(comparisons: int = 1) -> int:
+    """The fewest pairs that can give helps or hurts in a family of so many comparisons: 6, 7 for two or three, …"""
+    return next(pairs for pairs in range(FEWEST_PAIRS, FINE + 1) if level(pairs, comparisons) > 0)
+
+
 def power(effect: float, deviation: float, pairs: int, comparisons: int = 1) -> float:
     """Probability that a true difference `effect` is called helps or hurts; from the noncentral t distribution.
 

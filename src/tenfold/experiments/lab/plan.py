@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RecipeError, near
+from tenfold.evidence.power import fewest_pairs
 from tenfold.experiments.arms import UNIMPORTANT
 from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, TELLING, Arm, Part
 from tenfold.experiments.statements.trainings import QUICK, SETTLED
@@ -145,9 +146,11 @@ def levels_of(part: Part, terms: Terms) -> list[int]:
         return [0]
     if part.one_run:
         return [1]
-    few = part.sweep is not None or ARMS[part.arms[0]].net == RESNET
-    most = terms.few_seeds if few else terms.simplenn_seeds
-    least = 1 if few else min(6, most)
+    if part.sweep is not None or ARMS[part.arms[0]].net == RESNET:
+        least, most = 1, terms.few_seeds
+    else:
+        least = fewest_pairs(max(1, len(part.pairs)))
+        most = terms.seeds or max(least, terms.simplenn_seeds)
     return [least, most] if least < most else [most]
 
 
