@@ -78,7 +78,14 @@ def test_the_pages_hold_commands():
     assert all(command.startswith("tenfold ") for command, _ in commands())
 
 
-@pytest.mark.parametrize(("command", "printed"), commands(), ids=[c for c, _ in commands()])
+def marked(command: str) -> list[pytest.MarkDecorator]:
+    """A dry run of sprint takes two minutes on two cores without AVX-512."""
+    return [pytest.mark.slow] if command.startswith("tenfold train sprint") else []
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"), [pytest.param(*one, id=one[0], marks=marked(one[0])) for one in commands()]
+)
 def test_command_runs_as_printed(command, printed, place, request, monkeypatch, capsys):
     if "cifar10" in command:
         monkeypatch.setenv("TENFOLD_DATA", str(request.getfixturevalue("cifar10").parent))
