@@ -7,7 +7,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.places import activation_place, loss_place, start_place
 from tenfold.checks.script.seen import LossCall, Made, Place, Seen
 from tenfold.checks.script.source import line, text
-from tenfold.errors import Finding
+from tenfold.errors import Finding, Severity
 
 SQUASHING = ("softmax", "sigmoid", "sigmoid_")
 CUTTING = ("relu", "relu_", "relu6", "leaky_relu", "gelu", "silu", "elu", "tanh", "tanh_", "softplus", "selu", "mish",
@@ -92,14 +92,14 @@ def wrong_loss(seen: Seen) -> Iterator[Finding]:
         told = misfit(loss, place)
         if told is None:
             continue
-        what, evidence, remedy, severe = told
+        what, evidence, remedy, severity = told
         where = place.where if place else {}
-        yield finding("wrong-loss", what, evidence, remedy, severity="error" if severe else "warning", **where)
+        yield finding("wrong-loss", what, evidence, remedy, severity=severity, **where)
         return
 
 
-def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, bool] | None:
-    """What, evidence, remedy, and whether it is an error."""
+def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, Severity] | None:
+    """What, evidence, remedy and severity."""
     columns = loss.shape[1] if len(loss.shape) > 1 else 1
     if loss.kind == "nll_loss" and (loss.high > 1e-4 or loss.row_sum[1] > -1e-3):
         softmax = loss.made is not None and loss.made.name == "softmax"
@@ -114,21 +114,21 @@ def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, bool] | 
             f"NLLLoss on {given}",
             f"It expects log-probabilities (all ≤ 0), and gets values from {loss.low:.3f} to {loss.high:.3f}.",
             remedy,
-            True,
+            "error",
         )
     if loss.kind == "kl_div" and loss.low >= 0 and loss.high > 0:
         return (
             "KLDivLoss on probabilities",
             f"It expects log-probabilities (all ≤ 0), and gets values from {loss.low:.3f} to {loss.high:.3f}.",
             f"Use F.log_softmax(…, dim=1) in place of softmax{line(loss.made.place if loss.made else place)}.",
-            True,
+            "error",
         )
     if loss.kind == "cross_entropy" and columns == 1 and len(loss.shape) == 2:
         return (
             "Cross-entropy on a single output",
             f"The net gives {list(loss.shape)}: one class is always right, and the loss is always 0.",
             "Give the last layer one output a class (2 for two classes), or use nn.BCEWithLogitsLoss() on floats.",
-            True,
+            "error",
         )
     if loss.kind in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss") and loss.distinct > 1 and loss.whole:
         if len(loss.target_shape) > 2 or loss.distinct > 1000 or loss.target_low < 0:
@@ -138,7 +138,7 @@ def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, bool] | 
             f"{spoken(loss)} on {'one-hot classes' if one_hot else 'class numbers'}",
             f"The targets are whole numbers {loss.target_low:g} … {loss.target_high:g}, outputs {list(loss.shape)}.",
             f"Use nn.CrossEntropyLoss() on the logits [N, classes] and class numbers [N]{line(place)}.",
-            not one_hot,
+            "warning" if one_hot else "error",
         )
     if loss.kind.startswith("binary_cross_entropy") and columns > 2 and loss.target_rows == (1.0, 1.0) and loss.whole:
         if loss.reduction == "none":  # a part of another loss, such as a focal one
@@ -147,7 +147,7 @@ def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, bool] | 
             f"{spoken(loss)} on classes of which exactly one is right",
             f"Every row of the targets {list(loss.target_shape)} holds exactly one 1.",
             f"Use nn.CrossEntropyLoss() on the logits and class numbers [N]{line(place)}.",
-            False,
+            "note",  # one yes or no for each class is a choice as well; the maximum is the same
         )
     if loss.kind == "cross_entropy" and loss.target_shape == loss.shape and len(loss.shape) == 2:
         low, high = loss.target_rows
@@ -156,7 +156,7 @@ def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, bool] | 
                 "Cross-entropy on labels of which several can be right",
                 f"Rows of the targets sum to {low:g} … {high:g}, not to 1.",
                 f"Use nn.BCEWithLogitsLoss(){line(place)}.",
-                True,
+                "error",
             )
     return None
 
