@@ -111,10 +111,10 @@ def defaults(seen: Seen) -> Iterator[tuple[Place, int]]:
         }
         for node in nodes:
             if isinstance(node, ast.Call) and called(node) == "get" and isinstance(node.func, ast.Attribute):
-                unknown = node.args[1] if len(node.args) == 2 else None
+                unknown = getattr(node.args[1], "value", None) if len(node.args) == 2 else None
                 known = numbered.get(ast.unparse(node.func.value), set())
-                if isinstance(unknown, ast.Constant) and len(known) > 1 and unknown.value in known:
-                    yield Place(file, node.lineno), int(str(unknown.value))
+                if type(unknown) is int and len(known) > 1 and unknown in known:
+                    yield Place(file, node.lineno), unknown
 
 
 def mapping(dataset: Any) -> dict[str, int]:
