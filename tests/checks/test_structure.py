@@ -260,5 +260,5 @@ def test_norm_whose_scale_begins_as_zero():
 
 def test_dropout_that_leaves_little():
     rules = found(Parts("drops most"))
-    assert list(rules) == ["underfitting"]
-    assert rules["underfitting"].remedy == "Give it p=0.2."
+    assert list(rules) == ["dropout-high"]
+    assert rules["dropout-high"].remedy == "Give it p=0.2."

@@ -285,6 +285,11 @@ LESSONS: dict[str, Lesson] = {
         "nn.Conv2d(16, 16, 3), nn.Dropout(0.5), nn.BatchNorm2d(16)",
         "nn.Conv2d(16, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5)",
     ),
+    "dropout-high": Lesson(
+        "the probability of each dropout of the net: above 0.75",
+        "nn.Dropout(keep_prob)                    # 0.9 of the units are dropped, not kept",
+        "nn.Dropout(1 - keep_prob)",
+    ),
     "pooled-away": Lesson(
         "convolutions that see a map of one or two pixels",
         "five MaxPool2d(2) on 32 pixels, then nn.Conv2d(64, 64, 3, padding=1)",

@@ -251,8 +251,8 @@ def hasty_pools(graph: Graph, wide: list[Op]) -> Iterator[tuple[Op, str]]:
         return
     for op in pools:
         before, after = op.reads[0].side, op.side
-        share, later = (op.window * after / before) ** 2, [c for c in wide if graph.ops.index(c) > graph.ops.index(op)]
-        earlier = [c for c in wide if c not in later]
+        share, below = (op.window * after / before) ** 2, op.downstream
+        later, earlier = [c for c in wide if c in below], [c for c in wide if op in c.downstream]
         if op.window and after == 1 < before and share < 0.5:
             yield op, f"Its one window of {op.window}×{op.window} sees {share:.0%} of the map"
         elif op.window > 3 and not earlier and later:
@@ -302,11 +302,10 @@ def heavy_dropout(graph: Graph) -> Iterator[Finding]:
     op = next((op for op in graph.ops if op.kind == "dropout" and op.probability > 0.75), None)
     if op is not None:
         yield finding(
-            "underfitting",
+            "dropout-high",
             f"{op.named} drops {op.probability:.0%} of its units",
             f"{1 - op.probability:.0%} are left; 50 % to 90 % are usual. TensorFlow 1 took the share to keep.",
             f"Give it p={1 - op.probability:.2g}.",
-            severity="warning",
             **op.where,
         )
 

@@ -86,6 +86,18 @@ class Op:
         return max(self.weight.shape[2:], default=1) if self.weight is not None else 1
 
     @property
+    def downstream(self) -> set["Op"]:
+        """All operations that read what comes of this one."""
+        found: set[Op] = set()
+        fresh = list(self.read_by)
+        while fresh:
+            op = fresh.pop()
+            if op not in found:
+                found.add(op)
+                fresh += op.read_by
+        return found
+
+    @property
     def multiply_adds(self) -> int:
         """Of one image, for a convolution or linear layer."""
         return self.weight.numel() * math.prod(self.shape[2:]) if self.weight is not None else 0

@@ -1,5 +1,6 @@
 """Rules about augmentation: of images that are judged, and augmentation that is always the same."""
 
+import copy
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,9 @@ from tenfold.checks.script.source import line, name_at, trees
 from tenfold.checks.script.splits import dataset_place, trained_and_judged, transform_place
 from tenfold.checks.script.tags import tensors
 from tenfold.errors import Finding
+
+FEW = 4
+"""Items that are fetched twice."""
 
 
 def validation_augmented(seen: Seen) -> Iterator[Finding]:
@@ -35,6 +39,17 @@ def validation_augmented(seen: Seen) -> Iterator[Finding]:
                 **where(place),
             )
             return
+        if fact.loader.batch_sampler is None or not (changed := collated(fact.loader)):
+            continue
+        yield finding(
+            "validation-augmented",
+            f"`{name_at(fact.place, 'the evaluation loader')}` changes images at random when it makes a batch",
+            f"Its collate_fn gave the same {min(FEW, len(fact.loader.dataset))} images twice, and they differ by up to "
+            f"{changed:.3g}.",
+            f"Give that loader no collate_fn, or one without random parts{line(fact.place)}.",
+            **where(fact.place),
+        )
+        return
     drawn = [c for c in seen.judging_calls() if c.drawn and c.batch and not c.batch.loader.steps]
     drawn = drawn if len(drawn) >= 2 else augmented_calls(seen)
     if drawn:
@@ -74,7 +89,7 @@ def differences(dataset: Any) -> list[float]:
     """By how much items differ that are fetched twice, from two states of the random generators."""
     with same_chance():
         pairs = []
-        for index in range(min(4, len(dataset))):
+        for index in range(min(FEW, len(dataset))):
             seeded(index)
             first = item(dataset, index)
             seeded(index + 1000)
@@ -82,10 +97,27 @@ def differences(dataset: Any) -> list[float]:
     return [float((a - b).abs().max()) for a, b in pairs if a is not None and b is not None and a.shape == b.shape]
 
 
+def collated(loader: Any) -> float:
+    """By how much a batch of the first items differs from itself, made again from another state of the generators."""
+    items = [loader.dataset[index] for index in range(min(FEW, len(loader.dataset)))]
+    with same_chance():
+        batches = []
+        for seed in (0, 1000):
+            seeded(seed)
+            batches.append(image(loader.collate_fn(copy.deepcopy(items))))
+    one, other = batches
+    return float((one - other).abs().max()) if one is not None and other is not None and one.shape == other.shape else 0
+
+
+def image(batch: Any) -> Tensor | None:
+    """What is a picture, or several, among an item's or batch's parts."""
+    found = next((t for t in tensors(batch) if t.is_floating_point() or t.dim() > 1), None)
+    return None if found is None else found.detach().clone()
+
+
 def item(dataset: Any, index: int) -> Tensor | None:
     """The image of an item."""
-    found = next((t for t in tensors(dataset[index]) if t.is_floating_point() or t.dim() > 1), None)
-    return None if found is None else found.detach().clone()
+    return image(dataset[index])
 
 
 AUGMENTATION = (validation_augmented,)

@@ -15,7 +15,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.resemblance import by_chance, resemblance, variants
 from tenfold.checks.script.seen import Call, Loader, Place, Seen
-from tenfold.checks.script.source import called, flat, line, name_at, shown_code, statement, tree, trees
+from tenfold.checks.script.source import assignment, called, flat, line, name_at, shown_code, statement, tree, trees
 from tenfold.checks.script.splits import dataset_place, items, trained_and_judged
 from tenfold.errors import Finding, Severity
 
@@ -233,15 +233,28 @@ def overlap(
     seen: Seen, other: str, one: str, evidence: str, place: Place | None, severity: Severity | None = None
 ) -> Finding:
     """The finding."""
-    source = f" {shown_code(place)} comes before the split." if place and place == copying(seen) else ""
+    source, groups = "", group_name(place)
+    if place and place == copying(seen):
+        source = f" {shown_code(place)} comes before the split."
+    if groups:
+        place = split_place(seen) or place
     return finding(
         "validation-in-training",
         f"{other} holds images of {one}",
         f"{evidence}.{source}",
-        f"Split once, before anything is repeated, augmented or drawn, so that no image is in both{line(place)}.",
+        f"Split over `{groups}`, so that all images of one are in the same part{line(place)}."
+        if groups
+        else f"Split once, before anything is repeated, augmented or drawn, so that no image is in both{line(place)}.",
         severity=severity,
         **where(place),
     )
+
+
+def group_name(place: Place | None) -> str:
+    """What numbers are called that say which images belong together: `specimen = np.repeat(np.arange(90), 12)`."""
+    found = statement(place)
+    code = ast.unparse(found.value) if isinstance(found, ast.Assign) else ""
+    return name_at(place, "") if re.search(r"repeat(_interleave)?\((np|torch)\.arange|arange\(.*\)\.repeat", code) else ""
 
 
 def split_place(seen: Seen) -> Place | None:
@@ -256,7 +269,8 @@ def split_place(seen: Seen) -> Place | None:
                     parts = bool(re.search(r"split|\[:|:\]|randperm|permutation|Subset", code))
                     found.append((not parts, Place(file, node.lineno)))
     if all(elsewhere for elsewhere, _ in found):
-        found += [(False, place) for file, parsed in trees(seen) for place in cut_in_two(file, parsed)]
+        for file, parsed in trees(seen):
+            found += [(False, place) for place in (*cut_in_two(file, parsed), *masked_in_two(file, parsed))]
     return min(found, key=lambda one: (one[0], one[1].line), default=(False, None))[1]
 
 
@@ -268,6 +282,14 @@ def cut_in_two(file: str, parsed: ast.Module) -> Iterator[Place]:
         few = isinstance(part.lower, ast.UnaryOp) or ast.unparse(part.lower or part) in "0123456789"
         if part.lower is not None and not few and (key := (ast.unparse(node.value), ast.unparse(part.lower))) in ends:
             yield Place(file, min(ends[key], node.lineno))
+
+
+def masked_in_two(file: str, parsed: ast.Module) -> Iterator[Place]:
+    """Where a mask got its value of which `values[mask]` and `values[~mask]` are taken."""
+    taken = {ast.unparse(n.slice) for n in ast.walk(parsed) if isinstance(n, ast.Subscript)}
+    for mask in sorted(name[1:] for name in taken if name.startswith("~") and name[1:] in taken):
+        if (made := assignment(file, mask)) is not None:
+            yield made
 
 
 def copying(seen: Seen) -> Place | None:

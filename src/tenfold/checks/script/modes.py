@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.seen import Call, Place, Seen
-from tenfold.checks.script.source import around, line, model_name, name_at, shown_code, statement, trees
+from tenfold.checks.script.source import around, line, model_name, name_at, receiver, shown_code, statement, trees
 from tenfold.errors import Finding
 from tenfold.models.usercode import is_users
 
@@ -31,7 +31,7 @@ def eval_missing(seen: Seen) -> Iterator[Finding]:
             "Write `F.dropout(x, p, training=self.training)`, or use an nn.Dropout layer.",
             **where(place),
         )
-    calls = [call for call in seen.judging_calls() if call.noisy and call.mode]
+    calls = [call for call in seen.judging_calls() if call.noisy and (call.mode or norms_noisy(call))]
     if calls:
         call = calls[0]
         name = model_name(call.place, "model")
@@ -46,13 +46,21 @@ def eval_missing(seen: Seen) -> Iterator[Finding]:
                 **where(swallowed),
             )
             return
+        name = receiver(call.roused, "train", name)
+        roused = f" {shown_code(call.roused)} set it so, after the last step." if call.roused else ""
         yield finding(
             "eval-missing",
             f"`{name}` is judged in training mode",
-            f"{len(calls)} batches were judged while {named(call.noisy)} acted as in training.",
-            f"Write `{name}.eval()` before the evaluation{line(call.place)}; `{name}.train()` before training on.",
-            **where(call.place),
+            f"{len(calls)} batches were judged while {named(call.noisy)} acted as in training.{roused}",
+            f"Write `{name}.eval()` before the evaluation{line(call.roused or call.place)}; `{name}.train()` before "
+            "training on.",
+            **where(call.roused or call.place),
         )
+
+
+def norms_noisy(call: Call) -> bool:
+    """Whether batch norms act as in training though the net is in evaluation mode; dropout may be meant to."""
+    return any(isinstance(m, _BatchNorm) for n, m in call.module.named_modules() if n in call.noisy)
 
 
 def named(layers: tuple[str, ...]) -> str:

@@ -1,5 +1,6 @@
 """Rules about the net itself: its graph, its start, its last batch, its device."""
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tenfold.checks.script.mixing import MIXING
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.places import birth, builtin, given_at, layer_of, layer_place, lines_of, written
 from tenfold.checks.script.seen import Place, Seen
-from tenfold.checks.script.source import line, name_at, shown_code
+from tenfold.checks.script.source import around, line, name_at, shown_code, statement
 from tenfold.checks.script.units import at, units
 from tenfold.checks.structure import examine
 from tenfold.checks.trace import RECTIFYING, trace
@@ -69,11 +70,23 @@ def replaced(seen: Seen, found: Finding) -> Finding:
     used = Place(found.file, found.line) if found.file and found.line else None
     if found.rule == "bad-initialisation":
         used = written(seen, found.layer) or used
+    elif found.rule == "dropout-high":
+        used = kept_share(birth(seen, found.layer)) or used
     elif found.rule in MADE:
         used = (birth(seen, found.layer) if builtin(layer_of(seen, found.layer)) else None) or used
     else:
         used = layer_place(seen, found.layer, used)
     return Finding(**{**vars(found), "file": None, "line": None, **where(used)})
+
+
+def kept_share(place: Place | None) -> Place | None:
+    """Where the share to keep becomes the one to drop, in the function that makes a dropout; else where it is made."""
+    scope = next((n for n in around(statement(place)) if isinstance(n, ast.FunctionDef)), None) if place else None
+    for node in ast.walk(scope) if scope is not None and place else ():
+        value = ast.unparse(node.value) if isinstance(node, ast.Assign) else ""
+        if re.search(r"keep|retain", value) and "1 -" not in value and "1.0 -" not in value:
+            return Place(place.file, node.lineno)
+    return place
 
 
 def last_batch(seen: Seen) -> Iterator[Finding]:

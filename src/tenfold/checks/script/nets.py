@@ -83,6 +83,9 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
         if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
             call.images, seen.room = given.detach().clone(), seen.room - given.numel()
     call.places = frames()
+    call.fed = tuple(dict.fromkeys(c for t in tensors([args, kwargs]) for c in observer.tag(t).calls))
+    place, backwards = seen.switched.get(id(net), (None, 0))
+    call.roused = place if seen.backwards and backwards == seen.backwards else None
     call.taken, observer.taken = tuple(observer.taken) if len(seen.calls) < 12 else (), []
     seen.calls.append(call)
     observer.ran.clear()
@@ -158,6 +161,17 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
         for output in outputs:
             old = observer.tag(output)
             observer.tags[output] = Tag(call.batch, (call,), old.made)
+
+
+def mode_set(observer: Observer, original: Original) -> Original:
+    """A module is set to training mode, or to evaluation; it hands the mode on to its parts."""
+
+    def train(self: nn.Module, mode: bool = True) -> nn.Module:
+        if mode and not observer.elsewhere:
+            observer.seen.switched[id(self)] = here(), observer.seen.backwards
+        return original(self, mode)  # type: ignore[no-any-return]
+
+    return train
 
 
 def module_back(observer: Observer, original: Original) -> Original:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from tenfold.checks.script.functions import note
 from tenfold.checks.script.journal import listening, noted
 from tenfold.checks.script.loaders import iterated, loader_made
-from tenfold.checks.script.nets import born, called, module_back, module_moved
+from tenfold.checks.script.nets import born, called, mode_set, module_back, module_moved
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.steps import (
     after_step,
@@ -34,6 +34,7 @@ def watching(observer: Observer) -> Iterator[None]:
         for owner, name, wrap in (
             (nn.Module, "__init__", born),
             (nn.Module, "__call__", called),
+            (nn.Module, "train", mode_set),
             (nn.Module, "to", module_moved),
             (nn.Module, "cuda", module_moved),
             (nn.Module, "cpu", module_back),

@@ -62,6 +62,7 @@ def keep(observer: Observer, pick: Pick) -> None:
 def judge(calls: Sequence[Call]) -> None:
     """Their output is compared with labels."""
     for call in calls:
-        call.judged = True
+        for part in call.chain():
+            part.judged = True
         if call.batch:
             call.batch.loader.judged += 1

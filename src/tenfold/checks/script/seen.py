@@ -186,6 +186,16 @@ class Call:
     """The user's lines, the innermost first."""
     taken: tuple[Tensor, ...] = ()
     """What was taken out of larger tensors by index since the call before, of the first calls."""
+    fed: tuple["Call", ...] = ()
+    """Calls of other nets, an encoder's, whose outputs it was given."""
+    roused: Place | None = None
+    """Where the net was set to training mode, if no training step came between."""
+
+    def chain(self) -> Iterator["Call"]:
+        """This call, and those that fed it."""
+        yield self
+        for part in self.fed:
+            yield from part.chain()
 
 
 @dataclass(eq=False)
@@ -375,6 +385,8 @@ class Seen:
     bad: tuple[str, int] | None = None
     """The first layer whose output was not finite, and the step."""
     bad_input: Call | None = None
+    switched: dict[int, tuple[Place | None, int]] = field(default_factory=dict)
+    """Where each module was last set to training mode, and after how many backward passes."""
     idle: dict[str, Tensor] = field(default_factory=dict)
     """For each ReLU: in how many calls in a row each of its units was 0 for every image."""
     saturated: dict[str, list[float]] = field(default_factory=dict)

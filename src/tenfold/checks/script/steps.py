@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from tenfold.checks.script.nets import MOST
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Held, Scheduled, Step, frames, here
+from tenfold.checks.script.seen import Call, Held, Scheduled, Step, frames, here
 from tenfold.checks.script.tags import Original, tensors
 
 
@@ -122,8 +122,8 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
     for loss in tensors(args[0] if args else kwargs.get("tensors")):
         tag = observer.tag(loss)
         calls = tag.calls or tuple(call for call in seen.calls[-1:] if call.grad)
-        for call in calls:
-            call.trained = True
+        for part in (part for call in calls for part in call.chain()):
+            part.trained |= part in calls or learns(part)
         if tag.loss:
             tag.loss.backward, tag.loss.went = True, float(loss.detach().float().mean())
         observer.last_loss = float(loss.detach().float().mean())
@@ -138,6 +138,11 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
         if all(p.grad is None or not bool(p.grad.any()) for p in parameters(held.optimizer)):
             held.cleared = True
         held.stale = {key: p for key, p in held.stale.items() if p.grad is not None and bool(p.grad.any())}
+
+
+def learns(call: Call) -> bool:
+    """Whether gradients go through a call into the net's own weights."""
+    return call.grad and any(p.requires_grad for p in call.module.parameters())
 
 
 def optimizer_made(observer: Observer, original: Original) -> Original:
