@@ -39,13 +39,14 @@ def validation_augmented(seen: Seen) -> Iterator[Finding]:
                 **where(place),
             )
             return
-        if fact.loader.batch_sampler is None or not (changed := collated(fact.loader)):
+        by = collated(fact.loader) if fact.loader.batch_sampler is not None else 0.0
+        if not by:
             continue
         yield finding(
             "validation-augmented",
             f"`{name_at(fact.place, 'the evaluation loader')}` changes images at random when it makes a batch",
             f"Its collate_fn gave the same {min(FEW, len(fact.loader.dataset))} images twice, and they differ by up to "
-            f"{changed:.3g}.",
+            f"{by:.3g}.",
             f"Give that loader no collate_fn, or one without random parts{line(fact.place)}.",
             **where(fact.place),
         )
@@ -106,7 +107,9 @@ def collated(loader: Any) -> float:
             seeded(seed)
             batches.append(image(loader.collate_fn(copy.deepcopy(items))))
     one, other = batches
-    return float((one - other).abs().max()) if one is not None and other is not None and one.shape == other.shape else 0
+    return (
+        float((one - other).abs().max()) if one is not None and other is not None and one.shape == other.shape else 0.0
+    )
 
 
 def image(batch: Any) -> Tensor | None:

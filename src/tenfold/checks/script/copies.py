@@ -34,6 +34,8 @@ REPEATING = re.compile(
     re.I,
 )
 """What surely does."""
+GROUPS = re.compile(r"repeat(_interleave)?\((np|torch)\.arange|arange\(.*\)\.repeat")
+"""What numbers several images of one thing alike."""
 
 
 def validation_in_training(seen: Seen) -> Iterator[Finding]:
@@ -254,7 +256,7 @@ def group_name(place: Place | None) -> str:
     """What numbers are called that say which images belong together: `specimen = np.repeat(np.arange(90), 12)`."""
     found = statement(place)
     code = ast.unparse(found.value) if isinstance(found, ast.Assign) else ""
-    return name_at(place, "") if re.search(r"repeat(_interleave)?\((np|torch)\.arange|arange\(.*\)\.repeat", code) else ""
+    return name_at(place, "") if GROUPS.search(code) else ""
 
 
 def split_place(seen: Seen) -> Place | None:

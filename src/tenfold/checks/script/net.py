@@ -81,12 +81,14 @@ def replaced(seen: Seen, found: Finding) -> Finding:
 
 def kept_share(place: Place | None) -> Place | None:
     """Where the share to keep becomes the one to drop, in the function that makes a dropout; else where it is made."""
-    scope = next((n for n in around(statement(place)) if isinstance(n, ast.FunctionDef)), None) if place else None
-    for node in ast.walk(scope) if scope is not None and place else ():
-        value = ast.unparse(node.value) if isinstance(node, ast.Assign) else ""
-        if re.search(r"keep|retain", value) and "1 -" not in value and "1.0 -" not in value:
-            return Place(place.file, node.lineno)
-    return place
+    made = statement(place)
+    scope = next((n for n in around(made) if isinstance(n, ast.FunctionDef)), None) if made is not None else None
+    given = [node for node in ast.walk(scope) if isinstance(node, ast.Assign)] if scope is not None else []
+    kept = [node.lineno for node in given if KEPT.search(ast.unparse(node.value))]
+    return Place(place.file, kept[0]) if place and kept else place
+
+
+KEPT = re.compile(r"^(?!.*\b1(\.0?)? -).*(keep|retain)", re.S)
 
 
 def last_batch(seen: Seen) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import ast
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -286,14 +287,27 @@ def decay_on_norms(seen: Seen) -> Iterator[Finding]:
     for held in seen.helds:
         decayed = [p for g in held.optimizer.param_groups if g.get("weight_decay") for p in g["params"] if p.dim() <= 1]
         if decayed:
+            place = groups_place(held)
+            slipped = spares_norms(held, place)
             yield finding(
                 "decay-on-norms",
-                f"Weight decay acts on {len(decayed)} biases and norms",
-                f"{sum(p.numel() for p in decayed):,} numbers of {shown_code(held.place)}.",
-                "Give parameters of one dimension a group of their own with weight_decay=0.",
-                **where(groups_place(held)),
+                f"Weight decay acts on {len(decayed)} biases and norms" + ", past the line that spares them" * slipped,
+                f"{sum(p.numel() for p in decayed):,} numbers of {shown_code(held.place)}."
+                + f" {shown_code(place)} does not know them by name." * slipped,
+                "Give parameters of one dimension a group of their own with weight_decay=0"
+                + f": `if p.ndim <= 1`{line(place)}." * slipped
+                + "." * (not slipped),
+                severity="warning" if slipped else None,
+                **where(place),
             )
             return
+
+
+def spares_norms(held: Held, place: Place | None) -> bool:
+    """Whether parameters are sorted into groups, one without decay, by a line that means the norms too."""
+    code = place.code if place else ""
+    spared = any(not group.get("weight_decay") for group in held.optimizer.param_groups)
+    return spared and place != held.place and bool(re.search(r"['\"][\w.]*(bn|norm)", code, re.I))
 
 
 def gradients(seen: Seen) -> Iterator[Finding]:

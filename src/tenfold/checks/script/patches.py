@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
@@ -45,6 +45,7 @@ def watching(observer: Observer) -> Iterator[None]:
             (Optimizer, "zero_grad", cleared),
             (Optimizer, "load_state_dict", loaded),
             (LRScheduler, "__init__", scheduler_made),
+            (ReduceLROnPlateau, "__init__", scheduler_made),  # it does not call its parent's
             (DataLoader, "__init__", loader_made),
             (DataLoader, "__iter__", iterated),
         ):

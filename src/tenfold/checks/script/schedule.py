@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import (
     MultiplicativeLR,
     MultiStepLR,
     PolynomialLR,
+    ReduceLROnPlateau,
     StepLR,
 )
 
@@ -60,11 +61,14 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
         passes = max((one.passes for one in seen.loaders if one.steps), default=0)
         if not fact.rates and seen.steps and (seen.ended == "script" or passes > 1) and not inside(fact, seen):
             rate = fact.scheduler.optimizer.param_groups[0]["lr"]
+            call = f"`{name}.step(validation_loss)` after each evaluation"
+            if kind != "ReduceLROnPlateau":
+                call = f"`{name}.step()` after `optimizer.step()` if it counts batches, else at the end of each epoch"
             yield finding(
                 "scheduler-unused",
                 f"`{name}` ({kind}) never steps",
                 f"The rate stayed at {rate:.3g}.",
-                f"Write `{name}.step()` after `optimizer.step()` if it counts batches, else at the end of each epoch.",
+                f"Write {call}.",
                 severity="error" if rate == 0 else None,
                 **where(fact.place),
             )
@@ -178,7 +182,7 @@ def per_batch(fact: Scheduled) -> bool:
 def simulated(fact: Scheduled, steps: int) -> list[float]:
     """The rates of so many steps from where it began: those seen, then those of a copy."""
     rates = [fact.first_rate, *fact.rates][:steps]
-    if len(rates) >= steps:
+    if len(rates) >= steps or isinstance(fact.scheduler, ReduceLROnPlateau):
         return rates
     twin = copy.deepcopy(fact.scheduler)
     twin.optimizer.step = lambda *_: None

@@ -309,6 +309,8 @@ class Scheduled:
     """After each of its steps."""
     first_rate: float = 0.0
     stack: tuple[Place, ...] = ()
+    metrics: list[float] = field(default_factory=list)
+    """What it was told at its steps, if it looks at a figure."""
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from tenfold.checks.script.nets import MOST
 from tenfold.checks.script.observe import Observer
@@ -235,6 +235,11 @@ def look_after_step(observer: Observer, optimizer: Optimizer) -> None:
         recent.batch.loader.steps += 1
 
 
+def number(value: Any) -> bool:
+    """Whether it can be read as one."""
+    return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)
+
+
 def scheduler_made(observer: Observer, original: Original) -> Original:
     """A scheduler is made; from then on its steps are seen."""
 
@@ -253,6 +258,8 @@ def scheduler_made(observer: Observer, original: Original) -> Original:
             held = held_of(observer, self.optimizer)
             if observer.enough is None:
                 fact.at.append(held.steps if held else 0)
+            if isinstance(self, ReduceLROnPlateau):
+                fact.metrics += [float(value) for value in (*given[:1], *named.values()) if number(value)][:1]
             step(*given, **named)
             fact.rates.append(float(self.optimizer.param_groups[0]["lr"]))
 

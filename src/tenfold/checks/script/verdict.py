@@ -4,13 +4,13 @@ import traceback
 
 from tenfold.checks.rules import RULES as RULES_KNOWN
 from tenfold.checks.rules import ranked
-from tenfold.checks.script import crash, data, fit, modes, net, optimisation, output, rates, schedule
+from tenfold.checks.script import crash, data, fit, modes, net, optimisation, output, plateau, rates, schedule
 from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
 RULES = (
     *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *fit.RULES, *schedule.RULES,
-    *modes.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
+    *plateau.PLATEAU, *modes.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
 SYMPTOMS = {

@@ -62,6 +62,9 @@ def upside_down(seen: Seen) -> Iterator[Finding]:
         place = weights_place(seen, "weight") or loss.place
         yield inverted(counts, dict(enumerate(loss.weights)), "the loss", place)
         return
+    if loss is not None and (order := misplaced(counts, dict(enumerate(loss.weights)))):
+        yield permuted(counts, loss.weights, order, weights_place(seen, "weight") or loss.place)
+        return
     for fact in training:
         if sampled(fact):
             yield from sampler(seen, fact)
@@ -97,6 +100,34 @@ def grows(counts: Counter[int], weights: dict[int, float]) -> bool:
         return False
     most, least = known[sizes.index(max(sizes))], known[sizes.index(min(sizes))]
     return most[1] > 1.3 * least[1] and correlation([math.log(n) for n in sizes], [math.log(w) for w in heavy]) > 0.7
+
+
+def misplaced(counts: Counter[int], weights: dict[int, float]) -> list[int]:
+    """The classes in the order in which the weights would fit 1/n or 1/√n, if they fit in no other; else nothing."""
+    known = [c for c in sorted(counts) if weights.get(c, 0) > 0]
+    if len(known) < 3 or sum(counts[c] for c in known) < 200:
+        return []
+    for power in (1.0, 0.5):
+        by_size, by_weight = sorted(known, key=lambda c: -counts[c]), sorted(known, key=lambda c: weights[c])
+        fitting = [weights[w] * counts[c] ** power for c, w in zip(by_size, by_weight)]
+        as_given = [weights[c] * counts[c] ** power for c in known]
+        if max(fitting) < 1.35 * min(fitting) and max(as_given) > 2.5 * min(as_given):
+            return [c for _, c in sorted(zip(by_weight, by_size))]
+    return []
+
+
+def permuted(counts: Counter[int], weights: Sequence[float], order: list[int], place: Place | None) -> Finding:
+    """The finding."""
+    given = ", ".join(f"{c}: {weights[c]:.2g} ({counts[c]:,} seen)" for c in sorted(counts)[:8] if c < len(weights))
+    return finding(
+        "class-imbalance",
+        "The weights of the loss are those of other classes",
+        f"{given}. They would fit 1 over the number of images if classes came as {', '.join(map(str, order[:12]))}. "
+        f"{shown_code(place)} makes them.",
+        f"The loss reads them by class number: make them in the order 0 … {len(weights) - 1}{line(place)}.",
+        severity="error",
+        **where(place),
+    )
 
 
 def correlation(one: Sequence[float], other: Sequence[float]) -> float:
