@@ -33,9 +33,21 @@ from tenfold.runs import write_atomic
 
 PROGRAMS = Path(__file__).parent / "doctor"
 RESULTS = Path(__file__).parent / "results" / "doctor"
-SETS = ("healthy", "healthy2", "pairs", "pairs2", "pairs3", "pairs4", "heldout", "heldout2", "heldout3", "heldout4")
+SETS = (
+    "healthy",
+    "healthy2",
+    "pairs",
+    "pairs2",
+    "pairs3",
+    "pairs4",
+    "heldout",
+    "heldout2",
+    "heldout3",
+    "heldout4",
+    "heldout5",
+)
 """Healthy programs, development pairs, and pairs written without sight of the rules: heldout before any of them (it
-serves for development since; its first score is kept in heldout-first.json), heldout2 to heldout4 once the one before
+serves for development since; its first score is kept in heldout-first.json), heldout2 to heldout5 once the one before
 was spent."""
 
 SECONDS, NEAR = 300.0, 3
