@@ -16,7 +16,7 @@ from tenfold.checks.script.layout import likeness, reordered
 from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
 from tenfold.checks.script.orders import other_orders
-from tenfold.checks.script.resemblance import nearer, shared_pixels
+from tenfold.checks.script.resemblance import nearer, same_grain, shared_pixels
 from tenfold.checks.script.seen import Batch, Call, Seen
 from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.checks.script.weights import grows
@@ -230,6 +230,16 @@ def test_copies_are_found_moved_and_changed_but_not_where_there_are_none():
     assert shared_pixels(images, others) == 0
     assert nearer(images, images + 0.02 * others) == 1
     assert nearer(images, others) < 0.05
+
+
+def test_copies_of_noisy_images_are_known_by_their_grain():
+    chance = torch.Generator().manual_seed(0)
+    images, others = (torch.randn(n, 1, 20, 20, generator=chance) for n in (300, 60))
+    copies = 0.8 * torch.roll(images[:60], (1, -2), (2, 3)) + 0.3 * others
+    assert same_grain(images, copies) > 0.9
+    assert same_grain(images, copies.flip(-1)) > 0.9
+    assert same_grain(images, others) == 0
+    assert same_grain(images[:50], copies) == 0, "too few to tell copies from chance"
 
 
 def test_drawings_that_are_alike_by_chance_are_expected():

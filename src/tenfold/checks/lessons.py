@@ -285,6 +285,11 @@ LESSONS: dict[str, Lesson] = {
         "nn.Conv2d(16, 16, 3), nn.Dropout(0.5), nn.BatchNorm2d(16)",
         "nn.Conv2d(16, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5)",
     ),
+    "norm-momentum": Lesson(
+        "the momentum of each batch norm: 0, or 0.9 and more",
+        "nn.BatchNorm2d(16, momentum=0.99)        # as in Keras",
+        "nn.BatchNorm2d(16, momentum=0.01)        # or torch's own 0.1",
+    ),
     "dropout-high": Lesson(
         "the probability of each dropout of the net: above 0.75",
         "nn.Dropout(keep_prob)                    # 0.9 of the units are dropped, not kept",

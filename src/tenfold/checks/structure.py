@@ -326,6 +326,28 @@ def silent_norms(graph: Graph) -> Iterator[Finding]:
             return
 
 
+def norm_momentum(graph: Graph) -> Iterator[Finding]:
+    """Batch norms whose running averages never change, or that know little but the last batch."""
+    modules = dict(graph.model.named_modules())
+    for op in graph.ops:
+        norm = modules.get(op.layer)
+        if not isinstance(norm, _BatchNorm) or not norm.track_running_stats or norm.momentum is None:
+            continue
+        fresh = not norm.num_batches_tracked
+        if (norm.momentum == 0 and fresh) or 0.9 <= norm.momentum < 1:
+            never = norm.momentum == 0
+            yield finding(
+                "norm-momentum",
+                f"{op.named} {'never updates' if never else 'hardly keeps'} its running averages",
+                f"momentum={norm.momentum:g} is the share that each new batch gets in torch"
+                + (": evaluation uses mean 0 and variance 1." if never else "; in Keras and JAX it is what is kept."),
+                f"Give it momentum={0.1 if never else 1 - norm.momentum:.2g}.",
+                severity="error" if never else None,
+                **op.where,
+            )
+            return
+
+
 def fading(graph: Graph) -> Finding | None:
     """What differs from image to image, where it shrinks or grows from layer to layer in an untrained net."""
     sizes = [(op, op.spread) for op in graph.layers if 0 < op.spread < math.inf]
@@ -390,6 +412,7 @@ RULES_OF_GRAPHS: tuple[Callable[[Graph], Iterable[Finding]], ...] = (
     pooled_away,
     bad_start,
     silent_norms,
+    norm_momentum,
     heavy_dropout,
     needless_bias,
 )

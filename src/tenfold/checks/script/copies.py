@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, Subset
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.resemblance import by_chance, resemblance, variants
+from tenfold.checks.script.resemblance import by_chance, resemblance, same_grain, variants
 from tenfold.checks.script.seen import Call, Loader, Place, Seen
 from tenfold.checks.script.source import assignment, called, flat, line, name_at, shown_code, statement, tree, trees
 from tenfold.checks.script.splits import dataset_place, items, trained_and_judged
@@ -174,13 +174,17 @@ def copies_cut(seen: Seen) -> Iterator[Finding]:
     found, source = resemblance(one, other), copying(seen)
     if found.pixels > 0.3:
         told = f"{found.pixels:.0%} of the images judged hold a block of pixels that a training image holds too"
-    elif found.near > 0.4 and source is not None:
+    elif source is not None and found.near > 0.4:
         told = f"{found.near:.0%} of the images judged are far nearer to one training image than to forty others"
+    elif (grain := same_grain(one, other)) > 0.4:
+        told = f"{grain:.0%} of the images judged have the noise and edges of one training image, moved or scaled"
     else:
         return
     place = source or split_place(seen) or calls[0].place
     alike = source is None or (not repeats(source) and expected(seen) > 0.1)  # drawings may be alike by chance
     severity: Severity | None = "note" if alike else None
+    if source is None and found.pixels <= 0.3 and names_judged(calls[0]):
+        severity = "warning"
     yield overlap(seen, "The evaluation", "the training images, in copies", told, place, severity)
 
 
@@ -215,7 +219,7 @@ def judges_training(call: Call) -> bool:
     for place in call.places[:3]:
         found = statement(place)
         code = ast.unparse(found) if found is not None and not hasattr(found, "body") else place.code
-        code = re.sub(r"\.(train|eval)\(.*?\)|train\w*\(", "", code)
+        code = re.sub(r"\.(train|eval)\(.*?\)|\w+\(", "", code)  # evaluate(net, x_train) judges training images
         if TRAINED.search(code) and not JUDGED.search(code):
             return True
     return False

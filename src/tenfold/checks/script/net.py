@@ -43,6 +43,8 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
     with same_chance():
         graph = trace(*case)
     seen.reads_norm = bool(graph.input.read_by) and all(op.kind in ("norm", "scale") for op in graph.input.read_by)
+    if graph.output is not None and graph.output.file and graph.output.line:
+        seen.last_line = Place(graph.output.file, graph.output.line)
     seen.entering = graph.layers[0].entering if graph.layers else None
     for found in examine(graph):
         loaded = bool(seen.loaded) and found.rule == "bad-initialisation"
@@ -61,7 +63,7 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
             return
 
 
-MADE = {"bias-before-norm", "pooled-away"}
+MADE = {"bias-before-norm", "pooled-away", "norm-momentum"}
 """What is wrong in how a layer is made, not in where it stands."""
 
 

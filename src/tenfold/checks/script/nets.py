@@ -84,7 +84,8 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
             call.images, seen.room = given.detach().clone(), seen.room - given.numel()
     call.places = frames()
     call.fed = tuple(dict.fromkeys(c for t in tensors([args, kwargs]) for c in observer.tag(t).calls))
-    place, backwards = seen.switched.get(id(net), (None, 0))
+    loud = next((m for _, m in switches if m.training), None)
+    place, backwards = seen.switched.get(id(loud), (None, 0))
     call.roused = place if seen.backwards and backwards == seen.backwards else None
     call.taken, observer.taken = tuple(observer.taken) if len(seen.calls) < 12 else (), []
     seen.calls.append(call)

@@ -224,6 +224,15 @@ def input_ignored(seen: Seen) -> Iterator[Finding]:
             f"{line(place)}.",
             **where(place or call.place),
         )
+    elif calls and (place := levels_lost(seen, calls[0])):
+        yield finding(
+            "input-ignored",
+            "Almost nothing is left of the images: they hold two or three values",
+            f"{shown_code(place)} cuts off what lies between them.",
+            f"Divide as floating-point numbers: `images / 255`, with no whole numbers before or after{line(place)}.",
+            severity="warning",
+            **where(place),
+        )
     elif seen.blind:
         yield finding(
             "input-ignored",
@@ -234,5 +243,12 @@ def input_ignored(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def levels_lost(seen: Seen, call: Call) -> Place | None:
+    """Where whole numbers are made of levels between 0 and 1, if the images show it."""
+    values = call.images[:8].unique() if call.images is not None and len(call.shape) == 4 else ()
+    return written(seen, TO_WHOLE) if 1 < len(values) <= 3 else None
+
+
+TO_WHOLE = re.compile(r"// *\(?25[56]|/ *255.*(uint8|\.long\(|\.int\(|int64|byte)")
 CUTS = re.compile(r"// *255|/ *255.*(uint8|\.long\(|\.int\(|int64|byte)|(uint8|int64|int32|\.long\(\)|\.int\(\)|byte)")
 SCALE = (not_finite_input, input_ignored, normalisation, normalisation_differs)

@@ -70,8 +70,10 @@ def take_out(made: Made | None, name: str, place: Place | None) -> str:
 
 def activation_on_logits(seen: Seen) -> Iterator[Finding]:
     """The last thing before the loss is an activation."""
-    loss = first(seen.training_losses(), *FROM_LOGITS)
+    losses = [loss for loss in seen.training_losses() if loss.kind in FROM_LOGITS]
+    loss = losses[0] if losses else None
     if loss is None or loss.made is None or loss.made.name not in CUTTING:
+        yield from never_negative(seen, losses)
         return
     made, name = loss.made, loss.made.name.rstrip("_")
     place = activation_place(seen, made)
@@ -81,6 +83,24 @@ def activation_on_logits(seen: Seen) -> Iterator[Finding]:
         f"No logit is below {loss.low:.3f} (the highest is {loss.high:.3f}).",
         take_out(made, name, place),
         layer=made.layer or None,
+        **(place.where if place else {}),
+    )
+
+
+def never_negative(seen: Seen, losses: list[LossCall]) -> Iterator[Finding]:
+    """Logits of several classes of which none was ever below 0, whatever makes them so."""
+    if len(losses) < 10 or losses[0].kind != "cross_entropy" or len(losses[0].shape) != 2 or losses[0].shape[1] < 3:
+        return
+    numbers, place = sum(math.prod(loss.shape) for loss in losses), seen.last_line or losses[0].place
+    summed = all(abs(end - 1) < 1e-3 for loss in losses[:3] for end in loss.row_sum)
+    if summed or any(loss.low < 0 for loss in losses) or not any(loss.high > 0 for loss in losses):
+        return
+    yield finding(
+        "activation-on-logits",
+        "No logit is ever below 0",
+        f"Of {numbers:,} in {len(losses)} steps the lowest is {min(loss.low for loss in losses):.3g}. An absolute "
+        "value, a square, an exponential or a clamp at the end does this.",
+        "Let the last layer's numbers go into the loss as they are.",
         **(place.where if place else {}),
     )
 
@@ -178,17 +198,24 @@ def labels_broadcast(seen: Seen) -> Iterator[Finding]:
 
 def loss_reduction(seen: Seen) -> Iterator[Finding]:
     """The loss is summed, and goes backward as it is."""
-    loss = next((x for x in seen.training_losses() if x.reduction == "sum" and x.went == x.value), None)
-    if loss is None or not loss.shape or loss.shape[0] < 2:
+    loss = next((x for x in seen.training_losses() if x.shape and x.shape[0] > 1 and summed(x)), None)
+    if loss is None:
         return
-    mean, place = loss.value / loss.shape[0], loss_place(seen, loss)
+    mean, place = loss.went / loss.shape[0], loss_place(seen, loss)
     yield finding(
         "loss-reduction",
         "The loss is summed over the batch",
-        f"{loss.value:.2f} for a batch of {loss.shape[0]}: {mean:.3f} an image.",
+        f"{loss.went:.2f} for a batch of {loss.shape[0]}: {mean:.3f} an image.",
         f'Take reduction="sum" out, or divide the loss by the batch size before backward{line(place)}.',
         **(place.where if place else {}),
     )
+
+
+def summed(loss: LossCall) -> bool:
+    """Whether what went backward is the sum over the images, by the loss itself or by what followed."""
+    if loss.reduction == "sum":
+        return loss.went == loss.value
+    return loss.value > 0 and abs(loss.went / loss.value / loss.shape[0] - 1) < 1e-5
 
 
 def own_reduction(seen: Seen) -> Iterator[Finding]:

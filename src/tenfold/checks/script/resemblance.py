@@ -11,6 +11,8 @@ BLOCK, COARSE = 6, 12
 VARIED = 25
 """A block of so many different values is not found elsewhere by chance."""
 MOST_VALUES = 40_000_000
+MOVED, GRAINS = 2, 32
+"""Copies may be moved by so many pixels; larger images are made at most so large."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,32 @@ def nearer(training: Tensor, judging: Tensor) -> float:
     alike = torch.maximum(asked.flatten(1) @ known.flatten(1).T, asked.flatten(1) @ flipped.flatten(1).T)
     far = 1 - alike.sort(1, descending=True).values[:, :40]
     return float((far[:, 0] < 0.3 * far[:, 39].clamp(min=0.02)).float().mean())
+
+
+def same_grain(training: Tensor, judging: Tensor) -> float:
+    """The share of images whose noise and edges lie in one or a few training images, moved by up to two pixels."""
+    known, asked = grain(training[:1500]), grain(judging[:40])
+    if len(known) < 100 or min(asked.shape[-2:]) < 4 * MOVED:
+        return 0.0
+    h, w = (side - 2 * MOVED for side in asked.shape[-2:])
+    wanted = F.normalize(asked[..., MOVED : MOVED + h, MOVED : MOVED + w].flatten(1))
+    alike = torch.full((len(asked), len(known)), -1.0)
+    for there in (known, known.flip(-1)):
+        for y in range(2 * MOVED + 1):
+            for x in range(2 * MOVED + 1):
+                part = F.normalize(there[..., y : y + h, x : x + w].flatten(1))
+                alike = torch.maximum(alike, wanted @ part.T)
+    best = alike.sort(1, descending=True).values[:, :40]
+    return float((1 - best[:, 0] < 0.5 * (1 - best[:, 39])).float().mean())
+
+
+def grain(images: Tensor) -> Tensor:
+    """What differs from pixel to pixel, of images not larger than GRAINS."""
+    values = images.detach().float()
+    side = max(values.shape[-2:])
+    if side > GRAINS:
+        values = F.avg_pool2d(values, -(-side // GRAINS), ceil_mode=True)
+    return values - F.avg_pool2d(values, 3, 1, 1, count_include_pad=False)
 
 
 def coarse(images: Tensor) -> Tensor:

@@ -189,7 +189,7 @@ class Call:
     fed: tuple["Call", ...] = ()
     """Calls of other nets, an encoder's, whose outputs it was given."""
     roused: Place | None = None
-    """Where the net was set to training mode, if no training step came between."""
+    """Where its first noisy layer was set to training mode, if no training step came between."""
 
     def chain(self) -> Iterator["Call"]:
         """This call, and those that fed it."""
@@ -414,6 +414,8 @@ class Seen:
     """Where a net loads, as weights that were kept, its own as they are."""
     normed: dict[int, int] = field(default_factory=dict)
     """How often a batch norm in training mode got so many images."""
+    last_line: Place | None = None
+    """The user's line that gives the net's output."""
     entering: tuple[float, float] | None = None
     """Mean and deviation of what the net's first layer with weights reads."""
     asleep: tuple[str, float] | None = None
