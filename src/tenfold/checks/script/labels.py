@@ -12,7 +12,7 @@ from torch.utils.data import Subset
 from tenfold.checks.rules import finding
 from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Place, Seen
+from tenfold.checks.script.seen import Loader, Place, Seen
 from tenfold.checks.script.source import called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, labels_of, trained_and_judged
 from tenfold.checks.script.weights import WEIGHTS
@@ -66,6 +66,17 @@ def classes(seen: Seen) -> Iterator[Finding]:
     }
     others = {label for other in judged for label in labels_of(other.loader.dataset)} or seen.judged_labels
     images = len(labels) or sum(len(loss.labels) for loss in seen.training_losses())
+    if labels and (unasked := not_judged(Counter(labels), judged)):
+        fact, lacking, size = unasked
+        yield finding(
+            "class-missing",
+            f"The evaluation holds {len(known) - len(lacking)} of {len(known)} classes",
+            f"Its {size:,} images lack {', '.join(map(str, lacking[:8]))}, of which training has "
+            f"{sum(label in lacking for label in labels):,} of {len(labels):,} images.",
+            f"Shuffle before splitting, or give each class its share of the evaluation{line(dataset_place(fact))}.",
+            **where(dataset_place(fact)),
+        )
+        return
     missing = sorted(others - known)
     if known and missing and images >= 20 * len(others | known):
         yield finding(
@@ -76,6 +87,17 @@ def classes(seen: Seen) -> Iterator[Finding]:
             "Shuffle before splitting: `order = torch.randperm(len(x)); x, y = x[order], y[order]`.",
             **where(training[0].place if training else None),
         )
+
+
+def not_judged(counts: Counter[int], judged: list[Loader]) -> tuple[Loader, list[int], int] | None:
+    """The first loader whose images lack classes of which ten or more were to be expected, these, and its size."""
+    for fact in judged:
+        there = labels_of(fact.loader.dataset)
+        expected = {label: len(there) * count / counts.total() for label, count in counts.items()}
+        lacking = sorted(label for label in counts if label not in set(there) and expected[label] >= 10)
+        if there and lacking and fact.judged:
+            return fact, lacking, len(there)
+    return None
 
 
 def swallowed(seen: Seen) -> Iterator[Finding]:

@@ -83,7 +83,8 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
         if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
             call.images, seen.room = given.detach().clone(), seen.room - given.numel()
     call.places = frames()
-    call.fed = tuple(dict.fromkeys(c for t in tensors([args, kwargs]) for c in observer.tag(t).calls))
+    before = dict.fromkeys(c for t in tensors([args, kwargs]) for c in observer.tag(t).calls)
+    call.fed = tuple(c for c in before if c.module is not net)
     loud = next((m for _, m in switches if m.training), None)
     place, backwards = seen.switched.get(id(loud), (None, 0))
     call.roused = place if seen.backwards and backwards == seen.backwards else None

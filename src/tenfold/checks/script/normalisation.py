@@ -14,7 +14,7 @@ from tenfold.checks.script.splits import transform_place
 from tenfold.errors import Finding
 
 DIVIDES = re.compile(r"/=? *\(?255|div_?\(255|/=? *\(?256|\* *\(?1(\.0)? */ *255|ToTensor|to_tensor|127\.5|/=? *\w*MAX")
-SHIFTS = re.compile(r"Normalize\(|normalize\(|- *\(?\w*\.?(mean|mu|avg|m)\w*\b.*/|standardi[sz]e|- 0?\.\d+\)? */")
+SHIFTS = re.compile(r"Normalize\(|normalize\(|- *\(?\w*\.?(mean|mu|avg|m)\w*\b.*/|standardi[sz]e|- 0?\.\d+\)? */", re.I)
 FLOATS = re.compile(r"\.float\(\)|float32|astype\(|torch\.float|\bto_tensor|\"f4\"|'f4'|FloatTensor")
 TENSORS = re.compile(r"(from_numpy|as_tensor|torch\.tensor|FloatTensor)\((?!.*(lab|targ|\by)).*")
 NOT_IMAGES = re.compile(r"argmax|print\(|==|loss|\.item\(|accuracy")
@@ -96,7 +96,15 @@ def doubled(
 ) -> Iterator[Finding]:
     """Divided by 255 twice, or shifted and scaled twice."""
     low, high, mean, std = values
-    if 0 < max(-low, high) < 0.03 or grey(calls[0]):
+    if grey(calls[0]) and (place := large_constants(seen)):
+        yield finding(
+            "normalisation-missing",
+            "Mean and deviation of pixels from 0 to 255 are taken out of images from 0 to 1",
+            f"{seen_so} All images are nearly one grey: {shown_code(place)}.",
+            f"Divide both by 255 there{line(place)}, or leave out the division of the images.",
+            **where(place),
+        )
+    elif 0 < max(-low, high) < 0.03 or grey(calls[0]):
         place = written(seen, DIVIDES) or calls[0].place
         yield finding(
             "normalisation-doubled",
@@ -115,6 +123,18 @@ def doubled(
             f"Take one of the two normalisations out: {shown_code(place)}{line(place)}.",
             **where(place),
         )
+
+
+def large_constants(seen: Seen) -> Place | None:
+    """Where a mean or deviation is written as a number that only pixels from 0 to 255 have."""
+    for file, tree in trees(seen):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return) and node.value is not None:
+                numbers = [n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant)]
+                large = [n for n in numbers if isinstance(n, int | float) and 20 < n < 200]
+                if large and re.search(r"mean|\bmu\b|std|sigma|norm", ast.unparse(node), re.I):
+                    return Place(file, node.lineno)
+    return None
 
 
 def grey(call: Call) -> bool:
@@ -179,6 +199,8 @@ def scaling_place(seen: Seen, call: Call) -> Place | None:
     """Where the images of the evaluation are scaled: their transform, else what makes them, else the net's call."""
     if call.batch and (place := transform_place(call.batch.loader)):
         return place
+    if place := only_in_training(seen):
+        return place
     named: list[Place] = []
     for file, tree in trees(seen):
         for node in ast.walk(tree):
@@ -188,6 +210,17 @@ def scaling_place(seen: Seen, call: Call) -> Place | None:
                 if judged and re.search(r"Compose|ToTensor|/ *255|Normalize|mean|std|\.float\(\)", code):
                     named.append(Place(file, node.lineno))
     return named[-1] if named else call.place
+
+
+def only_in_training(seen: Seen) -> Place | None:
+    """Where images are scaled under a condition that says training: `if self.train: x = (x - mean) / std`."""
+    for file, tree in trees(seen):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and re.search("train|augment", ast.unparse(node.test)) and not node.orelse:
+                scaled = [n for n in node.body if SHIFTS.search(code := ast.unparse(n)) or DIVIDES.search(code)]
+                if scaled:
+                    return Place(file, scaled[0].lineno)
+    return None
 
 
 def not_finite_input(seen: Seen) -> Iterator[Finding]:

@@ -92,8 +92,8 @@ def never_negative(seen: Seen, losses: list[LossCall]) -> Iterator[Finding]:
     if len(losses) < 10 or losses[0].kind != "cross_entropy" or len(losses[0].shape) != 2 or losses[0].shape[1] < 3:
         return
     numbers, place = sum(math.prod(loss.shape) for loss in losses), seen.last_line or losses[0].place
-    summed = all(abs(end - 1) < 1e-3 for loss in losses[:3] for end in loss.row_sum)
-    if summed or any(loss.low < 0 for loss in losses) or not any(loss.high > 0 for loss in losses):
+    shares = all(abs(end - 1) < 1e-3 for loss in losses[:3] for end in loss.row_sum)
+    if shares or any(loss.low < 0 for loss in losses) or not any(loss.high > 0 for loss in losses):
         return
     yield finding(
         "activation-on-logits",
