@@ -31,8 +31,12 @@ def compared(observer: Observer, of: Tensor, other: Tensor, result: Tensor) -> N
     values = any(tag.values for tag in tags) or (mine.is_floating_point() and not is_whole(mine))
     keep(observer, Pick("compare", here(), tuple(of.shape), None, tuple(other.shape), tuple(result.shape), values))
     judge(calls)
-    if len(set(calls)) == 1 and of.shape == other.shape and of.dim() == 1:
-        calls[0].right = float(result.detach().float().mean())
+    once = list(dict.fromkeys(calls))
+    sizes = [call.shape[0] if call.shape else 0 for call in once]
+    if of.shape == other.shape and of.dim() == 1 and sum(sizes) == len(of):  # of one batch, or of several put together
+        for call, right, part in zip(once, result.split(sizes), labels.split(sizes)):
+            call.right = float(right.detach().float().mean())
+            label([call], part)
     label(calls, labels)
     if not labels.is_floating_point() and not torch.is_grad_enabled():
         observer.seen.judged_labels.update(labels.unique().tolist()[:200])

@@ -76,12 +76,14 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
 
 def gone_early(seen: Seen) -> Iterator[Finding]:
     """Whoever lowers it, the rate is gone after a small part of the batches that the program goes through."""
-    planned = planned_batches(seen)
+    planned, loads = planned_batches(seen), any(one.steps for one in seen.loaders)
     for held in seen.helds:
-        rates = held.rates[: held.whole]
+        rates = held.rates[: held.whole] if loads else held.rates
+        if not loads and seen.ended == "script":  # no loader was cut short: these were all steps
+            planned = len(rates) * held.micro
         peak = rates.index(max(rates)) if rates else 0
         gone = next((i for i in range(peak, len(rates)) if rates[i] <= 0.01 * rates[peak]), None)
-        if gone is None or gone < 4 or not rates[peak]:
+        if gone is None or gone < 4 or not rates[peak] or max(rates[gone:]) > 0.01 * rates[peak]:
             continue
         batches = gone * held.micro
         if batches < 0.6 * planned:
