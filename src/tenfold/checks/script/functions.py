@@ -140,8 +140,6 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         pick(observer, name, args, kwargs, result)
     elif name in TIMES:
         multiplied(observer, args)
-    elif name in ADDS:
-        added(observer, args, result)
     elif name in MOVES and isinstance(result, Tensor) and moves_device(args, kwargs):
         if result is args[0] and not result.requires_grad:
             result = result.detach()  # as on a GPU: another tensor, so that a forgotten assignment shows
@@ -154,6 +152,8 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
     sharpness(observer, name, args)
     finite(observer, name, args, result)
     observer.pass_on(args, result, name in SAME)
+    if name in ADDS:
+        added(observer, args, result)
     return None
 
 

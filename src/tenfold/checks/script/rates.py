@@ -63,7 +63,7 @@ def pace(seen: Seen) -> Pace | None:
     early = max((r for r in medians[:5] if math.isfinite(r)), default=math.inf)
     usual = finite_median(medians) if medians else math.inf
     saved = gain(losses, losses[0]) if losses else 0.0
-    return Pace(held, held.rates[0] if held.rates else 0.0, losses, early, usual, largest(steps), saved)
+    return Pace(held, max(held.rates, default=0.0), losses, early, usual, largest(steps), saved)
 
 
 def largest(steps: list[Step]) -> float:
@@ -117,9 +117,12 @@ def tried(seen: Seen, p: Pace, factors: tuple[float, ...]) -> tuple[str, float |
 
 def too_low(seen: Seen, p: Pace) -> Finding | None:
     """Weights that hardly move in an epoch, and a loss that stays."""
-    rising = len(p.held.rates) > 1 and p.held.rates[-1] > p.held.rates[0]
+    rising = len(p.held.rates) > 1 and p.held.rates[-1] == p.rate > p.held.rates[0]
     length = max([len(p.losses), *(len(fact.loader) for fact in seen.loaders if fact.steps and sized(fact.loader))])
-    if not p.rate or rising or p.largest * length > SLOW or p.saved > 0.03 or len(p.losses) < 5:
+    if not p.rate or rising or p.largest * length > SLOW or len(p.losses) < 5:
+        return None
+    moved = p.largest * length > 1e-3  # else a loss that falls does so by chance
+    if moved and gain(p.losses, finite_median(p.losses[:5])) > 0.03:
         return None
     told, better = tried(seen, p, (10, 100, 1000))
     if better is None and p.largest > 5e-5:

@@ -79,8 +79,6 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
     planned, loads = planned_batches(seen), any(one.steps for one in seen.loaders)
     for held in seen.helds:
         rates = held.rates[: held.whole] if loads else held.rates
-        if not loads and seen.ended == "script":  # no loader was cut short: these were all steps
-            planned = len(rates) * held.micro
         peak = rates.index(max(rates)) if rates else 0
         gone = next((i for i in range(peak, len(rates)) if rates[i] <= 0.01 * rates[peak]), None)
         if gone is None or gone < 4 or not rates[peak] or max(rates[gone:]) > 0.01 * rates[peak]:
@@ -163,6 +161,8 @@ def lowering(seen: Seen) -> Place | None:
 def planned_batches(seen: Seen) -> int:
     """How many batches each training of the program goes through; 0 where it did not run to its end."""
     loader = max((one for one in seen.loaders if one.steps), key=lambda one: one.steps, default=None)
+    if loader is None and seen.ended == "script":  # no loader was cut short: these were all steps
+        return max((held.steps * held.micro for held in seen.helds), default=0)
     trainings = sum(held.steps > 0 for held in seen.helds)
     try:
         return loader.passes * len(loader.loader) // trainings if loader and seen.ended == "script" else 0
