@@ -326,6 +326,25 @@ def silent_norms(graph: Graph) -> Iterator[Finding]:
             return
 
 
+def lone_numbers(graph: Graph) -> Iterator[Finding]:
+    """Norms over a single number: whatever comes in, 0 goes out."""
+    modules = dict(graph.model.named_modules())
+    for op in graph.ops:
+        norm = modules.get(op.layer)
+        if op.kind != "norm" or not isinstance(norm, nn.GroupNorm) or len(op.shape) < 2:
+            continue
+        if op.shape[1] // norm.num_groups * math.prod(op.shape[2:]) == 1:
+            yield finding(
+                "input-ignored",
+                f"{op.named} takes the mean of one number out of itself",
+                f"{norm.num_groups} groups of {op.shape[1]} channels on maps of {'×'.join(map(str, op.shape[2:])) or 1}"
+                ": every number is its own group, and 0 is left of it for every image.",
+                f"Give it fewer groups, or leave {op.named} out after the pooling.",
+                **op.where,
+            )
+            return
+
+
 def norm_momentum(graph: Graph) -> Iterator[Finding]:
     """Batch norms whose running averages never change, or that know little but the last batch."""
     modules = dict(graph.model.named_modules())
@@ -412,6 +431,7 @@ RULES_OF_GRAPHS: tuple[Callable[[Graph], Iterable[Finding]], ...] = (
     pooled_away,
     bad_start,
     silent_norms,
+    lone_numbers,
     norm_momentum,
     heavy_dropout,
     needless_bias,

@@ -13,7 +13,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.origins import origin
 from tenfold.checks.script.seen import Call, Held, Place, Seen
-from tenfold.checks.script.source import line, shown_code, trees
+from tenfold.checks.script.source import line, shown_code, tree, trees
 from tenfold.errors import Finding
 
 KNOWN, GAP = 0.95, 0.1
@@ -97,16 +97,49 @@ def decay_too_strong(seen: Seen) -> Iterator[Finding]:
     for held in seen.helds:
         shares = [shrinks(held, group) for group in held.optimizer.param_groups]
         if held.steps and max(shares, default=0.0) > SHRINKS:
-            decay = max(group.get("weight_decay", 0.0) for group in held.optimizer.param_groups)
+            strongest = held.optimizer.param_groups[shares.index(max(shares))]
+            decay, flat = strongest.get("weight_decay", 0.0), all(p.dim() <= 1 for p in strongest["params"])
             yield finding(
-                "underfitting",
+                "decay-on-norms" if flat else "underfitting",
                 f"Weight decay {decay:g} is far too strong",
                 f"It takes {100 * max(shares):.2g} % of every weight in each step: half in {half(max(shares))} steps.",
-                f"Try weight_decay=5e-4 in {shown_code(held.place)}{line(held.place)}.",
+                f"Try weight_decay={'0 for biases and norms' if flat else '5e-4'} in {shown_code(held.place)}"
+                f"{line(held.place)}.",
                 severity="warning",
-                **where(origin(held.stack, "weight_decay")),
+                **where(decay_place(held, decay)),
             )
             return
+
+
+def decay_place(held: Held, decay: float) -> Place | None:
+    """Where a decay is written: as the value of a group, else where the optimiser got it."""
+    file = held.place.file if held.place else ""
+    for node in ast.walk(tree(file)) if file else ():
+        for key, value in zip(node.keys, node.values) if isinstance(node, ast.Dict) else ():
+            named = isinstance(key, ast.Constant) and key.value == "weight_decay"
+            if named and isinstance(value, ast.Constant) and value.value == decay:
+                return Place(file, value.lineno)
+    return origin(held.stack, "weight_decay")
+
+
+def few_batches(seen: Seen) -> Iterator[Finding]:
+    """A loop over the starts of batches that ends at their number: range(0, n // size, size)."""
+    for file, module in trees(seen):
+        for node in ast.walk(module):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func) != "range" or len(node.args) != 3:
+                continue
+            stop, step = node.args[1], ast.unparse(node.args[2])
+            if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.FloorDiv) and ast.unparse(stop.right) == step:
+                yield finding(
+                    "underfitting",
+                    f"An epoch goes through 1/{step} of the images only",
+                    f"`{ast.unparse(node)}` ends at the number of batches, and goes on by their size.",
+                    f"Write `range({ast.unparse(node.args[0])}, {ast.unparse(stop.left)}, {step})` "
+                    f"(line {node.lineno}).",
+                    severity="warning",
+                    **Place(file, node.lineno).where,
+                )
+                return
 
 
 def half(share: float) -> int:
@@ -124,5 +157,5 @@ def shrinks(held: Held, group: dict[str, object]) -> float:
     return SHRINKS * 2 if type(held.optimizer).__name__ == "Adam" and decay >= 0.05 else 0.0
 
 
-RULES = (decay_too_strong,)
+RULES = (decay_too_strong, few_batches)
 SYMPTOMS = (overfitting,)

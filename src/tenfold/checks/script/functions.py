@@ -140,6 +140,8 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         pick(observer, name, args, kwargs, result)
     elif name in TIMES:
         multiplied(observer, args)
+    elif name in ("sum", "mean"):
+        reduced(observer, name, args, kwargs, result)
     elif name in MOVES and isinstance(result, Tensor) and moves_device(args, kwargs):
         if result is args[0] and not result.requires_grad:
             result = result.detach()  # as on a GPU: another tensor, so that a forgotten assignment shows
@@ -169,6 +171,14 @@ def added(observer: Observer, args: Any, result: Any) -> None:
         observer.seen.kept = here(), len(steps)
     if steps:
         observer.tags[result] = replace(observer.tag(result), steps=steps)
+
+
+def reduced(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
+    """A loss of the program's own, over all of its numbers at once."""
+    logs, of = observer.seen.log_softmax, args[0] if args else None
+    whole = len(args) == 1 and not {"dim", "axis"} & set(kwargs)
+    if whole and logs and isinstance(of, Tensor) and tuple(of.shape) == logs[0] and of.requires_grad:
+        observer.seen.own_reduced = name, abs(float(result.detach())), here()
 
 
 def multiplied(observer: Observer, args: Any) -> None:

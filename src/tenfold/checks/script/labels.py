@@ -14,7 +14,7 @@ from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Loader, Place, Seen
 from tenfold.checks.script.source import called, line, shown_code, trees
-from tenfold.checks.script.splits import dataset_place, labels_of, trained_and_judged
+from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
 from tenfold.checks.script.weights import WEIGHTS
 from tenfold.errors import Finding
 
@@ -41,6 +41,36 @@ def labels_changed(seen: Seen) -> Iterator[Finding]:
                 **where(fact.place),
             )
             return
+
+
+def one_memory(seen: Seen) -> Iterator[Finding]:
+    """Two kinds of labels are one and the same memory: what changed the one changed the other."""
+    for fact in seen.loaders:
+        columns = [one for one in label_columns(fact.loader.dataset) if one.numel() > 1]
+        if len({one.data_ptr() for one in columns}) < len(columns):
+            place = written_over(seen) or fact.place
+            yield finding(
+                "wrong-labels",
+                "Two kinds of labels are the same numbers in memory",
+                f"Of the {len(columns)} label tensors of {shown_code(fact.place)} two begin at one address: what was "
+                "done to one of them was done to the other.",
+                f"Make a copy before changing it: `.copy()` (numpy) or `.clone()`{line(place)}.",
+                severity="error",
+                **where(place),
+            )
+            return
+
+
+def written_over(seen: Seen) -> Place | None:
+    """Where labels are passed on without a copy: `copy=False`, or else changed in place."""
+    for pattern in (r"copy=False|asarray\(|ravel\(|\[:\]$", r" (//|\+|-|%|\*)= "):
+        for file, tree in trees(seen):
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Assign | ast.AugAssign):
+                    code = ast.unparse(node)
+                    if re.search(pattern, code) and LABELLED.search(code):
+                        return Place(file, node.lineno)
+    return None
 
 
 def classes(seen: Seen) -> Iterator[Finding]:
@@ -146,7 +176,9 @@ def mapping(dataset: Any) -> dict[str, int]:
     for value in getattr(dataset, "__dict__", {}).values():
         if isinstance(value, dict) and value and all(isinstance(k, str) and type(v) is int for k, v in value.items()):
             return value
-    return {}
+    named = getattr(dataset, "classes", getattr(dataset, "class_names", ()))
+    listed = isinstance(named, list | tuple) and all(isinstance(name, str) for name in named)
+    return {name: index for index, name in enumerate(named)} if listed else {}
 
 
 def shuffled_apart(seen: Seen) -> Iterator[Finding]:
@@ -245,5 +277,5 @@ def permutes(call: ast.Call) -> bool:
     return called(call) in ("permutation", "randperm", "permuted")
 
 
-LABELS = (labels_changed, shuffled_apart, swallowed)
+LABELS = (labels_changed, one_memory, shuffled_apart, swallowed)
 CLASSES = (classes, *WEIGHTS)

@@ -143,6 +143,8 @@ def accuracy_axis(seen: Seen) -> Iterator[Finding]:
         if len(pick.shape) != 2 or pick.shape[1] < 2 or pick.kind == "compare":
             continue
         flat = pick.kind == "choose" and pick.dim is None
+        if flat and pick.shape[0] == 1:
+            continue  # one image at a time: no axis is needed
         if not flat and (pick.dim is None or pick.dim % 2 == 1):
             continue
         if pick.kind == "softmax":

@@ -63,7 +63,7 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
             return
 
 
-MADE = {"bias-before-norm", "pooled-away", "norm-momentum"}
+MADE = {"bias-before-norm", "pooled-away", "norm-momentum", "input-ignored"}
 """What is wrong in how a layer is made, not in where it stands."""
 
 

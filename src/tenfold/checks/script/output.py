@@ -118,6 +118,26 @@ def wrong_loss(seen: Seen) -> Iterator[Finding]:
         return
 
 
+def turned_round(seen: Seen) -> Iterator[Finding]:
+    """A loss that is made as large as possible."""
+    losses = [
+        x for x in seen.training_losses() if x.kind in ("cross_entropy", "nll_loss", *FROM_LOGITS) and x.value > 0
+    ]
+    signs = [x for x in losses if abs(x.went + x.value) < 1e-5 * x.value]
+    ascending = next((h for h in seen.helds if h.steps and h.optimizer.param_groups[0].get("maximize")), None)
+    if len(losses) < 3 or (len(signs) < len(losses) and ascending is None) or (signs and ascending):
+        return
+    place = ascending.place if ascending else losses[0].place
+    yield finding(
+        "wrong-loss",
+        "The loss is made larger, not smaller",
+        f"It was {losses[0].value:.3g} and is {losses[-1].value:.3g} after {len(losses)} steps: "
+        + ("the optimiser has maximize=True." if ascending else "what goes backward is minus the loss."),
+        f"Leave {'maximize=True' if ascending else 'the minus'} out{line(place)}.",
+        **(place.where if place else {}),
+    )
+
+
 def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, Severity] | None:
     """What, evidence, remedy and severity."""
     columns = loss.shape[1] if len(loss.shape) > 1 else 1
@@ -226,9 +246,10 @@ def own_reduction(seen: Seen) -> Iterator[Finding]:
     value, guess = seen.own_first, math.log(max(classes, 1))
     if classes < 3 or images < 4:
         return
-    if abs(value * classes / guess - 1) < 0.3:
+    exact, images, place = seen.own_scale or ("", images, place)
+    if exact == "mean" or (not exact and abs(value * classes / guess - 1) < 0.3):
         how, remedy = "the mean over the classes too", "`.sum(dim=1).mean()` in place of `.mean()`"
-    elif abs(value / images / guess - 1) < 0.3:
+    elif exact == "sum" or (not exact and abs(value / images / guess - 1) < 0.3):
         how, remedy = "the sum over the batch", "`.sum(dim=1).mean()` in place of `.sum()`"
     else:
         return
@@ -236,8 +257,8 @@ def own_reduction(seen: Seen) -> Iterator[Finding]:
         "loss-reduction",
         f"The loss is {how}",
         f"The first one is {value:.3g}; ln({classes}) = {guess:.2f} is what guessing costs an image, and "
-        f"{'divided by' if value < guess else 'times'} {classes if value < guess else images} that is "
-        f"{guess / classes if value < guess else guess * images:.3g}.",
+        f"{'divided by' if 'mean' in how else 'times'} {classes if 'mean' in how else images} that is "
+        f"{guess / classes if 'mean' in how else guess * images:.3g}.",
         f"Take the sum over the classes and the mean over the images: {remedy}{line(place)}.",
         severity="warning",
         **(place.where if place else {}),
@@ -287,6 +308,7 @@ RULES = (
     softmax_before_loss,
     activation_on_logits,
     wrong_loss,
+    turned_round,
     labels_broadcast,
     loss_reduction,
     own_reduction,

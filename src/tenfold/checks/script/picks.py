@@ -38,7 +38,7 @@ def compared(observer: Observer, of: Tensor, other: Tensor, result: Tensor) -> N
             call.right = float(right.detach().float().mean())
             label([call], part)
     label(calls, labels)
-    if not labels.is_floating_point() and not torch.is_grad_enabled():
+    if not labels.is_floating_point() and not any(call.grad for call in calls):
         observer.seen.judged_labels.update(labels.unique().tolist()[:200])
 
 
@@ -51,7 +51,7 @@ def chosen(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -
     elif name == "max" and dim is None:
         return
     keep(observer, Pick("choose", here(), tuple(args[0].shape), dim))
-    if not torch.is_grad_enabled():  # it may be compared with labels outside torch
+    if not any(call.grad for call in tag.calls):  # it may be compared with labels outside torch
         judge([call for call in tag.calls if not call.judged])
     if not isinstance(result, Tensor):
         for part, value in zip(result, (True, False)):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.fit import decay_too_strong
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.places import birth, rate_place
 from tenfold.checks.script.replay import by_heart, finite_median, gain, replay
@@ -86,6 +87,8 @@ def too_high(seen: Seen, p: Pace) -> Finding | None:
     lost = bool(p.losses) and not all(map(math.isfinite, p.losses))
     if lost and (seen.bad_op or seen.sharp or seen.bad_input):
         return None  # a NaN that has another cause
+    if any(decay_too_strong(seen)):
+        return None
     plain = (p.early > 1.0 or (p.rose and p.usual > 0.1) or not math.isfinite(p.early)) and (p.rose or p.usual > 0.3)
     if not plain and (p.early < 0.02 or p.saved > STAYS or len(p.losses) < 10):
         return None

@@ -118,6 +118,26 @@ def never_warm(seen: Seen) -> Iterator[Finding]:
         return
 
 
+def rate_for_factor(seen: Seen) -> Iterator[Finding]:
+    """LambdaLR multiplies the rate by what its function gives, and that is a rate itself."""
+    for fact in seen.schedulers:
+        if not isinstance(fact.scheduler, LambdaLR) or inside(fact, seen):
+            continue
+        base, rates = float(fact.scheduler.base_lrs[0]), [fact.first_rate, *fact.rates]
+        factor = rates[0] / base if base else 1.0
+        planned = simulated(fact, max(len(rates), planned_batches(seen) if per_batch(fact) else 0))
+        if not 0 < base < 0.5 or max(planned) > 0.1 * base or (abs(factor / base - 1) > 0.02 and factor > 0.01):
+            continue
+        yield finding(
+            "learning-rate-low",
+            f"LambdaLR makes the rate {rates[0]:.2g} of {base:.2g}",
+            f"It multiplies the optimiser's rate by what its function gives, which begins at {factor:.2g}.",
+            f"Let the function give a share of the rate: 1 at its highest, with no rate in it{line(fact.place)}.",
+            **where(fact.place),
+        )
+        return
+
+
 def gone_by_scheduler(seen: Seen) -> Iterator[Finding]:
     """A scheduler of torch's that steps with the optimiser has no rate left long before the end."""
     batches = planned_batches(seen)
@@ -201,7 +221,8 @@ def full_rate(fact: Scheduled, rates: list[float]) -> float:
 
 def warms_up(rates: list[float]) -> bool:
     """Whether the lowest rate comes before the highest."""
-    return rates.index(min(rates)) < rates.index(max(rates))
+    full = next(index for index, rate in enumerate(rates) if rate >= 0.99 * max(rates))
+    return rates.index(min(rates)) < full
 
 
 def early(fact: Scheduled, name: str) -> Iterator[Finding]:
@@ -236,4 +257,4 @@ def inside(fact: Scheduled, seen: Seen) -> bool:
     return any(part is fact.scheduler for part in parts)
 
 
-RULES = (scheduler_rules, gone_early, gone_by_scheduler, never_warm)
+RULES = (scheduler_rules, gone_early, gone_by_scheduler, rate_for_factor, never_warm)

@@ -408,6 +408,10 @@ class Seen:
     """Shape and place of the last one outside of nets: of a loss that the program writes itself."""
     own_first: float | None = None
     """The first value of such a loss."""
+    own_reduced: tuple[str, float, Place | None] | None = None
+    """The last sum or mean over all numbers [N, C] of a loss that the program writes itself: which, value, line."""
+    own_scale: tuple[str, int, Place | None] | None = None
+    """'sum' or 'mean', of so many images, where the first loss that went backward was one of these as it is."""
     own_targets: tuple[tuple[float, float], bool, Place | None] | None = None
     """What such a loss multiplies by: its lowest and highest sum of a row, whether none is 0, and the line."""
     unkept: Place | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import ConcatDataset, SequentialSampler, Subset, TensorDataset
 
 from tenfold.checks.rules import finding
@@ -83,12 +84,20 @@ def labels_of(dataset: Any, most: int = 100_000) -> list[int]:
         parts = [labels_of(part, most) for part in dataset.datasets]
         return [label for part in parts for label in part] if all(parts) else []
     held = list(dataset.tensors) if isinstance(dataset, TensorDataset) else []
+    if len(label_columns(dataset)) > 1:  # fine and coarse classes, say: nobody knows which is judged
+        return []
     held += [getattr(dataset, name) for name in ("targets", "labels", "y", "ys") if hasattr(dataset, name)]
     for value in reversed(held):
         listed = value.tolist() if hasattr(value, "tolist") else value
         if isinstance(listed, list | tuple) and 0 < len(listed) <= most and all(isinstance(v, int) for v in listed):
             return list(listed) if len(listed) == len(dataset) else []
     return []
+
+
+def label_columns(dataset: Any) -> list[Tensor]:
+    """The whole numbers, one an item, that a dataset of tensors holds."""
+    held = dataset.tensors if isinstance(dataset, TensorDataset) else ()
+    return [one for one in held if one.dim() == 1 and not one.is_floating_point()]
 
 
 def items(dataset: Any) -> list[tuple[int, int]]:

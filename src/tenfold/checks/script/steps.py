@@ -129,6 +129,9 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
         observer.last_loss = float(loss.detach().float().mean())
         if tag.loss is None and seen.backwards == 1 and seen.log_softmax and seen.own_first is None:
             seen.own_first = float(loss.detach().float().mean())
+        kept = seen.own_reduced
+        if tag.loss is None and seen.backwards == 1 and kept and 0 < kept[1] == abs(observer.last_loss):
+            seen.own_scale = kept[0], seen.log_softmax[0][0] if seen.log_softmax else 0, kept[2]
         if loss.grad_fn is None:
             seen.graph_leaf = place
         observer.loss_refs.append(weakref.ref(loss))

@@ -86,6 +86,8 @@ DATA = Tensor.data
 
 def label(calls: Sequence[Call], labels: Tensor) -> None:
     """The classes that the images of a call are said to be."""
+    if labels.dim() == 2 and labels.shape[1] > 1 and row_sums(labels) == (1.0, 1.0) and is_whole(labels):
+        labels = labels.argmax(1)
     if labels.is_floating_point() or labels.dtype == torch.bool:
         return
     for call in calls:
