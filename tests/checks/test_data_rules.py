@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 import tenfold
 from tenfold.checks.script import selection
 from tenfold.checks.script.copies import by_chance
 from tenfold.checks.script.guess import confusion, fit, small
-from tenfold.checks.script.labels import in_turn
+from tenfold.checks.script.labels import in_turn, mapping, not_judged, one_memory
 from tenfold.checks.script.layout import likeness, reordered
 from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
 from tenfold.checks.script.orders import other_orders
 from tenfold.checks.script.resemblance import nearer, same_grain, shared_pixels
-from tenfold.checks.script.seen import Batch, Call, Seen
+from tenfold.checks.script.seen import Batch, Call, Loader, Seen
+from tenfold.checks.script.splits import labels_of
 from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.checks.script.weights import grows
 
@@ -378,3 +380,35 @@ def test_names_filled_up_to_too_few_digits_are_an_order_of_their_own():
     as_sorted = sorted(range(1200), key=names.__getitem__)
     assert any(order.tolist() == as_sorted for _, order in other_orders(1200))
     assert as_sorted != list(range(1200))
+
+
+def test_labels_of_one_memory_and_of_several_columns():
+    fine = torch.arange(40) % 4
+    one, two = TensorDataset(torch.zeros(40, 1), fine, fine), TensorDataset(torch.zeros(40, 1), fine, fine // 2)
+    assert labels_of(one) == labels_of(two) == [], "nobody knows which of them is judged"
+    assert labels_of(TensorDataset(torch.zeros(40, 1), fine)) == fine.tolist()
+    for dataset, rules in ((one, ["wrong-labels"]), (two, [])):
+        assert [f.rule for f in one_memory(Seen("a.py", loaders=[Loader(DataLoader(dataset), None)]))] == rules
+
+
+def test_classes_that_are_never_judged():
+    counts = Counter({0: 100, 1: 100, 2: 100})
+    few, all_ = (
+        Loader(DataLoader(TensorDataset(torch.zeros(60, 1), y)), None, judged=1)
+        for y in (torch.arange(60) % 2, torch.arange(60) % 3)
+    )
+    assert not_judged(counts, [all_, few]) == (few, [2], 60)
+    assert not_judged(counts, [all_]) is None
+    assert not_judged(Counter({0: 200, 1: 2}), [all_]) is None, "so few would not be missed"
+
+
+class Named:
+    """A dataset that names its classes."""
+
+    def __init__(self, names):
+        self.classes = names
+
+
+def test_classes_named_in_a_list_are_numbered_by_it():
+    assert mapping(Named(["b", "a"])) == {"b": 0, "a": 1}
+    assert mapping(Named([1, 2])) == {}

@@ -8,8 +8,8 @@ from torch import nn
 
 from tenfold.checks import structure
 from tenfold.checks.script.normalisation import input_ignored
-from tenfold.checks.script.output import activation_on_logits, loss_reduction
-from tenfold.checks.script.seen import Call, LossCall, Place, Seen
+from tenfold.checks.script.output import activation_on_logits, loss_reduction, own_reduction, turned_round
+from tenfold.checks.script.seen import Call, Held, LossCall, Place, Seen
 from tenfold.checks.trace import trace
 
 LOSS = LossCall("cross_entropy", None, 0, True, (30, 4), (30,), "int64", 0, 3, True, 1.4, "mean", None, 0.0, 2.5,
@@ -60,7 +60,7 @@ def test_levels_lost_by_whole_numbers(code, levels, found, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("momentum", "severity"), [(0.0, ["error"]), (0.99, ["warning"]), (0.1, []), (0.4, []), (1.0, []), (None, [])]
+    ("momentum", "severity"), [(0.0, ["error"]), (0.99, ["note"]), (0.1, []), (0.4, []), (1.0, []), (None, [])]
 )
 def test_momentum_of_batch_norm(momentum, severity):
     torch.manual_seed(0)
@@ -68,3 +68,33 @@ def test_momentum_of_batch_norm(momentum, severity):
     net = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), norm, nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
     found = list(structure.norm_momentum(trace(net, torch.randn(4, 1, 8, 8))))
     assert [f.severity for f in found] == severity
+
+
+@pytest.mark.parametrize(
+    ("went", "maximize", "rules"),
+    [(-1.4, False, ["wrong-loss:None"]), (1.4, True, ["wrong-loss:3"]), (1.4, False, []), (-1.4, True, [])],
+)
+def test_loss_that_is_made_larger(went, maximize, rules):
+    optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1, maximize=maximize)
+    held = Held(optimizer, Place("a.py", 3), steps=30)
+    seen = Seen("a.py", losses=[replace(LOSS, went=went) for _ in range(30)], helds=[held])
+    assert [f"{f.rule}:{f.line}" for f in turned_round(seen)] == rules
+
+
+@pytest.mark.parametrize(
+    ("scale", "how"), [("sum", "the sum over the batch"), ("mean", "the mean over the classes too")]
+)
+def test_own_loss_that_was_summed_as_it_is(scale, how):
+    own = Seen("a.py", own_first=400.0, log_softmax=((32, 6), None), own_scale=(scale, 64, Place("a.py", 5)))
+    (found,) = own_reduction(own)
+    assert (found.rule, found.line, found.what) == ("loss-reduction", 5, f"The loss is {how}")
+    assert ("times 64" in found.evidence) == (scale == "sum")
+    assert list(own_reduction(replace(own, own_scale=None))) == [], "too large for a batch of 32"
+
+
+@pytest.mark.parametrize(("groups", "side", "found"), [(8, 1, 1), (8, 4, 0), (2, 1, 0)])
+def test_norm_over_one_number(groups, side, found):
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.AdaptiveAvgPool2d(side), nn.GroupNorm(groups, 8), nn.Flatten(), nn.Linear(8 * side**2, 3)
+    )
+    assert [f.rule for f in structure.lone_numbers(trace(net, torch.randn(4, 1, 8, 8)))] == ["input-ignored"] * found

@@ -1,12 +1,14 @@
 """Rates, units, fit and lines of scripts: small programs that must fire, and those that look like it."""
 
 import pytest
+import torch
 from torch import nn
 from torch.optim import SGD, AdamW
 
 import tenfold
-from tenfold.checks.script.fit import decay_too_strong, evaluations, overfitting
-from tenfold.checks.script.seen import Call, Held, LossCall, Seen
+from tenfold.checks.script.fit import decay_too_strong, evaluations, few_batches, overfitting
+from tenfold.checks.script.schedule import rate_for_factor
+from tenfold.checks.script.seen import Call, Held, LossCall, Place, Scheduled, Seen
 
 PROGRAM = """
 import torch
@@ -93,3 +95,37 @@ def test_overfitting_needs_training_images_known_and_others_not():
 def test_weight_decay_that_undoes_what_is_learned(optimizer, rules):
     held = Held(optimizer(nn.Linear(2, 2).parameters()), None, steps=30)
     assert [f.rule for f in decay_too_strong(Seen("a.py", helds=[held]))] == rules
+
+
+@pytest.mark.parametrize(
+    ("factor", "found"), [(lambda e: 0.02 * 0.9**e, 1), (lambda e: 0.9**e, 0), (lambda e: min(1, (e + 1) / 20), 0)]
+)
+def test_rate_that_is_given_as_a_factor(factor, found):
+    optimizer = SGD(nn.Linear(2, 2).parameters(), lr=0.02)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    fact = Scheduled(scheduler, Place("a.py", 4), first_rate=optimizer.param_groups[0]["lr"])
+    for _ in range(5):
+        optimizer.step()
+        scheduler.step()
+        fact.rates.append(optimizer.param_groups[0]["lr"])
+    told = list(rate_for_factor(Seen("a.py", schedulers=[fact])))
+    assert [(f.rule, f.line) for f in told] == [("learning-rate-low", 4)] * found
+
+
+def test_decay_of_norms_alone_that_is_too_strong(tmp_path):
+    (tmp_path / "train.py").write_text('groups = [{"weight_decay": 5e-4},\n          {"weight_decay": 1.0}]\n')
+    layer = nn.Linear(3, 3)
+    groups = [{"params": [layer.weight], "weight_decay": 5e-4}, {"params": [layer.bias], "weight_decay": 1.0}]
+    held = Held(SGD(groups, lr=0.05, momentum=0.9), Place(str(tmp_path / "train.py"), 1), steps=30)
+    assert [(f.rule, f.line) for f in decay_too_strong(Seen("a.py", helds=[held]))] == [("decay-on-norms", 2)]
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [("for s in range(0, n // B, B):\n    pass", [1]), ("for s in range(0, n // B * B, B):\n    pass", []),
+     ("for s in range(0, n // 2, B):\n    pass", [])],
+)  # fmt: skip
+def test_loop_that_ends_at_the_number_of_batches(code, lines, tmp_path):
+    (tmp_path / "train.py").write_text(code)
+    file = str(tmp_path / "train.py")
+    assert [f.line for f in few_batches(Seen(file, [file]))] == lines

@@ -149,7 +149,7 @@ RULES: dict[str, Rule] = {
         "warning", "A last batch of one or a few images", "Batch norm fails on one image and is noise on few.", 1
     ),
     "norm-momentum": Rule(
-        "warning", "Batch norm's momentum the other way round", "Evaluation uses averages of too few batches.", 0
+        "error", "Batch norm's momentum the other way round", "Evaluation uses averages of too few batches.", 0
     ),
     "bias-before-norm": Rule("note", "A convolution's bias before batch norm", "The norm subtracts it again.", 1),
     "activation-missing": Rule(

@@ -10,6 +10,7 @@ from typing import Any
 from torch.utils.data import Subset
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.copies import split_place
 from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Loader, Place, Seen
@@ -115,7 +116,7 @@ def classes(seen: Seen) -> Iterator[Finding]:
             f"{'are' if len(missing) > 1 else 'is'} judged but never trained on",
             f"{images:,} training images hold the classes {', '.join(map(str, sorted(known)[:12]))}.",
             "Shuffle before splitting: `order = torch.randperm(len(x)); x, y = x[order], y[order]`.",
-            **where(training[0].place if training else None),
+            **where(training[0].place if training else split_place(seen)),
         )
 
 

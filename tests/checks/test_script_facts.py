@@ -1,0 +1,55 @@
+"""What the observer keeps of single functions: sums of losses, outputs put together, one-hot labels, feeding nets."""
+
+import torch
+from torch import nn
+
+from tenfold.checks.script.functions import note
+from tenfold.checks.script.observe import Observer
+from tenfold.checks.script.picks import compared, judge
+from tenfold.checks.script.seen import Call, LossCall
+from tenfold.checks.script.tags import Tag, label
+
+
+def call(images: int, *fed: Call) -> Call:
+    """A call of some net with so many images."""
+    return Call(0, nn.Linear(1, 1), None, 0, False, (), (), (images, 1), fed=fed)
+
+
+def test_losses_added_up_out_of_place_are_followed():
+    observer = Observer("a.py", 30, 60)
+    total = torch.zeros((), requires_grad=True)
+    for step in range(4):
+        loss = torch.ones((), requires_grad=True) * 2
+        fact = LossCall("cross_entropy", None, step, True, (4, 3), (4,), "int64", 0, 2, True, 2.0, "mean", None, 0, 1,
+                        (0, 1), None)  # fmt: skip
+        observer.tags[loss] = Tag(loss=fact)
+        before, total = total, total + loss
+        note(observer, "add", (before, loss), {}, total)
+    assert observer.seen.kept is not None
+    assert observer.seen.kept[1] == 4
+
+
+def test_predictions_of_several_batches_are_told_apart():
+    observer, calls = Observer("a.py", 30, 60), (call(3), call(2))
+    guess, labels = torch.tensor([0, 1, 2, 0, 0]), torch.tensor([0, 1, 1, 2, 2])
+    observer.tags[guess] = Tag(calls=calls)
+    compared(observer, guess, labels, guess == labels)
+    assert [round(c.right, 2) for c in calls] == [0.67, 0.0]
+    assert [c.labels.tolist() for c in calls] == [[0, 1, 1], [2, 2]]
+    assert observer.seen.judged_labels == {0, 1, 2}
+
+
+def test_one_hot_labels_are_classes_and_soft_ones_are_not():
+    hard, soft, several = call(2), call(2), call(2)
+    label([hard], torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    label([soft], torch.tensor([[0.1, 0.9], [0.8, 0.2]]))
+    label([several], torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
+    assert (hard.labels.tolist(), soft.labels, several.labels) == ([1, 0], None, None)
+
+
+def test_what_fed_a_judged_net_is_judged_too():
+    encoder = call(4)
+    head = call(4, encoder)
+    judge([head])
+    assert encoder.judged
+    assert list(head.chain()) == [head, encoder]
