@@ -183,8 +183,6 @@ def copies_cut(seen: Seen) -> Iterator[Finding]:
     place = source or split_place(seen) or calls[0].place
     alike = source is None or (not repeats(source) and expected(seen) > 0.1)  # drawings may be alike by chance
     severity: Severity | None = "note" if alike else None
-    if source is None and found.pixels <= 0.3 and names_judged(calls[0]):
-        severity = "warning"
     yield overlap(seen, "The evaluation", "the training images, in copies", told, place, severity)
 
 

@@ -92,9 +92,8 @@ def classes(seen: Seen) -> Iterator[Finding]:
                 )
                 return
     labels = [label for one in training for label in labels_of(one.loader.dataset)]
-    known = set(labels) or {
-        label for loss in seen.training_losses() for label in loss.labels if len(loss.target_shape) == 1
-    }
+    learned = [loss for loss in seen.losses if loss.grad and len(loss.target_shape) == 1]  # of several heads too
+    known = set(labels) or {label for loss in learned for label in loss.labels}
     others = {label for other in judged for label in labels_of(other.loader.dataset)} or seen.judged_labels
     images = len(labels) or sum(len(loss.labels) for loss in seen.training_losses())
     if labels and (unasked := not_judged(Counter(labels), judged)):

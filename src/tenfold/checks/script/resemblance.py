@@ -13,6 +13,8 @@ VARIED = 25
 MOST_VALUES = 40_000_000
 MOVED, GRAINS = 2, 32
 """Copies may be moved by so many pixels; larger images are made at most so large."""
+SAME = 0.9
+"""The correlation of what differs from pixel to pixel in copies, brighter ones and moved ones too."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def same_grain(training: Tensor, judging: Tensor) -> float:
                 part = F.normalize(there[..., y : y + h, x : x + w].flatten(1))
                 alike = torch.maximum(alike, wanted @ part.T)
     best = alike.sort(1, descending=True).values[:, :40]
-    return float((1 - best[:, 0] < 0.5 * (1 - best[:, 39])).float().mean())
+    copies = (best[:, 0] > SAME) & (1 - best[:, 0] < 0.5 * (1 - best[:, 39]))  # drawings may have edges in common
+    return float(copies.float().mean())
 
 
 def grain(images: Tensor) -> Tensor:
