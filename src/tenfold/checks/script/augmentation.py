@@ -100,16 +100,16 @@ def differences(dataset: Any) -> list[float]:
 
 def collated(loader: Any) -> float:
     """By how much a batch of the first items differs from itself, made again from another state of the generators."""
-    items = [loader.dataset[index] for index in range(min(FEW, len(loader.dataset)))]
     with same_chance():
+        items = [loader.dataset[index] for index in range(min(FEW, len(loader.dataset)))]
         batches = []
         for seed in (0, 1000):
             seeded(seed)
             batches.append(image(loader.collate_fn(copy.deepcopy(items))))
     one, other = batches
-    return (
-        float((one - other).abs().max()) if one is not None and other is not None and one.shape == other.shape else 0.0
-    )
+    if one is None or other is None or one.shape != other.shape:
+        return 0.0
+    return float((one - other).abs().max())
 
 
 def image(batch: Any) -> Tensor | None:

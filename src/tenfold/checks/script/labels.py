@@ -49,14 +49,15 @@ def one_memory(seen: Seen) -> Iterator[Finding]:
     for fact in seen.loaders:
         columns = [one for one in label_columns(fact.loader.dataset) if one.numel() > 1]
         if len({one.data_ptr() for one in columns}) < len(columns):
-            place = written_over(seen) or fact.place
+            changed = written_over(seen)
+            place = changed or fact.place
             yield finding(
                 "wrong-labels",
                 "Two kinds of labels are the same numbers in memory",
                 f"Of the {len(columns)} label tensors of {shown_code(fact.place)} two begin at one address: what was "
                 "done to one of them was done to the other.",
                 f"Make a copy before changing it: `.copy()` (numpy) or `.clone()`{line(place)}.",
-                severity="error",
+                severity="error" if changed else "note",
                 **where(place),
             )
             return

@@ -124,14 +124,13 @@ def rate_for_factor(seen: Seen) -> Iterator[Finding]:
         if not isinstance(fact.scheduler, LambdaLR) or inside(fact, seen):
             continue
         base, rates = float(fact.scheduler.base_lrs[0]), [fact.first_rate, *fact.rates]
-        factor = rates[0] / base if base else 1.0
         planned = simulated(fact, max(len(rates), planned_batches(seen) if per_batch(fact) else 0))
-        if not 0 < base < 0.5 or max(planned) > 0.1 * base or (abs(factor / base - 1) > 0.02 and factor > 0.01):
+        if not 0 < base < 0.5 or max(planned) > min(0.1 * base, 2 * rates[0]):  # a base of 1 is meant; so is a warm-up
             continue
         yield finding(
             "learning-rate-low",
             f"LambdaLR makes the rate {rates[0]:.2g} of {base:.2g}",
-            f"It multiplies the optimiser's rate by what its function gives, which begins at {factor:.2g}.",
+            f"It multiplies the optimiser's rate by what its function gives, which begins at {rates[0] / base:.2g}.",
             f"Let the function give a share of the rate: 1 at its highest, with no rate in it{line(fact.place)}.",
             **where(fact.place),
         )
