@@ -53,3 +53,20 @@ def test_what_fed_a_judged_net_is_judged_too():
     judge([head])
     assert encoder.judged
     assert list(head.chain()) == [head, encoder]
+
+
+def test_labels_of_scores_that_leave_torch_are_found_by_their_number():
+    observer, judged = Observer("a.py", 30, 60), call(60)
+    scores, levels = torch.eye(4)[torch.arange(60) % 4], (torch.arange(60) % 4).numpy()
+    observer.tags[scores] = Tag(calls=(judged,))
+    note(observer, "numpy", (scores,), {}, scores.numpy())
+    assert (judged.judged, judged.right, judged.labels.tolist()) == (True, 1.0, levels.tolist())
+
+
+def test_labels_are_not_guessed_where_several_would_fit():
+    observer, judged = Observer("a.py", 30, 60), call(60)
+    scores, levels = torch.eye(4)[torch.arange(60) % 4], torch.arange(60) % 4
+    others = levels.flip(0)
+    observer.tags[scores] = Tag(calls=(judged,))
+    note(observer, "numpy", (scores,), {}, scores.numpy())
+    assert (judged.judged, judged.labels, len(others)) == (False, None, 60)

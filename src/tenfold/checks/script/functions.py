@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tenfold.checks.script.journal import noted
 from tenfold.checks.script.losses import loss
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.picks import keep, pick
+from tenfold.checks.script.picks import keep, leaves, pick
 from tenfold.checks.script.seen import Made, Pick, here
 from tenfold.checks.script.tags import (
     ACTIVATING,
@@ -140,6 +140,8 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         pick(observer, name, args, kwargs, result)
     elif name in TIMES:
         multiplied(observer, args)
+    elif name in ("numpy", "tolist") and isinstance(args[0], Tensor):
+        leaves(observer, args[0])
     elif name in ("sum", "mean"):
         reduced(observer, name, args, kwargs, result)
     elif name in MOVES and isinstance(result, Tensor) and moves_device(args, kwargs):
