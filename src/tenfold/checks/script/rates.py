@@ -64,12 +64,20 @@ def pace(seen: Seen) -> Pace | None:
     early = max((r for r in medians[:5] if math.isfinite(r)), default=math.inf)
     usual = finite_median(medians) if medians else math.inf
     saved = gain(losses, losses[0]) if losses else 0.0
-    return Pace(held, max(held.rates, default=0.0), losses, early, usual, largest(steps), saved)
+    return Pace(held, max(held.rates, default=0.0), losses, early, usual, largest(at_full_rate(seen, held)), saved)
 
 
 def largest(steps: list[Step]) -> float:
     """The change of the layer that moves most, in the middle of the last steps."""
     return median(max(step.ratios.values()) for step in steps[-20:])
+
+
+def at_full_rate(seen: Seen, held: Held) -> list[Step]:
+    """An optimiser's steps at half of its highest rate and more: what a schedule lowered later says nothing."""
+    own = [step for step in seen.steps if step.held is held]
+    peak = max(held.rates, default=0.0)
+    full = [step for step, rate in zip(own, held.rates) if step.ratios and rate >= 0.5 * peak]
+    return full or [step for step in own if step.ratios]
 
 
 def rate_rules(seen: Seen) -> Iterator[Finding]:

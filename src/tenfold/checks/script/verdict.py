@@ -9,8 +9,8 @@ from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
 RULES = (
-    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *fit.RULES, *schedule.RULES,
-    *plateau.PLATEAU, *modes.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
+    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *fit.RULES, *plateau.PLATEAU,
+    *schedule.RULES, *modes.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
 SYMPTOMS = {
