@@ -123,11 +123,11 @@ def classes(seen: Seen) -> Iterator[Finding]:
 def not_judged(counts: Counter[int], judged: list[Loader]) -> tuple[Loader, list[int], int] | None:
     """The first loader whose images lack classes of which ten or more were to be expected, these, and its size."""
     for fact in judged:
-        there = labels_of(fact.loader.dataset)
-        expected = {label: len(there) * count / counts.total() for label, count in counts.items()}
-        lacking = sorted(label for label in counts if label not in set(there) and expected[label] >= 10)
-        if there and lacking and fact.judged:
-            return fact, lacking, len(there)
+        there = Counter(labels_of(fact.loader.dataset))
+        share = there.total() / counts.total()
+        lacking = sorted(label for label, count in counts.items() if not there[label] and count * share >= 10)
+        if lacking and fact.judged:
+            return fact, lacking, there.total()
     return None
 
 
