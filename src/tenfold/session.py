@@ -7,6 +7,7 @@ from typing import Any
 from tenfold.checks.recipe import preflight
 from tenfold.checks.rules import ranked
 from tenfold.console import Screen
+from tenfold.datasets.collection import counted
 from tenfold.errors import Finding, RecipeError, TrainingError
 from tenfold.evidence import evaluation
 from tenfold.reports.words import milliseconds
@@ -37,7 +38,8 @@ def introduce(setup: Setup, screen: Screen, check: bool = True) -> list[Finding]
         screen.say(line)
     if data.skipped:
         screen.say(
-            f"{len(data.skipped)} unreadable files are left out; data.json in the run folder lists them.", "yellow"
+            f"Left out: {counted(len(data.skipped), 'unreadable file')}, as data.json in the run folder lists.",
+            "yellow",
         )
     if not check:
         return []

@@ -6,6 +6,7 @@ from statistics import mean, median
 
 from pydantic import BaseModel
 
+from tenfold.datasets.collection import counted
 from tenfold.recipe import Options, Recipe, leaves
 from tenfold.reports.documents import Documents, Judgement, Prediction
 from tenfold.reports.words import count, duration, interval, percent, plain, times
@@ -94,7 +95,8 @@ def figures(found: Documents) -> list[Figure]:
         shown.append(Figure(percent(accuracy), f"{what} of the last epoch", f"epoch {last.epoch}{on}"))
     shown.append(test_figure(found))
     if found.epochs:
-        spent = f"{len(found.epochs)} epochs, validation included" if last and last.val_total else "all epochs together"
+        epochs = counted(len(found.epochs), "epoch")
+        spent = f"{epochs}, validation included" if last and last.val_total else "all epochs together"
         shown.append(Figure(duration(total_seconds(found.epochs)), "training time", spent))
         shown.append(Figure(count(speed(found.epochs)), "images per second", "median over the epochs, training only"))
     return shown
