@@ -285,6 +285,16 @@ LESSONS: dict[str, Lesson] = {
         "nn.Conv2d(16, 16, 3), nn.Dropout(0.5), nn.BatchNorm2d(16)",
         "nn.Conv2d(16, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5)",
     ),
+    "momentum-high": Lesson(
+        "momentum and betas as the optimiser holds them",
+        "Adam(net.parameters(), betas=(0.999, 0.9))",
+        "Adam(net.parameters(), betas=(0.9, 0.999))",
+    ),
+    "clipping-late": Lesson(
+        "clipping that never comes between a backward and its step",
+        "loss.backward(); optimizer.step(); clip_grad_norm_(net.parameters(), 1.0)",
+        "loss.backward(); clip_grad_norm_(net.parameters(), 1.0); optimizer.step()",
+    ),
     "norm-momentum": Lesson(
         "the momentum of each batch norm: 0, or 0.9 and more",
         "nn.BatchNorm2d(16, momentum=0.99)        # as in Keras",

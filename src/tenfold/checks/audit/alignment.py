@@ -7,7 +7,7 @@ smooth pictures, a bird in a blue sky, correlate by their large forms whatever t
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, pad
+from torch.nn.functional import grid_sample, one_hot, pad
 
 BATCH = 1024
 """Pairs in memory at once: 12 MB for each copy of their pictures of 32×32."""
@@ -31,11 +31,15 @@ def normalised(planes: Tensor) -> Tensor:
 
 def warped(planes: Tensor, motion: Tensor) -> Tensor:
     """Planes [n, C, H, W] after the motion [n, 4] (a, b, c, d); coordinates run from -1 to 1, the edge is repeated."""
-    zero = torch.zeros_like(motion[:, 0])
-    across = torch.stack([1 + motion[:, 0], zero, motion[:, 1]], 1)
-    down = torch.stack([zero, 1 + motion[:, 2], motion[:, 3]], 1)
-    grid = affine_grid(torch.stack([across, down], 1), list(planes.shape), align_corners=False)
+    x, y = looked_at(planes.shape[-1], motion)
+    grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), 3)
     return grid_sample(planes, grid, padding_mode="border", align_corners=False)
+
+
+def looked_at(side: int, motion: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the pixels of a moved picture come from, across and down: [n, side] each."""
+    place = places(side)
+    return (1 + motion[:, :1]) * place + motion[:, 1:2], (1 + motion[:, 2:3]) * place + motion[:, 3:4]
 
 
 def places(side: int) -> Tensor:
@@ -71,8 +75,7 @@ def settled(first: Tensor, second: Tensor, motion: Tensor, steps: int) -> Tensor
 
 def seen_by_both(side: int, motion: Tensor) -> Tensor:
     """1 where the moved picture really has a pixel, 0 where its edge was repeated: [n, 1, side, side]."""
-    x = (1 + motion[:, :1]) * places(side) + motion[:, 1:2]
-    y = (1 + motion[:, 2:3]) * places(side) + motion[:, 3:4]
+    x, y = looked_at(side, motion)
     return ((y.abs() <= 1)[:, :, None] & (x.abs() <= 1)[:, None, :])[:, None].float()
 
 
@@ -86,13 +89,25 @@ def correlation(first: Tensor, second: Tensor, inside: Tensor) -> Tensor:
 
 def details(planes: Tensor, reach: int) -> Tensor:
     """Planes without what is the same over 2·reach + 1 pixels."""
-    around = pad(planes, (reach, reach, reach, reach), mode="replicate")
-    return planes - avg_pool2d(around, 2 * reach + 1, 1)
+    around = neighbourhoods(planes.shape[-1], reach)
+    return planes - around @ planes @ around.T
+
+
+def neighbourhoods(side: int, reach: int) -> Tensor:
+    """Means of 2·reach + 1 neighbours along one axis, its ends repeated, as a matrix [side, side]."""
+    every = torch.arange(side)[:, None] + torch.arange(-reach, reach + 1)
+    return one_hot(every.clamp(0, side - 1), side).float().mean(1)
+
+
+def halves(side: int) -> Tensor:
+    """Means of two pixels along one axis, as a matrix [side / 2, side]."""
+    return torch.eye(side).view(side // 2, 2, side).mean(1)
 
 
 def coarse(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Motion [n, 4] and correlation [n, 2] (brightness, its details) of brightness [n, 1, H, W] at half the side."""
-    a, b = avg_pool2d(first, 2), avg_pool2d(second, 2)
+    half = halves(first.shape[-1])
+    a, b = (half @ planes @ half.T for planes in (first, second))
     motion = settled(a, b, torch.zeros(len(a), 4), COARSE)
     moved, inside = warped(b, motion), seen_by_both(a.shape[-1], motion)
     return motion, torch.stack(

@@ -116,9 +116,11 @@ def similar(one: Tensor, other: Tensor, progress: Progress) -> tuple[Tensor, boo
         for left in range(top // width * width, len(one), width):
             a, b = one[top : top + height], other[left : left + width]
             tile = torch.mm(a, b.T, out=buffer[: len(a) * len(b)].view(len(a), len(b)))
-            if tile.max() <= least:
+            lines = (tile.amax(1) > least).nonzero()[:, 0]  # few: the others need not be searched
+            if not len(lines):
                 continue
-            found = (tile > least).nonzero()
+            found = (tile[lines] > least).nonzero()
+            found[:, 0] = lines[found[:, 0]]
             place = found + torch.tensor([top, left])
             before = place[:, 0] < place[:, 1]
             pairs.append(place[before])

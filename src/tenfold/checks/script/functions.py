@@ -65,6 +65,9 @@ def activated(observer: Observer, name: str, args: Any, kwargs: Any, result: Ten
     tag, place = observer.tag(args[0]), here()
     observer.tags[result] = replace(tag, made=Made(name, place, observer.layer()))
     activity(observer, name, result)
+    if name == "log_softmax" and tag.made and observer.seen.squashed is None and args[0].requires_grad:
+        low, high = args[0].detach().aminmax()
+        observer.seen.squashed = tag.made, place, (float(low), float(high))
     if observer.stack:
         return
     shape = tuple(args[0].shape)

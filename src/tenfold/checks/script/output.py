@@ -68,6 +68,22 @@ def take_out(made: Made | None, name: str, place: Place | None) -> str:
     return f"Take the {name} out of `{code}`{line(place)}."
 
 
+def squashed_twice(seen: Seen) -> Iterator[Finding]:
+    """A log_softmax, of the net's or of a loss that the program writes itself, takes an activation for logits."""
+    if seen.squashed is None or seen.squashed[0].name.rstrip("_") not in SQUASHING + CUTTING:
+        return
+    made, under, (low, high) = seen.squashed
+    name, place = made.name.rstrip("_"), activation_place(seen, made) or under
+    yield finding(
+        "softmax-before-loss" if name in SQUASHING else "activation-on-logits",
+        f"{name} before log_softmax",
+        f"The log_softmax gets values from {low:.3f} to {high:.3f}{line(under)}.",
+        f"{take_out(made, name, place)} log_softmax takes logits.",
+        layer=made.layer or None,
+        **(place.where if place else {}),
+    )
+
+
 def activation_on_logits(seen: Seen) -> Iterator[Finding]:
     """The last thing before the loss is an activation."""
     losses = [loss for loss in seen.training_losses() if loss.kind in FROM_LOGITS]
@@ -134,6 +150,21 @@ def turned_round(seen: Seen) -> Iterator[Finding]:
         f"It was {losses[0].value:.3g} and is {losses[-1].value:.3g} after {len(losses)} steps: "
         + ("the optimiser has maximize=True." if ascending else "what goes backward is minus the loss."),
         f"Leave {'maximize=True' if ascending else 'the minus'} out{line(place)}.",
+        **(place.where if place else {}),
+    )
+
+
+def sign_lost(seen: Seen) -> Iterator[Finding]:
+    """A cross-entropy of the program's own that is below 0: it makes the right class less likely."""
+    losses = [step.loss for step in seen.steps if step.loss is not None]
+    if seen.own_first is None or seen.own_targets is None or len(losses) < 3 or max(losses) >= 0:
+        return
+    place = seen.own_targets[2]
+    yield finding(
+        "wrong-loss",
+        "The loss makes the right class less likely",
+        f"It began at {losses[0]:.3g} and is {losses[-1]:.3g} after {len(losses)} steps; a cross-entropy is never below 0.",
+        f"Put a minus before it: log-probabilities are below 0{line(place)}.",
         **(place.where if place else {}),
     )
 
@@ -306,9 +337,11 @@ def initial_loss(seen: Seen) -> Iterator[Finding]:
 
 RULES = (
     softmax_before_loss,
+    squashed_twice,
     activation_on_logits,
     wrong_loss,
     turned_round,
+    sign_lost,
     labels_broadcast,
     loss_reduction,
     own_reduction,

@@ -278,6 +278,10 @@ class Held:
     """Steps without any gradient."""
     cleared: bool = True
     cleared_at: Place | None = None
+    clipped: int = 0
+    """How often its gradients were clipped between a backward and its step, and how often elsewhere."""
+    clipped_late: int = 0
+    clipped_at: Place | None = None
     stepped_at: Place | None = None
     rates: list[float] = field(default_factory=list)
     loaded: bool = False
@@ -406,6 +410,8 @@ class Seen:
     """Parameters that were frozen once: name, and the last backward looked at that gave them a gradient."""
     log_softmax: tuple[tuple[int, ...], Place | None] | None = None
     """Shape and place of the last one outside of nets: of a loss that the program writes itself."""
+    squashed: tuple[Made, Place | None, tuple[float, float]] | None = None
+    """The activation whose values a log_softmax takes for logits, its line, and the lowest and highest of them."""
     own_first: float | None = None
     """The first value of such a loss."""
     own_reduced: tuple[str, float, Place | None] | None = None

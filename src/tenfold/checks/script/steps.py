@@ -29,6 +29,23 @@ def cleared(observer: Observer, original: Original) -> Original:
     return zero_grad
 
 
+def clipped(observer: Observer, original: Original) -> Original:
+    """Gradients are clipped: before the step that uses them, or not."""
+
+    def clip(given: Any, *args: Any, **kwargs: Any) -> Any:
+        chosen = [given] if isinstance(given, Tensor) else list(given)
+        if not observer.elsewhere:
+            mine = {id(p) for p in chosen}
+            for held in observer.seen.helds:
+                if held.steps and any(id(p) in mine for p in parameters(held.optimizer)):
+                    used = observer.seen.backwards == held.last
+                    held.clipped, held.clipped_late = held.clipped + (not used), held.clipped_late + used
+                    held.clipped_at = here()
+        return original(chosen, *args, **kwargs)
+
+    return clip
+
+
 def loaded(observer: Observer, original: Original) -> Original:
     """Saved weights are loaded."""
 
@@ -130,8 +147,10 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
         if tag.loss is None and seen.backwards == 1 and seen.log_softmax and seen.own_first is None:
             seen.own_first = float(loss.detach().float().mean())
         kept = seen.own_reduced
-        if tag.loss is None and seen.backwards == 1 and kept and 0 < kept[1] == abs(observer.last_loss):
-            seen.own_scale = kept[0], seen.log_softmax[0][0] if seen.log_softmax else 0, kept[2]
+        if tag.loss is None and seen.backwards == 1 and kept and seen.log_softmax and observer.last_loss:
+            images, parts = seen.log_softmax[0][0], kept[1] / abs(observer.last_loss)
+            if abs(parts - round(parts)) < 1e-4 and 1 <= round(parts) < images / 2:  # perhaps for several backwards
+                seen.own_first, seen.own_scale = kept[1], (kept[0], images, kept[2])
         if loss.grad_fn is None:
             seen.graph_leaf = place
         observer.loss_refs.append(weakref.ref(loss))

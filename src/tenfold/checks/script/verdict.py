@@ -4,12 +4,12 @@ import traceback
 
 from tenfold.checks.rules import RULES as RULES_KNOWN
 from tenfold.checks.rules import ranked
-from tenfold.checks.script import crash, data, fit, modes, net, optimisation, output, plateau, rates, schedule
+from tenfold.checks.script import crash, data, fit, modes, net, optimisation, output, plateau, rates, schedule, settings
 from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
 RULES = (
-    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *fit.RULES, *plateau.PLATEAU,
+    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *settings.RULES, *fit.RULES, *plateau.PLATEAU,
     *schedule.RULES, *modes.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
@@ -41,6 +41,8 @@ EXPLAINS: dict[str, set[str]] = {
     "learning-rate-dropped-early": {"scheduler-order"},
     "labels-changed": {"label-out-of-range"},
     "scheduler-unused": {"learning-rate-low"},
+    "momentum-high": {"learning-rate-high"},
+    "clipping-late": {"learning-rate-high"},
     "step-missing": {"graph-broken", "scheduler-order", "scheduler-unused"},
     "accuracy-axis": {"accuracy-count", "shape-mismatch"},
 }
