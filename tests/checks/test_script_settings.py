@@ -19,12 +19,12 @@ def criterion(z, y):
     logs = {logs}
     return {sign}(F.one_hot(y, 3).float() * logs).{reduce}
 for epoch in range(3):
-    for at in torch.randperm(600).split(30):
-        optimizer.zero_grad()
+    for step, at in enumerate(torch.randperm(600).split(30)):
+        {clear}
         loss = criterion(net(x[at]), y[at])
         (loss / {parts}).backward()
         {before}
-        optimizer.step()
+        {when}optimizer.step()
         {after}
 """
 HEALTHY = {
@@ -33,6 +33,8 @@ HEALTHY = {
     "sign": "-",
     "reduce": "sum(1).mean()",
     "parts": 1,
+    "clear": "optimizer.zero_grad()",
+    "when": "",
     "before": "pass",
     "after": "pass",
 }
@@ -57,6 +59,8 @@ CLIP = "nn.utils.clip_grad_norm_(net.parameters(), 1.0)"
         ({"reduce": "sum()", "parts": 2}, [("loss-reduction", 14)]),
         ({"reduce": "mean()", "parts": 2}, [("loss-reduction", 14)]),
         ({"reduce": "sum()", "parts": 30}, []),
+        ({"when": "if step % 2: ", "parts": 2}, [("step-missing", 17)]),
+        ({"when": "if step % 2: ", "clear": "if step % 2 == 0: optimizer.zero_grad()", "parts": 2}, []),
         ({"sign": ""}, [("wrong-loss", 14)]),
     ],
 )

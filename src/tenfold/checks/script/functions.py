@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.checks.script.journal import noted
-from tenfold.checks.script.losses import loss
+from tenfold.checks.script.losses import loss, own_loss
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.picks import keep, leaves, pick
-from tenfold.checks.script.seen import Made, Pick, here
+from tenfold.checks.script.seen import LossCall, Made, Pick, here
 from tenfold.checks.script.tags import (
     ACTIVATING,
     ACTIVATIONS,
     ADDS,
+    CHOOSES,
     CUTS,
     DROPOUTS,
     FACTORIES,
@@ -141,8 +142,6 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         return None
     if name in ("argmax", "max", "topk", "__eq__", "eq"):
         pick(observer, name, args, kwargs, result)
-    elif name in TIMES:
-        multiplied(observer, args)
     elif name in ("numpy", "tolist") and isinstance(args[0], Tensor):
         leaves(observer, args[0])
     elif name in ("sum", "mean"):
@@ -158,7 +157,10 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         in_place(observer, name, args or (kwargs.get("tensor"),))
     sharpness(observer, name, args)
     finite(observer, name, args, result)
+    own = crossed(observer, name, args) if name in TIMES or name in CHOOSES else None
     observer.pass_on(args, result, name in SAME)
+    if own is not None:
+        observer.tags[result] = replace(observer.tag(result), loss=own, made=None)
     if name in ADDS:
         added(observer, args, result)
     return None
@@ -186,17 +188,30 @@ def reduced(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         observer.seen.own_reduced = name, abs(float(result.detach())), here()
 
 
-def multiplied(observer: Observer, args: Any) -> None:
-    """The targets of a cross-entropy that the program writes itself: what it multiplies log-probabilities by."""
-    factors = [value for value in args if isinstance(value, Tensor)]
-    if observer.seen.own_targets is not None or len(factors) != 2:
-        return
-    for logs, targets in (factors, factors[::-1]):
-        made = observer.tag(logs).made
-        alike = logs.dim() == 2 and logs.shape == targets.shape and not targets.requires_grad
-        if made is not None and made.name == "log_softmax" and alike:
-            observer.seen.own_targets = row_sums(targets), bool((targets > 0).all()), here()
-            return
+def crossed(observer: Observer, name: str, args: Any) -> LossCall | None:
+    """A cross-entropy that the program writes itself: labels choose among log-probabilities, or weigh them."""
+    if name in TIMES:
+        factors = [value for value in args if isinstance(value, Tensor)]
+        for logs, targets in (factors, factors[::-1]) if len(factors) == 2 else ():
+            if logs.dim() == 2 and logs.shape == targets.shape and not targets.requires_grad and logged(observer, logs):
+                sums, positive = row_sums(targets), bool((targets > 0).all())
+                observer.seen.own_targets = observer.seen.own_targets or (sums, positive, here())
+                shares = all(abs(end - 1) < 1e-3 for end in sums) and bool((targets >= 0).all())
+                return own_loss(observer, logs, targets) if shares else None
+        return None
+    logs, index = args[0], args[-1]
+    if name == "__getitem__" and isinstance(index, tuple) and len(index) == 2:
+        index = index[1]
+    if not isinstance(logs, Tensor) or logs.dim() != 2 or not logged(observer, logs) or not isinstance(index, Tensor):
+        return None
+    fits = not index.is_floating_point() and index.dtype != torch.bool and index.numel() == len(logs)
+    return own_loss(observer, logs, index.detach().flatten()) if fits else None
+
+
+def logged(observer: Observer, logs: Tensor) -> bool:
+    """Whether these are log-probabilities as they were made."""
+    made = observer.tag(logs).made
+    return made is not None and made.name == "log_softmax"
 
 
 def in_place(observer: Observer, name: str, args: Any) -> None:

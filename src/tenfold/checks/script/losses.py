@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.checks.script.observe import Observer
@@ -16,12 +17,33 @@ def loss(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> 
     given, target = args[0], kwargs.get("target", args[1] if len(args) > 1 else None)
     if not isinstance(given, Tensor) or not isinstance(target, Tensor) or not isinstance(result, Tensor):
         return
+    tag = observer.tag(given)
+    fact = entered(observer, name, given, target, float(result.detach().float().mean()), kwargs)
+    observer.tags[result] = Tag(calls=tag.calls, loss=fact, batch=tag.batch)
+
+
+def own_loss(observer: Observer, logs: Tensor, target: Tensor) -> LossCall:
+    """A cross-entropy that the program writes itself, at the line where labels choose or weigh log-probabilities [N, C].
+
+    target: class numbers [N], or shares of the classes [N, C].
+    """
+    rows = logs.detach().float()
+    shares = F.one_hot(target.long(), logs.shape[1]).float() if target.dim() == 1 else target.float()
+    fact = entered(observer, "cross_entropy", logs, target, -float((shares * rows).sum(1).mean()), {})
+    fact.own = True
+    return fact
+
+
+def entered(
+    observer: Observer, name: str, given: Tensor, target: Tensor, value: float, kwargs: dict[str, Any]
+) -> LossCall:
+    """The facts, kept."""
     tag, rows = observer.tag(given), given.detach().float()
     flat = target.detach().flatten()
     fact = LossCall(
         name, here(), len(observer.seen.steps), torch.is_grad_enabled(), tuple(given.shape), tuple(target.shape),
         str(target.dtype).removeprefix("torch."), float(flat.min()), float(flat.max()), is_whole(flat),
-        float(result.detach().float().mean()), kwargs.get("reduction", "mean"), tag.made,
+        value, kwargs.get("reduction", "mean"), tag.made,
         float(rows.min()), float(rows.max()), row_sums(rows),
         tag.calls[-1] if tag.calls else None, kwargs.get("weight") is not None,
         observer.tag(target).moved, distinct=int(flat.unique().numel()),
@@ -40,7 +62,7 @@ def loss(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> 
         observer.seen.target = target.detach().clone()
     if not torch.is_grad_enabled():
         judge(tag.calls)
-    observer.tags[result] = Tag(calls=tag.calls, loss=fact, batch=tag.batch)
+    return fact
 
 
 def learn(observer: Observer, fact: LossCall, target: Tensor, options: dict[str, Any]) -> None:

@@ -137,7 +137,9 @@ def wrong_loss(seen: Seen) -> Iterator[Finding]:
 def turned_round(seen: Seen) -> Iterator[Finding]:
     """A loss that is made as large as possible."""
     losses = [
-        x for x in seen.training_losses() if x.kind in ("cross_entropy", "nll_loss", *FROM_LOGITS) and x.value > 0
+        x
+        for x in seen.training_losses()
+        if x.kind in ("cross_entropy", "nll_loss", *FROM_LOGITS) and x.value > 0 and not x.own
     ]
     signs = [x for x in losses if abs(x.went + x.value) < 1e-5 * x.value]
     ascending = next((h for h in seen.helds if h.steps and h.optimizer.param_groups[0].get("maximize")), None)
@@ -249,7 +251,7 @@ def labels_broadcast(seen: Seen) -> Iterator[Finding]:
 
 def loss_reduction(seen: Seen) -> Iterator[Finding]:
     """The loss is summed, and goes backward as it is."""
-    loss = next((x for x in seen.training_losses() if x.shape and x.shape[0] > 1 and summed(x)), None)
+    loss = next((x for x in seen.training_losses() if x.shape and x.shape[0] > 1 and not x.own and summed(x)), None)
     if loss is None:
         return
     mean, place = loss.went / loss.shape[0], loss_place(seen, loss)

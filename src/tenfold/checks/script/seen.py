@@ -238,6 +238,8 @@ class LossCall:
     """Of the first losses."""
     weights: tuple[float, ...] = ()
     """Of the classes."""
+    own: bool = False
+    """Whether the program writes it itself."""
 
 
 @dataclass(eq=False)
@@ -278,6 +280,10 @@ class Held:
     """Steps without any gradient."""
     cleared: bool = True
     cleared_at: Place | None = None
+    emptied: int = 0
+    """The backward before its last step or clearing."""
+    wasted: int = 0
+    """Backward passes whose gradients were cleared before any step."""
     clipped: int = 0
     """How often its gradients were clipped between a backward and its step, and how often elsewhere."""
     clipped_late: int = 0

@@ -22,7 +22,10 @@ def cleared(observer: Observer, original: Original) -> Original:
             mine = {id(p) for p in parameters(self)}
             for held in observer.seen.helds:
                 if any(id(p) in mine for p in parameters(held.optimizer)):
-                    held.cleared, held.cleared_at = True, here()
+                    unused = observer.seen.backwards > max(held.emptied, held.last) and id(held.optimizer) in observer.seen.got
+                    attack = observer.given is not None and observer.given.requires_grad  # its own gradient is wanted
+                    held.wasted += unused and not attack and observer.enough is None
+                    held.cleared, held.cleared_at, held.emptied = True, here(), observer.seen.backwards
                 held.stale = {key: p for key, p in held.stale.items() if key not in mine}
         return original(self, *args, **kwargs)
 
@@ -144,10 +147,11 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
         if tag.loss:
             tag.loss.backward, tag.loss.went = True, float(loss.detach().float().mean())
         observer.last_loss = float(loss.detach().float().mean())
-        if tag.loss is None and seen.backwards == 1 and seen.log_softmax and seen.own_first is None:
+        own = tag.loss is None or tag.loss.own
+        if own and seen.backwards == 1 and seen.log_softmax and seen.own_first is None:
             seen.own_first = float(loss.detach().float().mean())
         kept = seen.own_reduced
-        if tag.loss is None and seen.backwards == 1 and kept and seen.log_softmax and observer.last_loss:
+        if own and seen.backwards == 1 and kept and seen.log_softmax and observer.last_loss:
             images, parts = seen.log_softmax[0][0], kept[1] / abs(observer.last_loss)
             if abs(parts - round(parts)) < 1e-4 and 1 <= round(parts) < images / 2:  # perhaps for several backwards
                 seen.own_first, seen.own_scale = kept[1], (kept[0], images, kept[2])

@@ -25,6 +25,7 @@ SAME = {
 }  # fmt: skip
 SHAPES = {"view", "reshape", "permute", "transpose", "flatten", "t", "swapaxes", "movedim", "unflatten"}
 ADDS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
+CHOOSES = {"gather", "__getitem__", "take_along_dim"}
 TIMES = {"mul", "__mul__", "__rmul__"}
 FACTORIES = {"zeros", "ones", "randn", "rand", "tensor", "full", "arange", "eye", "empty", "as_tensor"}
 CUTS = {"detach", "item", "numpy", "tolist", "detach_"}

@@ -25,7 +25,7 @@ EXPLAINS: dict[str, set[str]] = {
     "bad-initialisation": {"learning-rate-high", "activation-doubled"},
     "loss-reduction": {"learning-rate-high", "not-finite"},
     "zero-grad-missing": {"learning-rate-high"},
-    "wrong-loss": {"wrong-labels-shape"},
+    "wrong-loss": {"wrong-labels-shape", "learning-rate-high"},
     "wrong-labels": {"loss-flat", "cannot-overfit", "underfitting", "overfitting", "learning-rate-low"},
     "parameters-forgotten": {"parameters-frozen"},
     "initial-loss": {"dead-units", "gradient-vanishing", "gradient-exploding", "not-finite", "learning-rate-high"},
