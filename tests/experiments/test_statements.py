@@ -205,6 +205,12 @@ def test_arms_are_shared_and_their_cost_is_known(context):
     assert cost("1.1", several).plans == ()
 
 
+@pytest.mark.parametrize(("seeds", "runs"), [(1, 4), (5, 20), (6, 28), (8, 32)])
+def test_two_comparisons_get_the_seeds_that_a_verdict_takes(context, seeds, runs):
+    for name in ("1.3", "1.5"):
+        assert len(cost(name, replace(context, seeds=seeds)).plans) == runs
+
+
 @pytest.mark.slow
 def test_a_trained_statement_reuses_its_runs_and_gives_no_verdict_under_6_seeds(small, tmp_path, monkeypatch):
     monkeypatch.setattr(trainings, "QUICK", {"epochs": 1, "batch": 16})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tenfold.experiments.statements import trainings
 from tenfold.experiments.statements.answers import Context, Experiment, Found
-from tenfold.experiments.statements.trainings import always_helps, family, over_seeds, told
+from tenfold.experiments.statements.trainings import always_helps, family, over_seeds, seeds_for, told
 from tenfold.recipe import Plan
 
 QUICK_ARROWS = 10
@@ -25,7 +25,7 @@ def plans(context: Context) -> dict[str, Plan]:
 
 def flips(context: Context) -> Found:
     """Each data set with the flip against itself without."""
-    found = trainings.groups(context, plans(context))
+    found = trainings.groups(context, plans(context), seeds_for(context, 2))
     plain, flipped, plain_arrows, flipped_arrows = found.values()
     judgements = family([(flipped, plain), (flipped_arrows, plain_arrows)])
     evidence = (
@@ -49,6 +49,6 @@ EXPERIMENTS = (
         "false",
         flips,
         (3.0, 10.0),
-        lambda context: over_seeds(plans(context), context.seeds),
+        lambda context: over_seeds(plans(context), seeds_for(context, 2)),
     ),
 )

@@ -10,7 +10,7 @@ from tenfold.experiments.groups import Group
 from tenfold.experiments.statements import trainings
 from tenfold.experiments.statements.answers import Context, Experiment, Found, Table
 from tenfold.experiments.statements.drawings import loss_curves
-from tenfold.experiments.statements.trainings import always_helps, family, over_seeds, told, undecided
+from tenfold.experiments.statements.trainings import always_helps, family, over_seeds, seeds_for, told, undecided
 from tenfold.recipe import Plan
 from tenfold.runs import Epoch
 
@@ -100,7 +100,7 @@ def on_top(context: Context) -> dict[str, Plan]:
 
 def regularisers(context: Context) -> Found:
     """Each of them with dropout against itself without."""
-    found = trainings.groups(context, on_top(context))
+    found = trainings.groups(context, on_top(context), seeds_for(context, 2))
     decay, decay_dropout, augmented, augmented_dropout = found.values()
     judgements = family([(decay_dropout, decay), (augmented_dropout, augmented)])
     evidence = (
@@ -139,6 +139,6 @@ EXPERIMENTS = (
         "true",
         regularisers,
         (2.0, 5.0),
-        lambda context: over_seeds(on_top(context), context.seeds),
+        lambda context: over_seeds(on_top(context), seeds_for(context, 2)),
     ),
 )

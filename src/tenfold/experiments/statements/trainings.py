@@ -9,7 +9,7 @@ from typing import Any
 
 from tenfold.cores import core_numbers
 from tenfold.evidence.comparison import adjust
-from tenfold.evidence.power import FEWEST_PAIRS
+from tenfold.evidence.power import FEWEST_PAIRS, fewest_pairs
 from tenfold.experiments.arms import Arm, resolve, resolve_all, train_arms
 from tenfold.experiments.groups import Group, group_of
 from tenfold.experiments.many import Split
@@ -40,6 +40,11 @@ def plan(context: Context, recipe: str | Recipe, **changes: Any) -> Plan:
     if context.quick:
         common |= {**QUICK, **SETTLED}
     return base.override({**common, **{name.replace("__", "."): value for name, value in changes.items()}})
+
+
+def seeds_for(context: Context, comparisons: int) -> int:
+    """The context's seeds; at least what so many comparisons take to be decided, where a verdict is wanted at all."""
+    return max(context.seeds, fewest_pairs(comparisons)) if context.seeds >= FEWEST_PAIRS else context.seeds
 
 
 def over_seeds(plans: Mapping[str, Plan], seeds: int) -> list[Plan]:
