@@ -104,13 +104,17 @@ def linear_pairs(graph: Graph) -> Iterator[Finding]:
     """Two full layers with nothing bent between them.
 
     Linear bottlenecks are meant so: a 1×1 or grouped convolution on either side, a narrow layer between two wide ones,
-    the mean over a map before the head, sums and products.
+    the mean over a map before the head, sums and products. But not where nothing in the net is bent, or where a part of
+    it holds an activation that never runs.
     """
+    flat, idle = unbent(graph), idle_activations(graph)
     pairs = [
         (before, op, passed)
         for op in graph.layers
         for before, passed in sources(op, ("norm", "pool", "dropout", "shape", "scale"))
-        if before.kind in ("conv", "linear") and len(before.read_by) == 1 and not meant(before, op, passed)
+        if before.kind in ("conv", "linear")
+        and len(before.read_by) == 1
+        and (flat or owner(before) in idle or not meant(before, op, passed))
     ]
     if not pairs:
         return
@@ -120,12 +124,45 @@ def linear_pairs(graph: Graph) -> Iterator[Finding]:
     yield finding(
         "activation-missing",
         f"there is no activation between {before.named} and {op.named}{more}",
-        f"Only {', '.join(p.function for p in reversed(passed))} stands between them."
-        if passed
-        else f"{op.named} reads {before.named}'s output as it is.",
+        (
+            f"Only {', '.join(p.function for p in reversed(passed))} stands between them."
+            if passed
+            else f"{op.named} reads {before.named}'s output as it is."
+        )
+        + (f" '{idle[owner(before)]}' is made and never runs." if owner(before) in idle else "")
+        + (" Nothing in the net is bent: it is one linear layer." if flat else ""),
         f"Apply an activation, such as torch.relu(x), to the output{'s' * (len(bare) > 1)} of {', '.join(bare)}.",
         **op.where,
     )
+
+
+STRAIGHT = {"conv", "linear", "norm", "dropout", "shape", "scale", "pool"}
+
+
+def unbent(graph: Graph) -> bool:
+    """Whether a net of several layers is one linear map: no activation, no maximum, no product, nothing unknown."""
+    added = ("add", "sub", "__add__", "__radd__", "__iadd__", "__sub__")
+    return len(graph.layers) > 2 and all(
+        (op.kind in STRAIGHT and "max" not in op.function) or (op.kind == "join" and op.function in added)
+        for op in graph.ops
+    )
+
+
+def idle_activations(graph: Graph) -> dict[str, str]:
+    """Parts of the net that hold an activation which never runs, and do without any other: its name for each."""
+    bent = {op.layer for op in graph.ops if op.kind == "activation"}
+    held = [n for n, module in graph.model.named_modules() if type(module).__module__ == nn.ReLU.__module__]
+    return {
+        owner: name
+        for name in held
+        for owner in [name.rpartition(".")[0]]
+        if not any(layer == owner or layer.startswith(f"{owner}." if owner else "") for layer in bent)
+    }
+
+
+def owner(op: Op) -> str:
+    """The part of the net that holds a layer."""
+    return op.layer.rpartition(".")[0]
 
 
 def meant(before: Op, op: Op, passed: list[Op]) -> bool:

@@ -9,6 +9,8 @@ from tenfold.checks.script.source import around, called, statement, tree, trees
 
 AUGMENTS = re.compile(r"aug|jitter|distort|perturb|random_?(flip|crop|shift|rot|eras)|warp|corrupt", re.I)
 CHANGES = re.compile(r"flip|roll\(|rot90|rotate|np\.pad|F\.pad|crop|affine|::-1|mirror|transpose\(Image")
+RENDERS = re.compile(r"Image\.new\(|ImageDraw|\.ellipse\(|\.polygon\(")
+"""A picture made from nothing, whose place and size are drawn too."""
 DRAWS = re.compile(r"rand|choice|uniform|normal\(|integers|bernoulli|\brng\b")
 
 
@@ -35,6 +37,8 @@ def augmenting(function: ast.FunctionDef) -> bool:
     if not function.args.args:
         return False
     body = "\n".join(map(ast.unparse, function.body))
+    if RENDERS.search(body):
+        return False
     return bool(DRAWS.search(body)) and bool(CHANGES.search(body) or AUGMENTS.search(function.name))
 
 

@@ -77,7 +77,7 @@ def written_over(seen: Seen) -> Place | None:
 
 def classes(seen: Seen) -> Iterator[Finding]:
     """Classes that a split lacks, numbers them otherwise, or has few of."""
-    training, judged = trained_and_judged(seen)
+    training, judged = ([one for one in some if last_task(seen, one)] for some in trained_and_judged(seen))
     for one in training:
         for other in judged:
             maps = mapping(one.loader.dataset), mapping(other.loader.dataset)
@@ -118,6 +118,13 @@ def classes(seen: Seen) -> Iterator[Finding]:
             "Shuffle before splitting: `order = torch.randperm(len(x)); x, y = x[order], y[order]`.",
             **where(training[0].place if training else split_place(seen)),
         )
+
+
+def last_task(seen: Seen, fact: Loader) -> bool:
+    """Whether a loader's images met as many outputs as the program judges at its end: it may have learned two tasks."""
+    judged = [call.output[1:] for call in seen.judging_calls()]
+    met = {call.output[1:] for call in seen.calls if call.batch and call.batch.loader is fact}
+    return not judged or not met or judged[-1] in met
 
 
 def not_judged(counts: Counter[int], judged: list[Loader]) -> tuple[Loader, list[int], int] | None:

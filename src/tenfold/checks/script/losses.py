@@ -54,7 +54,9 @@ def entered(
     )  # fmt: skip
     observer.seen.losses.append(fact)
     learn(observer, fact, target, kwargs)
-    observer.seen.targets.add(target.untyped_storage().data_ptr())
+    if not target.is_floating_point():
+        memory = target.untyped_storage()
+        observer.seen.targets[memory.data_ptr()] = memory
     label(tag.calls, target)
     for call in tag.calls:
         call.loss = fact.value

@@ -41,6 +41,8 @@ class Study:
     train_left_out: Tensor
     """For each image the class that is told from the others of its set."""
     judge_left_out: Tensor
+    train_scores: Tensor
+    """For each image and class how much the others of its set speak for it [N, C]."""
     judge_scores: Tensor
     trained: Guesser
     judged: Guesser
@@ -74,7 +76,7 @@ def made(seen: Seen) -> Study | None:
         return None
     trained, left = fit(training.images, training.labels, classes)
     judged, out = fit(judging.images, judging.labels, classes)
-    return Study(training, judging, classes, left.argmax(1), out.argmax(1), out, trained, judged)
+    return Study(training, judging, classes, left.argmax(1), out.argmax(1), left, out, trained, judged)
 
 
 def gathered(seen: Seen, trained: bool) -> Samples | None:

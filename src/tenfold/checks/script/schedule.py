@@ -35,7 +35,8 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
     for fact in seen.schedulers:
         name = receiver(fact.stepped_at, "step", name_at(fact.place, "scheduler"))
         kind = type(fact.scheduler).__name__
-        length = max((len(one.loader) for one in seen.loaders if one.steps), default=0)
+        loaders = [held.loader for held in seen.helds if held.optimizer is fact.scheduler.optimizer and held.loader]
+        length = max((len(one.loader) for one in loaders or seen.loaders if one.steps), default=0)
         if per_batch(fact) and length != 1 and isinstance(fact.scheduler, FOR_EPOCHS):
             rates = simulated(fact, length or len(fact.at))
             if rates and min(rates) < GONE * full_rate(fact, rates) and not warms_up(rates):
@@ -76,8 +77,9 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
 
 def gone_early(seen: Seen) -> Iterator[Finding]:
     """Whoever lowers it, the rate is gone after a small part of the batches that the program goes through."""
-    planned, loads = planned_batches(seen), any(one.steps for one in seen.loaders)
+    loads = any(one.steps for one in seen.loaders)
     for held in seen.helds:
+        planned = planned_batches(seen, held)
         rates = held.rates[: held.whole] if loads else held.rates
         peak = rates.index(max(rates)) if rates else 0
         gone = next((i for i in range(peak, len(rates)) if rates[i] <= 0.01 * rates[peak]), None)
@@ -139,9 +141,9 @@ def rate_for_factor(seen: Seen) -> Iterator[Finding]:
 
 def gone_by_scheduler(seen: Seen) -> Iterator[Finding]:
     """A scheduler of torch's that steps with the optimiser has no rate left long before the end."""
-    batches = planned_batches(seen)
     for fact in seen.schedulers:
         held = next((one for one in seen.helds if one.optimizer is fact.scheduler.optimizer), None)
+        batches = planned_batches(seen, held)
         if held is None or inside(fact, seen) or not (per_batch(fact) or per_part(fact, held)):
             continue
         planned = batches if per_part(fact, held) else batches // held.micro
@@ -177,12 +179,13 @@ def lowering(seen: Seen) -> Place | None:
     return steps[0] if steps else None
 
 
-def planned_batches(seen: Seen) -> int:
-    """How many batches each training of the program goes through; 0 where it did not run to its end."""
+def planned_batches(seen: Seen, held: Held | None = None) -> int:
+    """How many batches a training goes through, an optimiser's or else the longest; 0 where it came to no end."""
     loader = max((one for one in seen.loaders if one.steps), key=lambda one: one.steps, default=None)
+    loader = held.loader if held and held.loader else loader
     if loader is None and seen.ended == "script":  # no loader was cut short: these were all steps
         return max((held.steps * held.micro for held in seen.helds), default=0)
-    trainings = sum(held.steps > 0 for held in seen.helds)
+    trainings = sum(one.steps > 0 and one.loader in (loader, None) for one in seen.helds)
     try:
         return loader.passes * len(loader.loader) // trainings if loader and seen.ended == "script" else 0
     except (TypeError, ZeroDivisionError):

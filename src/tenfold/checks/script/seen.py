@@ -291,6 +291,8 @@ class Held:
     stepped_at: Place | None = None
     rates: list[float] = field(default_factory=list)
     loaded: bool = False
+    loader: Loader | None = None
+    """Whose batches its last step learned from."""
     stack: tuple[Place, ...] = ()
     """The user's lines that made it, the innermost first."""
 
@@ -377,8 +379,8 @@ class Seen:
     """In-place changes, while training, of whole numbers that are part of more: by storage, where, how often, how."""
     scaled: dict[int, tuple[Place | None, int, str]] = field(default_factory=dict)
     """The same of images, by the first byte changed."""
-    targets: set[int] = field(default_factory=set)
-    """Storages that losses took their targets from."""
+    targets: dict[int, Any] = field(default_factory=dict)
+    """Storages that losses took class numbers from, by address; held, so that no other tensor gets it."""
     judged_labels: set[int] = field(default_factory=set)
     reached: dict[int, tuple[str, Any, bool]] = field(default_factory=dict)
     """Parameters that got a gradient: name, the parameter, and whether its layer is among the net's modules."""

@@ -258,7 +258,8 @@ def look_after_step(observer: Observer, optimizer: Optimizer) -> None:
     observer.seen.steps.append(Step(len(observer.seen.steps), held, observer.last_loss, ratios, gradients))
     recent = next((call for call in reversed(observer.seen.calls) if call.trained), None)
     if recent and recent.batch:
-        recent.batch.loader.steps += 1
+        held.loader = recent.batch.loader
+        held.loader.steps += 1
 
 
 def number(value: Any) -> bool:

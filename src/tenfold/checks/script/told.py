@@ -20,6 +20,10 @@ from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.errors import Finding
 
 
+SURELY = 0.15
+"""So many of the labels must be spoken against as surely as usually for a right one, where images are augmented."""
+
+
 @dataclass(frozen=True)
 class Turned:
     """A class that an augmentation turns into another."""
@@ -69,26 +73,43 @@ def look_alike(known: Study) -> bool:
 def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
     """What training images teach a quick classifier fits the evaluation's labels better than their own."""
     known = study(seen)
-    if known is None or augmented(seen):
+    if known is None:
         return
+    n = min(len(known.training.labels), len(known.judging.labels))
     own = excess(known.train_left_out, known.training.labels, known.classes)
     judged = excess(known.judge_left_out, known.judging.labels, known.classes)
+    others = excess(known.judge_told, known.judging.labels, known.classes)
+    against = contradicted(known.train_scores, known.training.labels)
     if judged < 0.5 or own < 0.1:
         return
-    others = excess(known.judge_told, known.judging.labels, known.classes)
-    n = min(len(known.training.labels), len(known.judging.labels))
-    if others < 0.5 or others - own < 0.08 + 1.5 / n**0.5:
+    if augmented(seen):
+        if against < SURELY or contradicted(known.judge_scores, known.judging.labels) > SURELY / 3 or any(labels_broken(seen)):
+            return
+        wrong, told = against, f"speaks against {against:.0%} of the labels as surely as it usually speaks for one"
+    elif others < 0.5 or others - own < 0.08 + 1.5 / n**0.5:
         return
-    wrong = 1 - own / others
+    else:
+        wrong = 1 - own / others
+        told = f"tells {others:.0%} of the evaluation's labels beyond chance, but {own:.0%} of these"
     place = known.training.place or (seen.training_losses()[0].place if seen.training_losses() else None)
     yield finding(
         "wrong-labels",
         f"About {wrong:.0%} of the training labels are probably wrong",
-        f"A quick classifier that is fitted to {len(known.training.labels)} training images tells {others:.0%} of the "
-        f"evaluation's labels beyond chance, but {own:.0%} of the training labels that it is not shown.",
+        f"A quick classifier fitted to {len(known.training.labels)} training images, each left out in turn, {told}.",
         "Look at training images with their labels, from where they are read to the loss.",
         **where(place),
     )
+
+
+def contradicted(scores: Tensor, labels: Tensor) -> float:
+    """The share of labels [n] against which scores [n, C] speak as surely as they usually speak for a right one."""
+    best, own = scores.max(1).values, scores.gather(1, labels[:, None])[:, 0]
+    two = scores.topk(2).values
+    right = own == best
+    if not bool(right.any()):
+        return 0.0
+    usual = float((two[right, 0] - two[right, 1]).median())
+    return float((best - own >= usual).float().mean())
 
 
 def augmented(seen: Seen) -> bool:
