@@ -116,7 +116,9 @@ RULES: dict[str, Rule] = {
     "learning-rate-high": Rule(
         "error", "A learning rate far too high", "Steps jump over what they should descend into.", 1
     ),
-    "momentum-high": Rule("warning", "Averages of gradients that last too long", "Steps follow gradients long gone.", 0),
+    "momentum-high": Rule(
+        "warning", "Averages of gradients that last too long", "Steps follow gradients long gone.", 0
+    ),
     "clipping-late": Rule(
         "warning", "Gradients clipped where no step uses them", "Steps are as long as without clipping.", 0
     ),

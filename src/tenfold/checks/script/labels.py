@@ -13,6 +13,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.copies import split_place
 from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.samples import labels_of_call
 from tenfold.checks.script.seen import Loader, Place, Seen
 from tenfold.checks.script.source import called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
@@ -97,13 +98,14 @@ def classes(seen: Seen) -> Iterator[Finding]:
     known = set(labels) or {label for loss in learned for label in loss.labels}
     others = {label for other in judged for label in labels_of(other.loader.dataset)} or seen.judged_labels
     images = len(labels) or sum(len(loss.labels) for loss in seen.training_losses())
-    if labels and (unasked := not_judged(Counter(labels), judged)):
+    counts = Counter(labels) or met(seen, training)
+    if counts and (unasked := not_judged(seen, counts, judged)):
         fact, lacking, size = unasked
         yield finding(
             "class-missing",
             f"The evaluation holds {len(known) - len(lacking)} of {len(known)} classes",
             f"Its {size:,} images lack {', '.join(map(str, lacking[:8]))}, of which training has "
-            f"{sum(label in lacking for label in labels):,} of {len(labels):,} images.",
+            f"{sum(counts[label] for label in lacking):,} of {counts.total():,} images.",
             f"Shuffle before splitting, or give each class its share of the evaluation{line(dataset_place(fact))}.",
             **where(dataset_place(fact)),
         )
@@ -127,10 +129,22 @@ def last_task(seen: Seen, fact: Loader) -> bool:
     return not judged or not met or judged[-1] in met
 
 
-def not_judged(counts: Counter[int], judged: list[Loader]) -> tuple[Loader, list[int], int] | None:
+def met(seen: Seen, loaders: list[Loader]) -> Counter[int]:
+    """The classes of the images that came from some loaders, as far as they were told."""
+    calls = [call for call in seen.calls if call.batch and call.batch.loader in loaders]
+    found = [labels for call in calls if (labels := labels_of_call(call)) is not None]
+    return Counter(label for labels in found for label in labels.tolist())
+
+
+def not_judged(seen: Seen, counts: Counter[int], judged: list[Loader]) -> tuple[Loader, list[int], int] | None:
     """The first loader whose images lack classes of which ten or more were to be expected, these, and its size."""
     for fact in judged:
         there = Counter(labels_of(fact.loader.dataset))
+        if not there and hasattr(fact.loader.dataset, "__len__"):
+            whole = met(seen, [fact])
+            there = whole if whole.total() >= len(fact.loader.dataset) else there
+        if not there:
+            continue
         share = there.total() / counts.total()
         lacking = sorted(label for label, count in counts.items() if not there[label] and count * share >= 10)
         if lacking and fact.judged:

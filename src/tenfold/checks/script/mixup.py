@@ -26,7 +26,7 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
     place: Place | None = None
     for call in seen.training_calls():
         losses = [loss for loss in seen.losses if loss.call is call]
-        shares = shares_of(call)
+        shares = shares_of(call, losses)
         labels = next((p for p in plain_parts(call) if whole(p)), None) if shares is not None else None
         if shares is None or labels is None or not losses or len(labels) != len(shares):
             continue
@@ -36,7 +36,7 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
             continue
         expected = shares @ F.one_hot(labels, classes).float()
         far.append(float((told - expected).abs().sum(1).mean() / 2))
-        mixed.append(float((1 - shares.max(1).values).mean()))
+        mixed.append(float((1 - torch.minimum(shares.max(1).values, told.max(1).values)).mean()))
         place = place or losses[0].place
     if len(far) < 3 or sum(mixed) / len(mixed) < 0.05 or sum(far) / len(far) < FAR:
         return
@@ -44,8 +44,8 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
     yield finding(
         "wrong-labels",
         "Images are mixed, and their labels are not mixed alike",
-        f"In {len(far)} batches each image holds {sum(mixed) / len(mixed):.0%} of another on average, by its pixels; "
-        f"the labels in the loss differ from these shares by {sum(far) / len(far):.0%}.",
+        f"In {len(far)} batches the labels in the loss differ from the shares that the pixels show by "
+        f"{sum(far) / len(far):.0%}; {sum(mixed) / len(mixed):.0%} of an image or of its label is another's on average.",
         "Use the same λ and the same order for both: `loss = lam * ce(out, y) + (1 - lam) * ce(out, y[order])` where "
         f"`x = lam * x + (1 - lam) * x[order]`{line(at)}.",
         severity="error",
@@ -63,14 +63,21 @@ def whole(part: Tensor) -> bool:
     return not part.is_floating_point() and part.dim() == 1 and bool((part >= 0).all())
 
 
-def shares_of(call: Call) -> Tensor | None:
-    """How much of which image of its batch each image of a call holds [N, N]; None where it is made of others."""
+def shares_of(call: Call, losses: list[LossCall]) -> Tensor | None:
+    """How much of which image of its batch each image of a call holds [N, N]; None where it is made of others.
+
+    Plain images count where their labels are shares of two classes.
+    """
     given = call.images
     if given is None:
         return None
     plain = next((p for p in plain_parts(call) if p.shape == given.shape and p.is_floating_point()), None)
-    if plain is None or torch.equal(plain, given) or len(plain) < 4:
+    if plain is None or len(plain) < 4:
         return None
+    if torch.equal(plain, given):
+        target = losses[0].target if len(losses) == 1 else None
+        two = target is not None and target.dim() == 2 and int((target != 0).sum(1).max()) == 2
+        return torch.eye(len(plain)) if two else None
     x, u = plain.flatten(1).double(), given.flatten(1).double()
     if not bool(torch.isfinite(x).all() and torch.isfinite(u).all()):
         return None

@@ -85,6 +85,7 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
     call.places = frames()
     before = dict.fromkeys(c for t in tensors([args, kwargs]) for c in observer.tag(t).calls)
     call.fed = tuple(c for c in before if c.module is not net)
+    call.moved = call.moved or any(part.moved for part in call.fed)
     loud = next((m for _, m in switches if m.training), None)
     place, backwards = seen.switched.get(id(loud), (None, 0))
     call.roused = place if seen.backwards and backwards == seen.backwards else None

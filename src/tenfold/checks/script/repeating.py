@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, Subset
 
@@ -184,21 +185,30 @@ def same_in_workers(seen: Seen, fact: Loader) -> Iterator[Finding]:
     dataset = fact.loader.dataset
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
-    for name, value in getattr(dataset, "__dict__", {}).items():
+    for name, value in generators(dataset):
         drawn = state_of(value)
-        if drawn is None:
-            continue
         item(fact.loader.dataset, 0)
         if state_of(value) != drawn:
             place = made_in_class(seen, name) or fact.place
             yield repeats(
                 "All workers draw the same random numbers",
-                f"`{name}` is the dataset's own generator, and each of {fact.workers} workers gets a copy of it, anew "
+                f"`self.{name}` is a generator that the dataset holds, and each of {fact.workers} workers gets a copy of it, anew "
                 "in every epoch.",
                 f"Draw from torch's or numpy's global generator, which differs in each worker{line(place)}.",
                 place,
             )
             return
+
+
+def generators(owner: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:
+    """The random generators that an object holds, with their names: its own, or those of its transforms."""
+    for name, value in vars(owner).items() if hasattr(owner, "__dict__") else ():
+        if state_of(value) is not None:
+            yield name, value
+        for part in value if isinstance(value, list | tuple) and len(value) < 50 else (value,):
+            own = type(part).__module__.partition(".")[0] not in ("torch", "numpy", "builtins", "PIL")
+            if depth and own and not isinstance(part, type):
+                yield from generators(part, depth - 1)
 
 
 def worker_state(fact: Loader, worker: int) -> tuple[Any, ...]:
@@ -214,6 +224,8 @@ def state_of(value: Any) -> str | None:
         return repr(value.bit_generator.state)
     if isinstance(value, np.random.RandomState):
         return repr(value.get_state())
+    if isinstance(value, torch.Generator):
+        return repr(value.get_state().tolist())
     return repr(hash(value.getstate())) if hasattr(value, "getstate") and hasattr(value, "gauss") else None
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -100,17 +101,32 @@ def label_columns(dataset: Any) -> list[Tensor]:
     return [one for one in held if one.dim() == 1 and not one.is_floating_point()]
 
 
-def items(dataset: Any) -> list[tuple[int, int]]:
-    """What a dataset is made of: (base dataset, index)."""
+def items(dataset: Any) -> list[tuple[Any, ...]]:
+    """What a dataset is made of: its files, else (base dataset, index)."""
     if isinstance(dataset, Subset):
         inner = items(dataset.dataset)
         return [inner[i] for i in dataset.indices] if inner else []
     if isinstance(dataset, ConcatDataset):
         return [item for part in dataset.datasets for item in items(part)]
     try:
-        return [(id(dataset), i) for i in range(len(dataset))]
+        return [(path,) for path in files_of(dataset)] or [(id(dataset), i) for i in range(len(dataset))]
     except TypeError:
         return []
+
+
+def files_of(dataset: Any) -> list[str]:
+    """The image files of a dataset, one an item, where it keeps their paths; else none."""
+    for value in vars(dataset).values() if hasattr(dataset, "__dict__") else ():
+        if isinstance(value, list) and value and len(value) == len(dataset):
+            first = [one[0] if isinstance(one, tuple) and one else one for one in value]
+            if all(isinstance(one, str | PurePath) for one in first) and len(set(first)) == len(first):
+                paths = [str(one) for one in first]
+                return paths if all(PICTURE.search(path) for path in paths) else []
+    return []
+
+
+PICTURE = re.compile(r"[/\\].*\.(png|jpe?g|bmp|gif|tiff?|webp|ppm|pgm|npy|pt)$", re.I)
+"""A path with a folder: names alone may be those of two folders."""
 
 
 def dataset_place(fact: Loader) -> Place | None:

@@ -22,7 +22,10 @@ def cleared(observer: Observer, original: Original) -> Original:
             mine = {id(p) for p in parameters(self)}
             for held in observer.seen.helds:
                 if any(id(p) in mine for p in parameters(held.optimizer)):
-                    unused = observer.seen.backwards > max(held.emptied, held.last) and id(held.optimizer) in observer.seen.got
+                    unused = (
+                        observer.seen.backwards > max(held.emptied, held.last)
+                        and id(held.optimizer) in observer.seen.got
+                    )
                     attack = observer.given is not None and observer.given.requires_grad  # its own gradient is wanted
                     held.wasted += unused and not attack and observer.enough is None
                     held.cleared, held.cleared_at, held.emptied = True, here(), observer.seen.backwards

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -83,7 +84,12 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
     if judged < 0.5 or own < 0.1:
         return
     if augmented(seen):
-        if against < SURELY or contradicted(known.judge_scores, known.judging.labels) > SURELY / 3 or any(labels_broken(seen)):
+        if (
+            mixes(seen)
+            or against < SURELY
+            or contradicted(known.judge_scores, known.judging.labels) > SURELY / 3
+            or any(labels_broken(seen))
+        ):
             return
         wrong, told = against, f"speaks against {against:.0%} of the labels as surely as it usually speaks for one"
     elif others < 0.5 or others - own < 0.08 + 1.5 / n**0.5:
@@ -99,6 +105,14 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
         "Look at training images with their labels, from where they are read to the loss.",
         **where(place),
     )
+
+
+def mixes(seen: Seen) -> bool:
+    """Whether images have several labels: shares of the classes, or a loss for each of two."""
+    losses = [loss for loss in seen.losses if loss.grad and loss.call is not None]
+    several = Counter(id(loss.call) for loss in losses)
+    shared = (len(loss.target_shape) == 2 and not loss.whole for loss in losses)
+    return max(several.values(), default=0) > 1 or any(shared)
 
 
 def contradicted(scores: Tensor, labels: Tensor) -> float:

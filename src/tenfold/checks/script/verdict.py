@@ -4,12 +4,25 @@ import traceback
 
 from tenfold.checks.rules import RULES as RULES_KNOWN
 from tenfold.checks.rules import ranked
-from tenfold.checks.script import crash, data, fit, modes, net, optimisation, output, plateau, rates, schedule, settings
+from tenfold.checks.script import (
+    averages,
+    crash,
+    data,
+    fit,
+    modes,
+    net,
+    optimisation,
+    output,
+    plateau,
+    rates,
+    schedule,
+    settings,
+)
 from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
 RULES = (
-    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *settings.RULES, *fit.RULES, *plateau.PLATEAU,
+    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU,
     *schedule.RULES, *modes.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 

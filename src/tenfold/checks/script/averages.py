@@ -1,0 +1,82 @@
+"""Rules about a net that is judged in place of the one that is trained, such as a moving average of its weights."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.schedule import planned_batches
+from tenfold.checks.script.seen import Call, Seen
+from tenfold.checks.script.source import shown_code
+from tenfold.errors import Finding
+
+MOVED, APART, BEHIND = 1e-3, 0.5, 0.2
+"""The trained net moved by this share of its size; the other lies so far beside its way, as a share of its size; or at
+the end of the training it will have gone less than this share of it."""
+
+
+def judged_apart(seen: Seen) -> Iterator[Finding]:
+    """The net that is judged never moves, hardly moves, or has nothing to do with the one that is trained."""
+    call = other_net(seen)
+    if call is None or seen.model is None or seen.first is None or seen.ended != "script":
+        return
+    start, trained, judged = flat(seen.first), flat(seen.model), flat(call.module)
+    way, gone = trained - start, judged - start
+    size, length = float(start.norm()), float(way.norm())
+    if length < MOVED * size or not bool(torch.isfinite(trained).all() and torch.isfinite(judged).all()):
+        return
+    share = float(gone @ way) / length**2
+    beside = float((gone - share * way).norm())
+    planned, steps = planned_batches(seen), len(seen.steps)
+    at_end = share * max(1.0, planned / max(1, steps))
+    went = f"In {steps} steps the trained net moved by {length / size:.2g} of its size; "
+    if not bool(gone.any()):
+        what, told = "The net that is judged never moves", "the judged one still has the weights of the start."
+        remedy = (
+            "Let its weights follow the trained net's after every step, and look at which of the two is written into."
+        )
+    elif beside > APART * size and share < 0.5:
+        what, told = (
+            "The net that is judged is not the one that is trained",
+            "the judged one has other weights altogether.",
+        )
+        remedy = "Judge the net that was trained, or load its weights first."
+    elif beside < 0.1 * size and planned and at_end < BEHIND:
+        what = "The net that is judged follows the trained one too slowly"
+        told = f"the judged one has gone {share:.1%} of that way, and about {at_end:.0%} at the end."
+        remedy = "Average over a tenth of the training at most: a decay of 1 - 10 / steps, or less at its beginning."
+    else:
+        return
+    yield finding(
+        "parameters-frozen",
+        what,
+        f"{went}{told} It is judged in {shown_code(call.place)}.",
+        remedy,
+        severity="warning" if "slowly" in what else "error",
+        **where(call.place),
+    )
+
+
+def other_net(seen: Seen) -> Call | None:
+    """The last call that judges a net of the trained one's shape which is never trained itself, nor loaded."""
+    trained = {id(call.module) for call in seen.training_calls()}
+    judged = [call for call in seen.judging_calls() if call.module is not seen.model]
+    if seen.model is None or not judged:
+        return None
+    known = id(judged[-1].module) in trained or any(one is judged[-1].module for one in seen.loaded)
+    return None if known or shapes(judged[-1].module) != shapes(seen.model) else judged[-1]
+
+
+def shapes(net: nn.Module) -> list[torch.Size]:
+    """Of its parameters."""
+    return [p.shape for p in net.parameters()]
+
+
+def flat(net: nn.Module) -> Tensor:
+    """All parameters in a row."""
+    return torch.cat([p.detach().float().flatten() for p in net.parameters()])
+
+
+RULES = (judged_apart,)
