@@ -1,4 +1,4 @@
-"""Rules about optimisers' settings and losses of a script's own: each fires on one program, and keeps silent on its twin."""
+"""Rules about optimisers' settings and losses of a script's own: each fires, and keeps silent on its twin."""
 
 import pytest
 

@@ -43,6 +43,8 @@ def conclude(observer: Observer, out: str) -> None:
         found = findings(observer.seen)
         answer = {"findings": [asdict(finding) for finding in found], "seen": summary(observer.seen)}
     write(out, {**answer, "ended": observer.seen.ended, "faults": observer.seen.faults})
+    for remove in observer.leftovers:
+        remove()
 
 
 def give_up(observer: Observer, script: str, out: str) -> None:

@@ -23,7 +23,7 @@ def loss(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> 
 
 
 def own_loss(observer: Observer, logs: Tensor, target: Tensor) -> LossCall:
-    """A cross-entropy that the program writes itself, at the line where labels choose or weigh log-probabilities [N, C].
+    """A cross-entropy that the program writes itself, where labels choose or weigh log-probabilities [N, C].
 
     target: class numbers [N], or shares of the classes [N, C].
     """

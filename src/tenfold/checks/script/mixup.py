@@ -36,7 +36,7 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
             continue
         expected = shares @ F.one_hot(labels, classes).float()
         far.append(float((told - expected).abs().sum(1).mean() / 2))
-        mixed.append(float((1 - torch.minimum(shares.max(1).values, told.max(1).values)).mean()))
+        mixed.append(float((1 - torch.minimum(shares.max(1).values, told.gather(1, labels[:, None])[:, 0])).mean()))
         place = place or losses[0].place
     if len(far) < 3 or sum(mixed) / len(mixed) < 0.05 or sum(far) / len(far) < FAR:
         return
@@ -45,7 +45,7 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
         "wrong-labels",
         "Images are mixed, and their labels are not mixed alike",
         f"In {len(far)} batches the labels in the loss differ from the shares that the pixels show by "
-        f"{sum(far) / len(far):.0%}; {sum(mixed) / len(mixed):.0%} of an image or of its label is another's on average.",
+        f"{sum(far) / len(far):.0%}; {sum(mixed) / len(mixed):.0%} of an image or its label is another's on average.",
         "Use the same λ and the same order for both: `loss = lam * ce(out, y) + (1 - lam) * ce(out, y[order])` where "
         f"`x = lam * x + (1 - lam) * x[order]`{line(at)}.",
         severity="error",

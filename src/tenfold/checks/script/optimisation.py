@@ -98,14 +98,14 @@ def step_missing(seen: Seen) -> Iterator[Finding]:
 def gradients_wasted(seen: Seen) -> Iterator[Finding]:
     """Several backwards to a step, and gradients cleared before each: only the last one's are used."""
     held = seen.helds[0] if len(seen.helds) == 1 else None
-    if held is None or held.steps < 3 or held.wasted < held.steps / 2:
+    if held is None or held.closed or held.steps < 3 or held.wasted < held.steps / 2:
         return
     name = name_of(held)
     yield finding(
         "step-missing",
         f"Gradients are cleared before `{name}` has used them",
         f"Those of {held.wasted} backward passes in {held.steps} steps were cleared{line(held.cleared_at)} unused.",
-        f"To add up the gradients of several batches, clear them right after `{name}.step()`{line(held.stepped_at)} only.",
+        f"To add up gradients of several batches, clear them right after `{name}.step()`{line(held.stepped_at)} only.",
         severity="warning",
         **where(held.cleared_at),
     )
@@ -410,6 +410,6 @@ def not_finite(seen: Seen) -> Iterator[Finding]:
 
 
 RULES = (
-    zero_grad_missing, step_missing, gradients_wasted, graph_broken, parameters_forgotten, parameters_frozen, graph_kept,
-    gradients, decay_on_norms,
+    zero_grad_missing, step_missing, gradients_wasted, graph_broken, parameters_forgotten, parameters_frozen,
+    graph_kept, gradients, decay_on_norms,
 )  # fmt: skip

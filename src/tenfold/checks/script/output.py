@@ -165,7 +165,8 @@ def sign_lost(seen: Seen) -> Iterator[Finding]:
     yield finding(
         "wrong-loss",
         "The loss makes the right class less likely",
-        f"It began at {losses[0]:.3g} and is {losses[-1]:.3g} after {len(losses)} steps; a cross-entropy is never below 0.",
+        f"It began at {losses[0]:.3g} and is {losses[-1]:.3g} after {len(losses)} steps; a cross-entropy is never "
+        "below 0.",
         f"Put a minus before it: log-probabilities are below 0{line(place)}.",
         **(place.where if place else {}),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from tenfold.checks.script.functions import note
 from tenfold.checks.script.journal import listening, noted
-from tenfold.checks.script.loaders import iterated, loader_made
+from tenfold.checks.script.loaders import iterated, loader_made, removed
 from tenfold.checks.script.nets import born, called, mode_set, module_back, module_moved
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.steps import (
@@ -51,6 +52,7 @@ def watching(observer: Observer) -> Iterator[None]:
             (ReduceLROnPlateau, "__init__", scheduler_made),  # it does not call its parent's
             (DataLoader, "__init__", loader_made),
             (DataLoader, "__iter__", iterated),
+            (TemporaryDirectory, "cleanup", removed),
         ):
             original = getattr(owner, name)
             setattr(owner, name, wrap(observer, original))

@@ -192,8 +192,8 @@ def same_in_workers(seen: Seen, fact: Loader) -> Iterator[Finding]:
             place = made_in_class(seen, name) or fact.place
             yield repeats(
                 "All workers draw the same random numbers",
-                f"`self.{name}` is a generator that the dataset holds, and each of {fact.workers} workers gets a copy of it, anew "
-                "in every epoch.",
+                f"`self.{name}` is a generator that the dataset holds, and each of {fact.workers} workers gets a copy "
+                "of it, anew in every epoch.",
                 f"Draw from torch's or numpy's global generator, which differs in each worker{line(place)}.",
                 place,
             )

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import (
     LRScheduler,
     MultiplicativeLR,
     MultiStepLR,
+    OneCycleLR,
     PolynomialLR,
     ReduceLROnPlateau,
     StepLR,
@@ -103,11 +104,13 @@ def never_warm(seen: Seen) -> Iterator[Finding]:
     batches, passes = planned_batches(seen), max((one.passes for one in seen.loaders if one.steps), default=0)
     for fact in seen.schedulers:
         base = float(fact.scheduler.base_lrs[0]) if getattr(fact.scheduler, "base_lrs", None) else 0.0
+        one = isinstance(fact.scheduler, OneCycleLR)  # which rises from a twenty-fifth of its highest rate
+        base = float(fact.scheduler.optimizer.param_groups[0].get("max_lr", base)) if one else base
         if not batches or not 0 < base < 1 or inside(fact, seen) or not fact.at:
             continue
         planned = batches if per_batch(fact) else passes
         rates = simulated(fact, planned)
-        if planned < 5 or len(rates) < planned or not 2 * rates[0] < max(rates) < 0.3 * base:
+        if planned < 5 or len(rates) < planned or not (rates[0] if one else 2 * rates[0]) < max(rates) < 0.3 * base:
             continue
         yield finding(
             "learning-rate-low",

@@ -282,6 +282,8 @@ class Held:
     cleared_at: Place | None = None
     emptied: int = 0
     """The backward before its last step or clearing."""
+    closed: bool = False
+    """Whether its steps compute the loss themselves, as often as they like."""
     wasted: int = 0
     """Backward passes whose gradients were cleared before any step."""
     clipped: int = 0

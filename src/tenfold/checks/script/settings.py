@@ -62,7 +62,7 @@ def eps(seen: Seen) -> Iterator[Finding]:
     for held in seen.helds:
         size = held.optimizer.param_groups[0].get("eps", 0.0)
         moved = [median(step.ratios.values()) for step in seen.steps if step.held is held and step.ratios]
-        if not LEAST_EPS <= size or len(moved) < 5 or median(moved) > MOVES:
+        if not size >= LEAST_EPS or len(moved) < 5 or median(moved) > MOVES:
             continue
         root = typical(held)
         if not 0 < root * DWARFED < size:

@@ -243,6 +243,8 @@ def after_step(observer: Observer, optimizer: Optimizer, whole: bool) -> None:
         return
     if whole:
         observer.before = []
+        for held in observer.seen.helds:
+            held.closed |= held.optimizer is optimizer
     observer.quietly(lambda: look_after_step(observer, optimizer), None)
     observer.paused -= not whole
     observer.tick()

@@ -20,7 +20,6 @@ from tenfold.checks.script.splits import dataset_place, trained_and_judged
 from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.errors import Finding
 
-
 SURELY = 0.15
 """So many of the labels must be spoken against as surely as usually for a right one, where images are augmented."""
 

@@ -22,8 +22,9 @@ from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
 RULES = (
-    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU,
-    *schedule.RULES, *modes.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
+    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *settings.RULES,
+    *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES, *data.RULES,
+    *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
 SYMPTOMS = {
