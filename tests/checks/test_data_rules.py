@@ -257,13 +257,13 @@ def test_shares_of_mixed_images_are_measured():
     order = torch.arange(8).roll(1)
     call = Call(0, torch.nn.Identity(), None, 0, True, (), (), images=0.7 * x + 0.3 * x[order])
     call.taken = (x,)
-    shares = shares_of(call)
+    shares = shares_of(call, [])
     assert shares is not None
     assert torch.allclose(shares, 0.7 * torch.eye(8) + 0.3 * torch.eye(8)[order], atol=1e-4)
     call.images = x.clone()
     call.images[:, :, :3] = x[order][:, :, :3]
     call.batch, call.taken = Batch(None, 0, parts=(x,)), ()
-    shares = shares_of(call)
+    shares = shares_of(call, [])
     assert shares is not None
     assert torch.allclose(shares.diagonal(), torch.full((8,), 2 / 3))
 
@@ -397,9 +397,10 @@ def test_classes_that_are_never_judged():
         Loader(DataLoader(TensorDataset(torch.zeros(60, 1), y)), None, judged=1)
         for y in (torch.arange(60) % 2, torch.arange(60) % 3)
     )
-    assert not_judged(counts, [all_, few]) == (few, [2], 60)
-    assert not_judged(counts, [all_]) is None
-    assert not_judged(Counter({0: 200, 1: 2}), [all_]) is None, "so few would not be missed"
+    seen = Seen("a.py")
+    assert not_judged(seen, counts, [all_, few]) == (few, [2], 60)
+    assert not_judged(seen, counts, [all_]) is None
+    assert not_judged(seen, Counter({0: 200, 1: 2}), [all_]) is None, "so few would not be missed"
 
 
 class Named:

@@ -243,6 +243,40 @@ def test_activations_of_other_kinds_count(kind):
     assert found(Parts(kind)) == {}
 
 
+class Unit(nn.Module):
+    """A convolution and its norm, with an activation that runs or does not."""
+
+    def __init__(self, channels: int, groups: int, bent: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 8, 3 if groups > 1 else 1, groups=groups, bias=False)
+        self.norm, self.act, self.bent = nn.BatchNorm2d(8), nn.ReLU6(), bent
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.conv(x))
+        return self.act(x) if self.bent else x
+
+
+def separable(*bent: bool) -> nn.Module:
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    return nn.Sequential(Unit(3, 1, bent[0]), Unit(8, 8, bent[1]), Unit(8, 1, bent[2]), *head)
+
+
+def test_activations_that_are_made_and_never_run():
+    flat = found(separable(False, False, False))["activation-missing"]
+    assert "one linear layer" in flat.evidence
+    assert "'0.act' is made and never runs" in flat.evidence
+    part = found(separable(True, False, True))["activation-missing"]
+    assert "between 1.conv and 2.conv" in part.what
+    assert "one linear layer" not in part.evidence
+    assert "activation-missing" not in found(separable(True, True, True))
+
+
+def test_linear_bottlenecks_without_an_activation_of_their_own_are_meant():
+    net = separable(True, False, True)
+    del net[1].act
+    assert "activation-missing" not in found(net)
+
+
 def test_activation_that_nothing_reads():
     net = Parts("thrown away")
     told = list(structure.thrown_away(trace(net, IMAGES)))

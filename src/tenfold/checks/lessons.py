@@ -285,6 +285,11 @@ LESSONS: dict[str, Lesson] = {
         "nn.Conv2d(16, 16, 3), nn.Dropout(0.5), nn.BatchNorm2d(16)",
         "nn.Conv2d(16, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5)",
     ),
+    "judged-net-differs": Lesson(
+        "how far the judged net's weights have gone along the way of the trained one's",
+        "average = copy.deepcopy(net); evaluate(average, val)        # nothing updates it",
+        "average.lerp_(net, 0.1) after every step, for each parameter",
+    ),
     "momentum-high": Lesson(
         "momentum and betas as the optimiser holds them",
         "Adam(net.parameters(), betas=(0.999, 0.9))",

@@ -146,6 +146,9 @@ RULES: dict[str, Rule] = {
     "accuracy-count": Rule(
         "error", "Accuracy that does not count what it says", "The figure says nothing about the net.", 1
     ),
+    "judged-net-differs": Rule(
+        "error", "The net that is judged does not follow the trained one", "The figures are another net's.", 0
+    ),
     "weights-not-kept": Rule(
         "warning", "Weights kept as the best that change with the net", "What is loaded is the last state.", 0
     ),

@@ -50,7 +50,7 @@ def judged_apart(seen: Seen) -> Iterator[Finding]:
     else:
         return
     yield finding(
-        "parameters-frozen",
+        "judged-net-differs",
         what,
         f"{went}{told} It is judged in {shown_code(call.place)}.",
         remedy,

@@ -11,6 +11,7 @@ from torch import Tensor
 from tenfold.checks.rules import finding
 from tenfold.checks.script.labels import LABELLED
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.samples import target_of, whole
 from tenfold.checks.script.seen import Call, LossCall, Place, Seen
 from tenfold.checks.script.source import line, trees
 from tenfold.errors import Finding
@@ -58,11 +59,6 @@ def plain_parts(call: Call) -> tuple[Tensor, ...]:
     return (call.batch.parts if call.batch else ()) or call.taken
 
 
-def whole(part: Tensor) -> bool:
-    """Whether a part of a batch is class numbers."""
-    return not part.is_floating_point() and part.dim() == 1 and bool((part >= 0).all())
-
-
 def shares_of(call: Call, losses: list[LossCall]) -> Tensor | None:
     """How much of which image of its batch each image of a call holds [N, N]; None where it is made of others.
 
@@ -103,30 +99,6 @@ def pasted(plain: Tensor, given: Tensor) -> Tensor | None:
                 return None
             shares[i, j] += float(other.float().mean())
     return shares
-
-
-def target_of(losses: list[LossCall], classes: int) -> Tensor | None:
-    """What one or two losses of one output say the labels are [N, C]."""
-    parts = [soft(loss.target, classes) for loss in losses[:2]]
-    if parts[0] is None:
-        return None
-    if len(parts) == 1:
-        return parts[0]
-    one, other = losses[:2]
-    if parts[1] is None or abs(one.value - other.value) < 1e-3:
-        return None
-    went = next((loss.went for loss in losses if loss.went), 0.0)
-    share = (went - other.value) / (one.value - other.value)
-    return share * parts[0] + (1 - share) * parts[1] if -0.01 <= share <= 1.01 else None
-
-
-def soft(target: Tensor | None, classes: int) -> Tensor | None:
-    """A target as shares of the classes."""
-    if target is None:
-        return None
-    if target.dim() == 2 and target.is_floating_point() and target.shape[1] == classes:
-        return target.float()
-    return F.one_hot(target, classes).float() if whole(target) and int(target.max()) < classes else None
 
 
 def mixing(seen: Seen) -> Place | None:

@@ -6,13 +6,16 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.guess import MOST, Guesser, fit, small
-from tenfold.checks.script.seen import Call, Loader, Place, Seen
+from tenfold.checks.script.seen import Call, Loader, LossCall, Place, Seen
 
+MOSTLY = 0.7
+"""Of a mixed label, the share that says what the image is."""
 SECONDS = 3.0
 """How long more images may be fetched."""
 
@@ -84,7 +87,7 @@ def gathered(seen: Seen, trained: bool) -> Samples | None:
     judging = [c for c in seen.calls if not c.trained and (c.judged or not c.grad)]
     calls = [c for c in seen.calls if c.trained] if trained else judging
     calls = [c for c in calls if c.output[1:] == judging[-1].output[1:]] if judging else []
-    parts = [(c.images, labels) for c in calls if c.images is not None and (labels := labels_of_call(c)) is not None]
+    parts = [part for call in calls if (part := told_surely(seen, call)) is not None]
     if not parts or parts[0][0].dim() not in (3, 4):
         return None
     shape = parts[0][0].shape[1:]
@@ -120,6 +123,49 @@ def labels_of_call(call: Call) -> Tensor | None:
         if not part.is_floating_point() and part.dim() == 1 and call.shape and len(part) == call.shape[0]:
             return part
     return None
+
+
+def told_surely(seen: Seen, call: Call) -> tuple[Tensor, Tensor] | None:
+    """The images of a call and their labels; of labels that classes share, those that one has most of."""
+    labels = labels_of_call(call)
+    losses = [loss for loss in seen.losses if loss.call is call]
+    shared = len(losses) > 1 or any(len(loss.target_shape) == 2 and not loss.whole for loss in losses)
+    told = target_of(losses, losses[0].shape[-1]) if shared and len(losses[0].shape) == 2 else None
+    if call.images is None or (labels is None and told is None):
+        return None
+    if told is None or len(told) != len(call.images):
+        return (call.images, labels) if labels is not None else None
+    kept = told.max(1).values >= MOSTLY
+    return call.images[kept], told.argmax(1)[kept]
+
+
+def whole(part: Tensor) -> bool:
+    """Whether a part of a batch is class numbers."""
+    return not part.is_floating_point() and part.dim() == 1 and bool((part >= 0).all())
+
+
+def target_of(losses: list[LossCall], classes: int) -> Tensor | None:
+    """What one or two losses of one output say the labels are [N, C]."""
+    parts = [soft(loss.target, classes) for loss in losses[:2]]
+    if parts[0] is None:
+        return None
+    if len(parts) == 1:
+        return parts[0]
+    one, other = losses[:2]
+    if parts[1] is None or abs(one.value - other.value) < 1e-3:
+        return None
+    went = next((loss.went for loss in losses if loss.went), 0.0)
+    share = (went - other.value) / (one.value - other.value)
+    return share * parts[0] + (1 - share) * parts[1] if -0.01 <= share <= 1.01 else None
+
+
+def soft(target: Tensor | None, classes: int) -> Tensor | None:
+    """A target as shares of the classes."""
+    if target is None:
+        return None
+    if target.dim() == 2 and target.is_floating_point() and target.shape[1] == classes:
+        return target.float()
+    return F.one_hot(target, classes).float() if whole(target) and int(target.max()) < classes else None
 
 
 def same_as_fetched(call: Call) -> bool:

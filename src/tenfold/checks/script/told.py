@@ -85,6 +85,7 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
     if augmented(seen):
         if (
             mixes(seen)
+            or own < 0.3
             or against < SURELY
             or contradicted(known.judge_scores, known.judging.labels) > SURELY / 3
             or any(labels_broken(seen))
