@@ -261,6 +261,22 @@ def separable(*bent: bool) -> nn.Module:
     return nn.Sequential(Unit(3, 1, bent[0]), Unit(8, 8, bent[1]), Unit(8, 1, bent[2]), *head)
 
 
+@pytest.mark.parametrize(("scale", "rules"), [(0.4, ["bad-initialisation"]), (1.0, [])])
+def test_grouped_convolutions_whose_fan_was_taken_over_all_channels(scale, rules):
+    torch.manual_seed(0)
+    parts = [nn.Conv2d(3, 16, 3)]
+    for _ in range(2):
+        parts += [nn.ReLU(), nn.Conv2d(16, 16, 3, groups=16), nn.ReLU(), nn.Conv2d(16, 16, 1)]
+    net = nn.Sequential(*parts, nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, 10))
+    with torch.no_grad():
+        for layer in net.modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+                layer.weight.mul_(scale)
+    told = list(structure.grouped_start(trace(net, IMAGES)))
+    assert [f.rule for f in told] == rules
+    assert all("2 grouped convolutions" in f.what for f in told)
+
+
 def test_activations_that_are_made_and_never_run():
     flat = found(separable(False, False, False))["activation-missing"]
     assert "one linear layer" in flat.evidence

@@ -23,6 +23,9 @@ from tenfold.errors import Finding
 HUGE_GAIN, TINY_GAIN = 5.0, 0.02
 """Weights times the root of their fan-in: He's start has 1.4, torch's own 0.6, a careful head 0.1."""
 
+SMALL_GAIN = 0.35
+"""The same for grouped convolutions without a norm, of which torch's own start has 0.58."""
+
 TINY_SIGNAL = 1e-3
 """What is left of a signal, or its inverse, that no longer trains; torch's own start leaves 0.4 a layer with ReLU."""
 
@@ -334,6 +337,28 @@ def bad_start(graph: Graph) -> Iterator[Finding]:
             )
 
 
+def grouped_start(graph: Graph) -> Iterator[Finding]:
+    """Grouped convolutions that all begin too small, without any norm: their fan was taken over all channels."""
+    grouped = [op for op in graph.layers if op.groups > 1 and op.weight is not None and op.weight.requires_grad]
+    if len(grouped) < 2 or any(op.kind == "norm" for op in graph.ops):
+        return
+    gains = [
+        float(op.weight.detach().square().mean().sqrt()) * math.sqrt(math.prod(op.weight.shape[1:]))
+        for op in grouped
+        if op.weight is not None
+    ]
+    if max(gains) < SMALL_GAIN:
+        yield finding(
+            "bad-initialisation",
+            f"{counted(grouped, 'grouped convolution')} begin too small",
+            f"{names(grouped)}: the root mean square of the weights times √inputs is {min(gains):.2g} to "
+            f"{max(gains):.2g}; a standard start has 0.5 to 1.5, and no norm makes up for it.",
+            "Divide the fan by `groups`: a depthwise 3×3 kernel has 9 inputs, whatever the channels.",
+            severity="warning",
+            **grouped[0].where,
+        )
+
+
 def heavy_dropout(graph: Graph) -> Iterator[Finding]:
     """A dropout that leaves less than a quarter: most often the share to keep, given as the share to drop."""
     op = next((op for op in graph.ops if op.kind == "dropout" and op.probability > 0.75), None)
@@ -467,6 +492,7 @@ RULES_OF_GRAPHS: tuple[Callable[[Graph], Iterable[Finding]], ...] = (
     dropout_into_norm,
     pooled_away,
     bad_start,
+    grouped_start,
     silent_norms,
     lone_numbers,
     norm_momentum,
