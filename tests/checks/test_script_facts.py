@@ -6,7 +6,7 @@ from torch import nn
 from tenfold.checks.script.functions import note
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.picks import compared, judge
-from tenfold.checks.script.seen import Call, LossCall
+from tenfold.checks.script.seen import Call, LossCall, Made
 from tenfold.checks.script.tags import Tag, label
 
 
@@ -27,6 +27,28 @@ def test_losses_added_up_out_of_place_are_followed():
         note(observer, "add", (before, loss), {}, total)
     assert observer.seen.kept is not None
     assert observer.seen.kept[1] == 4
+
+
+def test_a_loss_that_a_program_writes_itself_tells_its_labels():
+    observer, asked, y = Observer("a.py", 30, 60), call(6), torch.tensor([0, 2, 1, 1, 0, 2])
+    logs = torch.randn(6, 3).log_softmax(1)
+    observer.tags[logs] = Tag(calls=(asked,), made=Made("log_softmax", None, ""))
+    rows = (torch.arange(6), y)
+    told = [
+        ("__getitem__", (logs, rows), logs[rows]),
+        ("gather", (logs, 1, y[:, None]), logs.gather(1, y[:, None])),
+        ("__mul__", (logs, nn.functional.one_hot(y, 3).float()), logs * nn.functional.one_hot(y, 3)),
+    ]
+    for name, args, result in told:
+        note(observer, name, args, {}, result)
+        assert observer.tags[result].loss is observer.seen.losses[-1]
+    assert [loss.kind for loss in observer.seen.losses] == ["cross_entropy"] * 3
+    expected = float(nn.functional.nll_loss(logs, y))
+    assert all(abs(loss.value - expected) < 1e-6 and loss.own for loss in observer.seen.losses)
+    assert asked.labels.tolist() == y.tolist()
+    note(observer, "__getitem__", (logs, y), {}, logs[y])  # rows in another order
+    note(observer, "__mul__", (logs, torch.rand(6, 3)), {}, logs * 2)  # weights, not labels
+    assert len(observer.seen.losses) == 3
 
 
 def test_predictions_of_several_batches_are_told_apart():

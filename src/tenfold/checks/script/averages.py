@@ -13,8 +13,8 @@ from tenfold.checks.script.source import shown_code
 from tenfold.errors import Finding
 
 MOVED, APART, BEHIND = 1e-3, 0.5, 0.2
-"""The trained net moved by this share of its size; the other lies so far beside its way, as a share of its size; or at
-the end of the training it will have gone less than this share of it."""
+"""The trained net moved by this share of its size; the other lies so far from its beginning and its end, as a share of
+its size; or at the end of the training it will have gone less than this share of the way."""
 
 
 def judged_apart(seen: Seen) -> Iterator[Finding]:
@@ -37,7 +37,7 @@ def judged_apart(seen: Seen) -> Iterator[Finding]:
         remedy = (
             "Let its weights follow the trained net's after every step, and look at which of the two is written into."
         )
-    elif beside > APART * size and share < 0.5:
+    elif min(float(gone.norm()), float((judged - trained).norm())) > max(APART * size, 2 * length):
         what, told = (
             "The net that is judged is not the one that is trained",
             "the judged one has other weights altogether.",
@@ -65,7 +65,7 @@ def other_net(seen: Seen) -> Call | None:
     judged = [call for call in seen.judging_calls() if call.module is not seen.model]
     if seen.model is None or not judged:
         return None
-    known = id(judged[-1].module) in trained or any(one is judged[-1].module for one in seen.loaded)
+    known = id(judged[-1].module) in trained or any(one is judged[-1].module for one in seen.refilled)
     return None if known or shapes(judged[-1].module) != shapes(seen.model) else judged[-1]
 
 

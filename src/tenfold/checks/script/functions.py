@@ -200,11 +200,12 @@ def crossed(observer: Observer, name: str, args: Any) -> LossCall | None:
                 return own_loss(observer, logs, targets) if shares else None
         return None
     logs, index = args[0], args[-1]
-    if name == "__getitem__" and isinstance(index, tuple) and len(index) == 2:
-        index = index[1]
+    if name == "__getitem__":
+        index = index[1] if isinstance(index, tuple) and len(index) == 2 else None
     if not isinstance(logs, Tensor) or logs.dim() != 2 or not logged(observer, logs) or not isinstance(index, Tensor):
         return None
     fits = not index.is_floating_point() and index.dtype != torch.bool and index.numel() == len(logs)
+    fits = fits and int(index.min()) >= 0 and int(index.max()) < logs.shape[1]
     return own_loss(observer, logs, index.detach().flatten()) if fits else None
 
 

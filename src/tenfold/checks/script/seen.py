@@ -430,6 +430,8 @@ class Seen:
     """'sum' or 'mean', of so many images, where the first loss that went backward was one of these as it is."""
     own_targets: tuple[tuple[float, float], bool, Place | None] | None = None
     """What such a loss multiplies by: its lowest and highest sum of a row, whether none is 0, and the line."""
+    refilled: list[Any] = field(default_factory=list)
+    """Nets and optimisers into which a state was loaded, whenever."""
     unkept: Place | None = None
     """Where a net loads, as weights that were kept, its own as they are."""
     normed: dict[int, int] = field(default_factory=dict)

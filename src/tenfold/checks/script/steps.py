@@ -38,7 +38,8 @@ def cleared(observer: Observer, original: Original) -> Original:
 def clipped(observer: Observer, original: Original) -> Original:
     """Gradients are clipped: before the step that uses them, or not."""
 
-    def clip(given: Any, *args: Any, **kwargs: Any) -> Any:
+    def clip(*args: Any, **kwargs: Any) -> Any:
+        given = args[0] if args else kwargs.pop("parameters")
         chosen = [given] if isinstance(given, Tensor) else list(given)
         if not observer.elsewhere:
             mine = {id(p) for p in chosen}
@@ -47,7 +48,7 @@ def clipped(observer: Observer, original: Original) -> Original:
                     used = observer.seen.backwards == held.last
                     held.clipped, held.clipped_late = held.clipped + (not used), held.clipped_late + used
                     held.clipped_at = here()
-        return original(chosen, *args, **kwargs)
+        return original(chosen, *args[1:], **kwargs)
 
     return clip
 
@@ -56,6 +57,7 @@ def loaded(observer: Observer, original: Original) -> Original:
     """Saved weights are loaded."""
 
     def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
+        observer.seen.refilled.append(self)
         if not observer.elsewhere and not observer.seen.backwards:
             observer.seen.loaded.append(self)
         elif not observer.elsewhere and isinstance(self, nn.Module):
