@@ -287,6 +287,18 @@ def test_activations_that_are_made_and_never_run():
     assert "activation-missing" not in found(separable(True, True, True))
 
 
+def test_long_rows_without_an_activation():
+    def net(*bent: bool) -> nn.Module:
+        units = [Unit(3, 1, True), *(Unit(8, 8 if at % 2 else 1, b) for at, b in enumerate(bent, 1))]
+        for unit, b in zip(units[1:], bent, strict=True):
+            if not b:
+                del unit.act
+        return nn.Sequential(*units, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+
+    assert "5 layers in a row" in found(net(False, False, False, False))["activation-missing"].evidence
+    assert "activation-missing" not in found(net(False, False, True, False))
+
+
 def test_linear_bottlenecks_without_an_activation_of_their_own_are_meant():
     net = separable(True, False, True)
     del net[1].act

@@ -107,17 +107,17 @@ def linear_pairs(graph: Graph) -> Iterator[Finding]:
     """Two full layers with nothing bent between them.
 
     Linear bottlenecks are meant so: a 1×1 or grouped convolution on either side, a narrow layer between two wide ones,
-    the mean over a map before the head, sums and products. But not where nothing in the net is bent, or where a part of
-    it holds an activation that never runs.
+    the mean over a map before the head, sums and products. But not where nothing in the net is bent, or nothing in a
+    long row of layers, or where a part of it holds an activation that never runs.
     """
-    flat, idle = unbent(graph), idle_activations(graph)
+    flat, idle, row = unbent(graph), idle_activations(graph), long_row(graph)
     pairs = [
         (before, op, passed)
         for op in graph.layers
         for before, passed in sources(op, ("norm", "pool", "dropout", "shape", "scale"))
         if before.kind in ("conv", "linear")
         and len(before.read_by) == 1
-        and (flat or owner(before) in idle or not meant(before, op, passed))
+        and (flat or {before, op} <= row or owner(before) in idle or not meant(before, op, passed))
     ]
     if not pairs:
         return
@@ -133,22 +133,37 @@ def linear_pairs(graph: Graph) -> Iterator[Finding]:
             else f"{op.named} reads {before.named}'s output as it is."
         )
         + (f" '{idle[owner(before)]}' is made and never runs." if owner(before) in idle else "")
-        + (" Nothing in the net is bent: it is one linear layer." if flat else ""),
+        + (" Nothing in the net is bent: it is one linear layer." if flat else "")
+        + (f" {len(row)} layers in a row are one linear layer together." if row and not flat else ""),
         f"Apply an activation, such as torch.relu(x), to the output{'s' * (len(bare) > 1)} of {', '.join(bare)}.",
         **op.where,
     )
 
 
+ROW = 5
+"""ConvNeXt has four layers in a row: the end of a block, a reduction, and the beginning of the next block."""
 STRAIGHT = {"conv", "linear", "norm", "dropout", "shape", "scale", "pool"}
 
 
 def unbent(graph: Graph) -> bool:
     """Whether a net of several layers is one linear map: no activation, no maximum, no product, nothing unknown."""
+    return len(graph.layers) > 2 and all(map(straight, graph.ops))
+
+
+def straight(op: Op) -> bool:
+    """Whether an operation bends nothing: layers, norms, means, shapes and sums."""
     added = ("add", "sub", "__add__", "__radd__", "__iadd__", "__sub__")
-    return len(graph.layers) > 2 and all(
-        (op.kind in STRAIGHT and "max" not in op.function) or (op.kind == "join" and op.function in added)
-        for op in graph.ops
-    )
+    return (op.kind in STRAIGHT and "max" not in op.function) or (op.kind == "join" and op.function in added)
+
+
+def long_row(graph: Graph) -> set[Op]:
+    """The layers of the longest row without anything bent between, if it is longer than those of published nets."""
+    rows: dict[Op, list[Op]] = {}
+    for op in graph.ops:  # what an operation reads stands before it
+        longest = max((rows.get(read, []) for read in op.reads), key=len, default=[])
+        rows[op] = ([*longest, op] if op.kind in ("conv", "linear") else longest) if straight(op) else []
+    found = max(rows.values(), key=len, default=[])
+    return set(found) if len(found) >= ROW else set()
 
 
 def idle_activations(graph: Graph) -> dict[str, str]:
