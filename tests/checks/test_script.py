@@ -158,6 +158,7 @@ OPENED = {"08-head-replaced-after-optimizer": "parameters-forgotten", "20-valida
 """Held-out programs that were missed when they were opened, and led to better rules."""
 
 
+@pytest.mark.slow
 def test_programs_that_were_missed_once_are_found():
     for (name, rule), answer in zip(OPENED.items(), judged([CORPUS / "heldout" / n / "buggy.py" for n in OPENED])):
         assert [found["rule"] for found in answer["findings"]][:1] == [rule], name
