@@ -15,6 +15,7 @@ def options(small):
     return [f"--{name}={value}" for name, value in {**small, "epochs": 1}.items()]
 
 
+@pytest.mark.slow
 def test_ablate_and_compare_tell_their_verdict_and_reuse_runs(options, tmp_path, capsys):
     common = [*options, "--seeds=1", f"--out={tmp_path}"]
     code, out, err = run(capsys, "ablate", "simplenn", *common, "--variant", "bn", "--model.norm", "batch")
@@ -31,6 +32,7 @@ def test_ablate_and_compare_tell_their_verdict_and_reuse_runs(options, tmp_path,
     assert "1 pair" in out
 
 
+@pytest.mark.slow
 def test_sweep_writes_table_and_picture(small, tmp_path):
     over = {"optimizer.lr": [0.02, 0.01]}
     study = tenfold.sweep("simplenn", over, out=tmp_path, **{**small, "epochs": 1})

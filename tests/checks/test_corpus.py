@@ -82,6 +82,7 @@ def test_remedied_is_compared_within_noise(doctor):
     assert not doctor.same(None, 0.92, 500)
 
 
+@pytest.mark.slow
 def test_judging_a_pair_finds_the_bug_and_nothing_in_its_twin(doctor):
     folder = BENCH / "doctor" / "pairs" / "no_zero_grad"
     outcome = doctor.judge(folder / "buggy.py")

@@ -142,6 +142,7 @@ train_many({Path(sys.argv[2]): load(Path(sys.argv[1]))}, Split(1, 1))
     assert 0 < len(Run.open(tmp_path / "run").epochs) < 2000
 
 
+@pytest.mark.slow
 def test_a_split_is_measured_once(plan, monkeypatch):
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one core can be shared in one way only")
