@@ -110,14 +110,15 @@ def linear_pairs(graph: Graph) -> Iterator[Finding]:
     the mean over a map before the head, sums and products. But not where nothing in the net is bent, or nothing in a
     long row of layers, or where a part of it holds an activation that never runs.
     """
-    flat, idle, row = unbent(graph), idle_activations(graph), long_row(graph)
+    flat, idle = unbent(graph), idle_activations(graph)
+    row = set(graph.layers) if flat else long_row(graph)
     pairs = [
         (before, op, passed)
         for op in graph.layers
         for before, passed in sources(op, ("norm", "pool", "dropout", "shape", "scale"))
         if before.kind in ("conv", "linear")
         and len(before.read_by) == 1
-        and (flat or {before, op} <= row or owner(before) in idle or not meant(before, op, passed))
+        and ({before, op} <= row or owner(before) in idle or not meant(before, op, passed))
     ]
     if not pairs:
         return

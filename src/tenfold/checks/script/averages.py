@@ -10,7 +10,7 @@ from tenfold.checks.script.modes import where
 from tenfold.checks.script.schedule import planned_batches
 from tenfold.checks.script.seen import Call, Seen
 from tenfold.checks.script.source import shown_code
-from tenfold.errors import Finding
+from tenfold.errors import Finding, Severity
 
 MOVED, APART, BEHIND = 1e-3, 0.5, 0.2
 """The trained net moved by this share of its size; the other lies so far from its beginning and its end, as a share of
@@ -31,30 +31,26 @@ def judged_apart(seen: Seen) -> Iterator[Finding]:
     beside = float((gone - share * way).norm())
     planned, steps = planned_batches(seen), len(seen.steps)
     at_end = share * max(1.0, planned / max(1, steps))
-    went = f"In {steps} steps the trained net moved by {length / size:.2g} of its size; "
+    severity: Severity = "error"
     if not bool(gone.any()):
-        what, told = "The net that is judged never moves", "the judged one still has the weights of the start."
-        remedy = (
-            "Let its weights follow the trained net's after every step, and look at which of the two is written into."
-        )
+        what, told = "never moves", "the judged one still has the weights of the start"
+        remedy = "Let its weights follow the trained net's after every step; look at which of the two is written into."
     elif min(float(gone.norm()), float((judged - trained).norm())) > max(APART * size, 2 * length):
-        what, told = (
-            "The net that is judged is not the one that is trained",
-            "the judged one has other weights altogether.",
-        )
+        what, told = "is not the one that is trained", "the judged one has other weights altogether"
         remedy = "Judge the net that was trained, or load its weights first."
     elif beside < 0.1 * size and planned and at_end < BEHIND:
-        what = "The net that is judged follows the trained one too slowly"
-        told = f"the judged one has gone {share:.1%} of that way, and about {at_end:.0%} at the end."
+        what, severity = "follows the trained one too slowly", "warning"
+        told = f"the judged one has gone {share:.1%} of that way, and about {at_end:.0%} at the end"
         remedy = "Average over a tenth of the training at most: a decay of 1 - 10 / steps, or less at its beginning."
     else:
         return
     yield finding(
         "judged-net-differs",
-        what,
-        f"{went}{told} It is judged in {shown_code(call.place)}.",
+        f"The net that is judged {what}",
+        f"In {steps} steps the trained net moved by {length / size:.2g} of its size; {told}. It is judged in "
+        f"{shown_code(call.place)}.",
         remedy,
-        severity="warning" if "slowly" in what else "error",
+        severity=severity,
         **where(call.place),
     )
 

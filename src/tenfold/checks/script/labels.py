@@ -125,8 +125,8 @@ def classes(seen: Seen) -> Iterator[Finding]:
 def last_task(seen: Seen, fact: Loader) -> bool:
     """Whether a loader's images met as many outputs as the program judges at its end: it may have learned two tasks."""
     judged = [call.output[1:] for call in seen.judging_calls()]
-    met = {call.output[1:] for call in seen.calls if call.batch and call.batch.loader is fact}
-    return not judged or not met or judged[-1] in met
+    own = {call.output[1:] for call in seen.calls if call.batch and call.batch.loader is fact}
+    return not judged or not own or judged[-1] in own
 
 
 def met(seen: Seen, loaders: list[Loader]) -> Counter[int]:

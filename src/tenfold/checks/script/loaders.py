@@ -1,7 +1,9 @@
-"""Hung into DataLoaders: they load in this process, say which batch a tensor is of, and end when enough was seen."""
+"""Hung into DataLoaders: they load in this process, say which batch a tensor is of, and end when enough was seen.
+
+The temporary folders that they may read outlive the program, until all is judged.
+"""
 
 import hashlib
-import os
 import time
 from typing import Any
 
@@ -41,10 +43,10 @@ def removed(observer: Observer, original: Original) -> Original:
     """A temporary folder is kept until all is judged: rules fetch images once more."""
 
     def cleanup(self: Any) -> None:
-        if os.getpid() == observer.pid:
-            observer.leftovers.append(lambda: original(self))
-        else:
+        if observer.elsewhere:
             original(self)
+        else:
+            observer.leftovers.append(lambda: original(self))
 
     return cleanup
 

@@ -59,9 +59,9 @@ class Observer(TorchFunctionMode):
         self.criterion: nn.Module | None = None
         """The loss module that is running."""
         self.given: Tensor | None = None
+        """The only thing that the net got in its running call, if it is a tensor."""
         self.leftovers: list[Callable[[], None]] = []
         """What removes the program's temporary folders, once all is judged."""
-        """The only thing that the net got in its running call, if it is a tensor."""
         self.ran: set[int] = set()
         """Layers with weights that ran in the running call of the net."""
         self.last_layer = ""

@@ -129,14 +129,18 @@ def told_surely(seen: Seen, call: Call) -> tuple[Tensor, Tensor] | None:
     """The images of a call and their labels; of labels that classes share, those that one has most of."""
     labels = labels_of_call(call)
     losses = [loss for loss in seen.losses if loss.call is call]
-    shared = len(losses) > 1 or any(len(loss.target_shape) == 2 and not loss.whole for loss in losses)
-    told = target_of(losses, losses[0].shape[-1]) if shared and len(losses[0].shape) == 2 else None
+    told = target_of(losses, losses[0].shape[-1]) if shared(losses) and len(losses[0].shape) == 2 else None
     if call.images is None or (labels is None and told is None):
         return None
     if told is None or len(told) != len(call.images):
         return (call.images, labels) if labels is not None else None
     kept = told.max(1).values >= MOSTLY
     return call.images[kept], told.argmax(1)[kept]
+
+
+def shared(losses: list[LossCall]) -> bool:
+    """Whether an output's losses give its images several labels: a loss for each, or shares of the classes."""
+    return len(losses) > 1 or any(len(loss.target_shape) == 2 and not loss.whole for loss in losses)
 
 
 def whole(part: Tensor) -> bool:

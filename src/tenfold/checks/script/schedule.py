@@ -36,8 +36,9 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
     for fact in seen.schedulers:
         name = receiver(fact.stepped_at, "step", name_at(fact.place, "scheduler"))
         kind = type(fact.scheduler).__name__
-        loaders = [held.loader for held in seen.helds if held.optimizer is fact.scheduler.optimizer and held.loader]
-        length = max((len(one.loader) for one in loaders or seen.loaders if one.steps), default=0)
+        held = seen.held_of(fact.scheduler.optimizer)
+        loaders = [held.loader] if held and held.loader else seen.loaders
+        length = max((len(one.loader) for one in loaders if one.steps), default=0)
         if per_batch(fact) and length != 1 and isinstance(fact.scheduler, FOR_EPOCHS):
             rates = simulated(fact, length or len(fact.at))
             if rates and min(rates) < GONE * full_rate(fact, rates) and not warms_up(rates):
@@ -145,7 +146,7 @@ def rate_for_factor(seen: Seen) -> Iterator[Finding]:
 def gone_by_scheduler(seen: Seen) -> Iterator[Finding]:
     """A scheduler of torch's that steps with the optimiser has no rate left long before the end."""
     for fact in seen.schedulers:
-        held = next((one for one in seen.helds if one.optimizer is fact.scheduler.optimizer), None)
+        held = seen.held_of(fact.scheduler.optimizer)
         batches = planned_batches(seen, held)
         if held is None or inside(fact, seen) or not (per_batch(fact) or per_part(fact, held)):
             continue

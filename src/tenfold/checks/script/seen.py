@@ -281,7 +281,7 @@ class Held:
     cleared: bool = True
     cleared_at: Place | None = None
     emptied: int = 0
-    """The backward before its last step or clearing."""
+    """The backward before its last clearing."""
     closed: bool = False
     """Whether its steps compute the loss themselves, as often as they like."""
     wasted: int = 0
@@ -468,6 +468,10 @@ class Seen:
     """How many more pixels may be kept."""
     faults: list[str] = field(default_factory=list)
     """Observers' own errors; none may be there."""
+
+    def held_of(self, optimizer: Optimizer) -> Held | None:
+        """What is known of an optimiser."""
+        return next((held for held in self.helds if held.optimizer is optimizer), None)
 
     def training_calls(self) -> Iterator[Call]:
         """Calls whose loss went backward."""

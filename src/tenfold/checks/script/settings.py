@@ -7,9 +7,10 @@ import torch
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.optimisation import name_of
 from tenfold.checks.script.origins import origin
 from tenfold.checks.script.seen import Held, Seen
-from tenfold.checks.script.source import line, name_at, receiver, shown_code
+from tenfold.checks.script.source import line, shown_code
 from tenfold.errors import Finding
 
 FEW = 3
@@ -24,12 +25,12 @@ def clipping_late(seen: Seen) -> Iterator[Finding]:
     for held in seen.helds:
         if held.clipped_late < FEW or held.clipped or held.clipped_at is None:
             continue
-        step = receiver(held.stepped_at, "step", name_at(held.place, "optimizer"))
         yield finding(
             "clipping-late",
             "Gradients are clipped when no step will use them",
             f"{shown_code(held.clipped_at)} ran {held.clipped_late} times, never between a backward and its step.",
-            f"Move it between `backward()`{line(seen.backward_at)} and `{step}.step()`{line(held.stepped_at)}.",
+            f"Move it between `backward()`{line(seen.backward_at)} and `{name_of(held)}.step()`"
+            f"{line(held.stepped_at)}.",
             **where(held.clipped_at),
         )
         return

@@ -2,6 +2,7 @@
 
 import os
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,20 +20,24 @@ def cleared(observer: Observer, original: Original) -> Original:
 
     def zero_grad(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not observer.elsewhere:
-            mine = {id(p) for p in parameters(self)}
-            for held in observer.seen.helds:
-                if any(id(p) in mine for p in parameters(held.optimizer)):
-                    unused = (
-                        observer.seen.backwards > max(held.emptied, held.last)
-                        and id(held.optimizer) in observer.seen.got
-                    )
-                    attack = observer.given is not None and observer.given.requires_grad  # its own gradient is wanted
-                    held.wasted += unused and not attack and observer.enough is None
-                    held.cleared, held.cleared_at, held.emptied = True, here(), observer.seen.backwards
-                held.stale = {key: p for key, p in held.stale.items() if key not in mine}
+            backwards, got = observer.seen.backwards, observer.seen.got
+            attack = observer.given is not None and observer.given.requires_grad  # its own gradient is wanted
+            mine = parameters(self)
+            for held in holders(observer, mine):
+                unused = backwards > max(held.emptied, held.last) and id(held.optimizer) in got
+                held.wasted += unused and not attack and observer.enough is None
+                held.cleared, held.cleared_at, held.emptied = True, here(), backwards
+                for parameter in mine:
+                    held.stale.pop(id(parameter), None)
         return original(self, *args, **kwargs)
 
     return zero_grad
+
+
+def holders(observer: Observer, given: Iterable[Tensor]) -> list[Held]:
+    """The optimisers that hold any of these parameters."""
+    mine = {id(p) for p in given}
+    return [held for held in observer.seen.helds if any(id(p) in mine for p in parameters(held.optimizer))]
 
 
 def clipped(observer: Observer, original: Original) -> Original:
@@ -42,12 +47,10 @@ def clipped(observer: Observer, original: Original) -> Original:
         given = args[0] if args else kwargs.pop("parameters")
         chosen = [given] if isinstance(given, Tensor) else list(given)
         if not observer.elsewhere:
-            mine = {id(p) for p in chosen}
-            for held in observer.seen.helds:
-                if held.steps and any(id(p) in mine for p in parameters(held.optimizer)):
-                    used = observer.seen.backwards == held.last
-                    held.clipped, held.clipped_late = held.clipped + (not used), held.clipped_late + used
-                    held.clipped_at = here()
+            for held in (held for held in holders(observer, chosen) if held.steps):
+                used = observer.seen.backwards == held.last
+                held.clipped, held.clipped_late = held.clipped + (not used), held.clipped_late + used
+                held.clipped_at = here()
         return original(chosen, *args[1:], **kwargs)
 
     return clip
@@ -57,7 +60,8 @@ def loaded(observer: Observer, original: Original) -> Original:
     """Saved weights are loaded."""
 
     def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
-        observer.seen.refilled.append(self)
+        if not observer.elsewhere:
+            observer.seen.refilled.append(self)
         if not observer.elsewhere and not observer.seen.backwards:
             observer.seen.loaded.append(self)
         elif not observer.elsewhere and isinstance(self, nn.Module):
@@ -193,11 +197,6 @@ def optimizer_made(observer: Observer, original: Original) -> Original:
     return __init__
 
 
-def held_of(observer: Observer, optimizer: Optimizer) -> Held | None:
-    """What is known of an optimiser."""
-    return next((held for held in observer.seen.helds if held.optimizer is optimizer), None)
-
-
 def before_step(observer: Observer, optimizer: Optimizer) -> None:
     """Facts before a step: gradients, and whether they were cleared since the last one."""
     if observer.elsewhere:
@@ -208,7 +207,7 @@ def before_step(observer: Observer, optimizer: Optimizer) -> None:
 
 def look_before_step(observer: Observer, optimizer: Optimizer) -> None:
     """The facts themselves."""
-    held = held_of(observer, optimizer)
+    held = observer.seen.held_of(optimizer)
     if held is None:
         return
     mine = parameters(optimizer)
@@ -245,8 +244,8 @@ def after_step(observer: Observer, optimizer: Optimizer, whole: bool) -> None:
         return
     if whole:
         observer.before = []
-        for held in observer.seen.helds:
-            held.closed |= held.optimizer is optimizer
+        if held := observer.seen.held_of(optimizer):
+            held.closed = True
     observer.quietly(lambda: look_after_step(observer, optimizer), None)
     observer.paused -= not whole
     observer.tick()
@@ -254,7 +253,7 @@ def after_step(observer: Observer, optimizer: Optimizer, whole: bool) -> None:
 
 def look_after_step(observer: Observer, optimizer: Optimizer) -> None:
     """The facts themselves."""
-    held = held_of(observer, optimizer)
+    held = observer.seen.held_of(optimizer)
     if held is None:
         return
     held.steps += 1
@@ -289,7 +288,7 @@ def scheduler_made(observer: Observer, original: Original) -> Original:
 
         def stepped(*given: Any, **named: Any) -> None:
             fact.stepped_at = fact.stepped_at or here()
-            held = held_of(observer, self.optimizer)
+            held = observer.seen.held_of(self.optimizer)
             if observer.enough is None:
                 fact.at.append(held.steps if held else 0)
             if isinstance(self, ReduceLROnPlateau):

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.guess import confusion
 from tenfold.checks.script.labels import at_once, in_turn, shuffles
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.samples import Study, study
-from tenfold.checks.script.seen import Place, Seen
+from tenfold.checks.script.samples import Study, shared, study
+from tenfold.checks.script.seen import LossCall, Place, Seen
 from tenfold.checks.script.source import line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, trained_and_judged
 from tenfold.checks.script.turns import TURNS, turning_places
@@ -109,10 +109,11 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
 
 def mixes(seen: Seen) -> bool:
     """Whether images have several labels: shares of the classes, or a loss for each of two."""
-    losses = [loss for loss in seen.losses if loss.grad and loss.call is not None]
-    several = Counter(id(loss.call) for loss in losses)
-    shared = (len(loss.target_shape) == 2 and not loss.whole for loss in losses)
-    return max(several.values(), default=0) > 1 or any(shared)
+    by_call = defaultdict[int, list[LossCall]](list)
+    for loss in seen.losses:
+        if loss.grad and loss.call is not None:
+            by_call[id(loss.call)].append(loss)
+    return any(map(shared, by_call.values()))
 
 
 def contradicted(scores: Tensor, labels: Tensor) -> float:
