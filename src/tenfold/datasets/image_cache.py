@@ -117,14 +117,21 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def publish(temporary: Path, folder: Path) -> None:
-    """Rename the finished folder to its place, unless another process was faster with the same files."""
-    if load(folder) is None:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Rename the finished folder to its place, unless another ingestion was faster with the same files.
+
+    The rename comes first, and what is damaged is removed only after it failed: to look first, and remove then, would
+    remove what was put there in between.
+    """
+    for last in (False, True):
         try:
             temporary.rename(folder)
+            break
         except OSError:
-            if load(folder) is None:
+            if load(folder) is not None:
+                break
+            if last:
                 raise
+            shutil.rmtree(folder, ignore_errors=True)
     for other in folder.parent.glob(f"{folder.name.split('-')[0]}-*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
