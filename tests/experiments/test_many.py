@@ -14,6 +14,7 @@ from tenfold import api
 from tenfold.errors import RecipeError
 from tenfold.experiments import many
 from tenfold.experiments.many import Split, Splits, possible, shares, train_many
+from tenfold.experiments.rates import rate_side_by_side
 from tenfold.runs import Run
 
 
@@ -140,6 +141,11 @@ train_many({Path(sys.argv[2]): load(Path(sys.argv[1]))}, Split(1, 1))
     while last != (last := log.read_text()) and time.monotonic() < until:  # until it says nothing more
         time.sleep(2)
     assert 0 < len(Run.open(tmp_path / "run").epochs) < 2000
+
+
+def test_speed_is_measured_where_the_rate_diverges(plan):
+    """The first point of a sweep may be one whose loss is NaN after a step."""
+    assert rate_side_by_side(plan.override({"optimizer.lr": 1e30}), [{min(os.sched_getaffinity(0))}]) > 0
 
 
 @pytest.mark.slow

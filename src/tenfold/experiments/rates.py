@@ -16,6 +16,9 @@ from tenfold.training.setup import prepare
 SECONDS = 3.0
 """Time in which steps are counted."""
 
+CALM = 1e-6
+"""Every learning rate of a trial: it measures speed, also where the recipe's own (the first of a sweep, say) diverge."""
+
 PATIENCE = 300.0
 """Seconds that a process may take to read its data and choose its backend."""
 
@@ -40,7 +43,9 @@ def train_some(plan: Plan, share: set[int], barrier: Barrier, answers: Any) -> N
         os.sched_setaffinity(0, share)
     if is_own(plan.recipe.model.name):  # the user named it in the process that started this one
         choose(plan.recipe.model.name)
-    setup = prepare(plan if plan.recipe.backend.threads else plan.override({"backend.threads": len(share)}, "measured"))
+    rates = [name for name in ("lr", "bias_lr", "head_lr") if getattr(plan.recipe.optimizer, name) is not None]
+    calm = plan.override({f"optimizer.{name}": CALM for name in rates})
+    setup = prepare(calm if plan.recipe.backend.threads else calm.override({"backend.threads": len(share)}, "measured"))
 
     def train_step(step: int) -> int:
         images, labels = setup.loader.batch(0, step % setup.loader.steps)
