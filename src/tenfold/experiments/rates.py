@@ -17,7 +17,7 @@ SECONDS = 3.0
 """Time in which steps are counted."""
 
 CALM = 1e-6
-"""Every learning rate of a trial: it measures speed, also where the recipe's own (the first of a sweep, say) diverge."""
+"""Every learning rate of a trial, which measures speed: the recipe's own, the first of a sweep, say, may diverge."""
 
 PATIENCE = 300.0
 """Seconds that a process may take to read its data and choose its backend."""
