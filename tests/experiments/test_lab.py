@@ -17,8 +17,9 @@ from tenfold.checks.recipe import preflight
 from tenfold.cores import core_numbers
 from tenfold.errors import RecipeError
 from tenfold.experiments.lab import looks
+from tenfold.experiments.lab.choice import Item, choose_items, seeds_of, statement_item
 from tenfold.experiments.lab.parts import ARMS, PARTS, TELLING
-from tenfold.experiments.lab.plan import Item, Terms, choose_parts, levels_of, plan_of, wanted
+from tenfold.experiments.lab.plan import Terms, plan_of, wanted
 from tenfold.experiments.lab.sections import agreement
 from tenfold.experiments.statements import MISTAKES, STATEMENTS, Context, cost
 from tenfold.training.resolve import check_options
@@ -75,21 +76,22 @@ def test_ids_name_parts_groups_and_statements():
 def test_the_most_telling_parts_that_fit_are_kept_and_runs_are_paid_once():
     shared = {("crop", 0): 10.0}
     items = [
-        Item("L3.4", "schedules", ({("step", 0): 100.0},)),
-        Item("L2.1", "crop", ({**shared, ("flip", 0): 10.0}, {**shared, ("flip", 0): 10.0, ("flip", 1): 10.0})),
-        Item("L2.2", "norm", ({**shared, ("bn", 0): 10.0},)),
-        Item("1.1", "a statement", ({},), 5.0),
+        Item("L3.4", "schedules", {1: {("step", 0): 100.0}}),
+        Item("L2.1", "crop", {1: {**shared, ("flip", 0): 10.0}, 2: {**shared, ("flip", 0): 10.0, ("flip", 1): 10.0}}),
+        Item("L2.2", "norm", {1: {**shared, ("bn", 0): 10.0}}),
+        Item("1.2", "a longer one", {8: {("long", 0): 50.0}}),
+        Item("1.1", "a statement", {8: {}}, 5.0),
     ]
-    whole = choose_parts(items, None)
-    assert whole.levels == {"L2.2": 0, "L2.1": 1, "1.1": 0, "L3.4": 0}
-    assert whole.seconds == 145.0
+    whole = choose_items(items, None)
+    assert whole.seeds == {"L2.2": 1, "L2.1": 2, "1.1": 8, "1.2": 8, "L3.4": 1}
+    assert whole.seconds == 195.0
     assert not whole.left_out
-    short = choose_parts(items, 36.0)
-    assert short.levels == {"L2.2": 0, "L2.1": 0, "1.1": 0}
+    short = choose_items(items, 36.0)
+    assert short.seeds == {"L2.2": 1, "L2.1": 1, "1.1": 8}
     assert short.seconds == 35.0
-    assert short.left_out == [("L3.4", "schedules", 100.0)]
-    assert short.reduced == ["L2.1"]
-    assert choose_parts(items, 1.0).levels == {}
+    assert short.left_out == [("1.2", "a longer one", 50.0), ("L3.4", "schedules", 100.0)]
+    assert short.reduced == [("L2.1", "crop")]
+    assert choose_items(items, 1.0).seeds == {}
 
 
 def test_a_whole_quick_lab_has_a_limit_of_its_own():
@@ -101,14 +103,25 @@ def test_a_whole_quick_lab_has_a_limit_of_its_own():
 
 def test_seeds_of_each_kind_of_part():
     full, quick = Terms(), Terms(quick=True)
-    assert (levels_of(PARTS["L2.2"], full), levels_of(PARTS["L2.2"], quick)) == ([6, 8], [6])
-    assert (levels_of(PARTS["L3.1"], full), levels_of(PARTS["L3.1"], quick)) == ([1, 3], [1])
-    assert levels_of(PARTS["L2.2"], Terms(seeds=2)) == [2]
+    assert (seeds_of(PARTS["L2.2"], full), seeds_of(PARTS["L2.2"], quick)) == ([6, 8], [6])
+    assert (seeds_of(PARTS["L3.1"], full), seeds_of(PARTS["L3.1"], quick)) == ([1, 3], [1])
+    assert seeds_of(PARTS["L2.2"], Terms(seeds=2)) == [2]
     # three comparisons of one family: six pairs that agree have p = 3 · 2/64, which decides nothing
-    assert (levels_of(PARTS["L1.4"], full), levels_of(PARTS["L1.4"], quick)) == ([7, 8], [7])
-    assert levels_of(PARTS["L1.4"], Terms(seeds=6)) == [6]
-    assert levels_of(PARTS["L1.1"], full) == [0]
-    assert levels_of(PARTS["L1.8"], full) == [1]
+    assert (seeds_of(PARTS["L1.4"], full), seeds_of(PARTS["L1.4"], quick)) == ([7, 8], [7])
+    assert seeds_of(PARTS["L1.4"], Terms(seeds=6)) == [6]
+    assert seeds_of(PARTS["L1.1"], full) == [0]
+    assert seeds_of(PARTS["L1.8"], full) == [1]
+
+
+def test_statements_of_a_quick_lab_may_be_shown_without_a_verdict():
+    def counts(id, **terms):
+        item = statement_item({**STATEMENTS, **MISTAKES}[id], Terms(**terms), None, print)
+        return {seeds: len({seed for _, seed in runs}) for seeds, runs in item.runs.items()}
+
+    assert counts("1.3", quick=True) == {2: 2, 6: 7}  # two comparisons are decided by seven pairs
+    assert counts("1.3", quick=True, seeds=3) == {3: 3}
+    assert counts("1.3") == {8: 8}
+    assert counts("1.9", quick=True) == {6: 0}  # trains nothing
 
 
 def test_normalisation_that_differs_is_flagged():

@@ -1,15 +1,14 @@
-"""What the lab runs: which parts were asked for, what they cost, and the most telling of them that fit the time."""
+"""What was asked of the lab: its terms, the parts that they name, and the plan of each arm."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RecipeError, near
-from tenfold.evidence.power import fewest_pairs
 from tenfold.experiments.arms import UNIMPORTANT
-from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, TELLING, Arm, Part
+from tenfold.experiments.lab.parts import PARTS, RESNET, Arm
 from tenfold.experiments.statements.trainings import QUICK, SETTLED
 from tenfold.models.own import choose
 from tenfold.recipe import Plan
@@ -20,6 +19,9 @@ Run = tuple[str, int]
 
 QUICK_SECONDS = 330.0
 """Time of a quick lab that was given neither hours nor parts; drawing the page takes the rest of 6 minutes."""
+
+SHOWN = 2
+"""Seeds over which a comparison can be looked at, without a verdict."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ class Terms:
     def simplenn_seeds(self) -> int:
         """Runs of an arm that is compared."""
         return self.seeds or (6 if self.quick else 8)
+
+    @property
+    def statement_seeds(self) -> list[int]:
+        """Runs of each arm of a statement: as of one that is compared, or a few where a quick lab is short of time."""
+        return [SHOWN, self.simplenn_seeds] if self.quick and self.seeds is None else [self.simplenn_seeds]
 
     @property
     def few_seeds(self) -> int:
@@ -118,69 +125,3 @@ def wanted(only: Sequence[str], others: Sequence[str]) -> list[str]:
             raise RecipeError(f"The lab has no part '{word}'.", near(word, [*known, *groups]))
         found |= set(groups.get(name, [name]))
     return [id for id in known if id in found]
-
-
-@dataclass(frozen=True)
-class Item:
-    """A part or statement to choose: its runs with their seconds, the thriftiest choice first, and seconds beside."""
-
-    id: str
-    title: str
-    levels: tuple[Mapping[Run, float], ...]
-    beside: float = 0.0
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What fits the time: each item's level, the seconds in all, and (id, title, seconds) of what does not."""
-
-    levels: dict[str, int]
-    seconds: float
-    left_out: list[tuple[str, str, float]] = field(default_factory=list)
-    reduced: list[str] = field(default_factory=list)
-
-
-def levels_of(part: Part, terms: Terms) -> list[int]:
-    """How many seeds each arm of the part may have, the thriftiest choice first."""
-    if not part.arms:
-        return [0]
-    if part.one_run:
-        return [1]
-    if part.sweep is not None or ARMS[part.arms[0]].net == RESNET:
-        least, most = 1, terms.few_seeds
-    else:
-        least = fewest_pairs(max(1, len(part.pairs)))
-        most = terms.seeds or max(least, terms.simplenn_seeds)
-    return [least, most] if least < most else [most]
-
-
-def choose_parts(items: Sequence[Item], limit: float | None) -> Choice:
-    """First the thriftiest choice of each item, in order of how telling they are; then more seeds, in the same order.
-
-    A run that two items need is paid once. limit: seconds.
-    """
-    rank = {id: at for at, id in enumerate(TELLING)}
-    order = sorted(items, key=lambda item: rank.get(item.id, rank["L4"]))
-    paid: set[Run] = set()
-    taken: dict[str, int] = {}
-    left_out: list[tuple[str, str, float]] = []
-    spent = 0.0
-
-    def more(item: Item, level: int) -> float:
-        beside = 0.0 if item.id in taken else item.beside
-        return beside + sum(seconds for run, seconds in item.levels[level].items() if run not in paid)
-
-    def take(item: Item, level: int) -> bool:
-        nonlocal spent
-        cost = more(item, level)
-        if limit is not None and spent + cost > limit:
-            return False
-        spent += cost
-        taken[item.id] = level
-        paid.update(item.levels[level])
-        return True
-
-    left_out += [(item.id, item.title, more(item, 0)) for item in order if not take(item, 0)]
-    chosen = [item for item in order if item.id in taken]
-    reduced = [item.id for item in chosen for level in range(1, len(item.levels)) if not take(item, level)]
-    return Choice(taken, spent, left_out, reduced)

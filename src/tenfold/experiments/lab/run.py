@@ -7,37 +7,26 @@ lab.path                                                      # lab/lab.html
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenfold.errors import TenfoldError
 from tenfold.experiments import arms as trained_arms
 from tenfold.experiments.groups import Group, accuracy_of, group_of
-from tenfold.experiments.lab.costs import Pace, expected, measured
+from tenfold.experiments.lab.choice import Choice, Tell, announce, choose, context_of, trials
+from tenfold.experiments.lab.costs import Pace, expected
 from tenfold.experiments.lab.looks import Bench
-from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, SIMPLENN, TUNED, optimised
-from tenfold.experiments.lab.plan import (
-    TRIAL_EPOCHS,
-    Choice,
-    Item,
-    Run,
-    Terms,
-    choose_parts,
-    levels_of,
-    plan_of,
-    run_of,
-    wanted,
-)
+from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, SIMPLENN, optimised
+from tenfold.experiments.lab.plan import Run, Terms, plan_of, run_of, wanted
 from tenfold.experiments.lab.sections import answered, facts, section
 from tenfold.experiments.many import Outcome, Split, train_many
-from tenfold.experiments.statements import MISTAKES, STATEMENTS, Answer, Context
+from tenfold.experiments.statements import MISTAKES, STATEMENTS, Answer
 from tenfold.experiments.statements.trainings import arms_of
 from tenfold.recipe import Plan
 from tenfold.reports.lab import Page, Section, write_lab
 from tenfold.reports.words import duration
 
-Tell = Callable[[str], None]
 Named = tuple[str, Plan]
 """What to call a run, and what it trains."""
 
@@ -99,85 +88,13 @@ def run_lab(terms: Terms, tell: Tell) -> Lab:
     return written(work, answers)
 
 
-def choose(ids: Sequence[str], terms: Terms, tell: Tell) -> tuple[Choice, Pace | None]:
-    """What fits the time; the pace is measured only where something is trained."""
-    parts = [PARTS[id] for id in ids if id in PARTS]
-    experiments = [experiment for id, experiment in {**STATEMENTS, **MISTAKES}.items() if id in ids]
-    nets = {ARMS[name].net for part in parts for name in part.arms}
-    context = context_of(terms, tell)
-    costs = {one.id: one.cost(context) for one in experiments}
-    if any(cost.plans for cost in costs.values()):
-        nets |= {SIMPLENN}
-    if nets:
-        tell("Measuring how fast this machine trains …")
-    pace = measured(nets, terms) if nets else None
-    items = [
-        Item(part.id, part.title, tuple(run_seconds(part.arms, count, terms, pace) for count in levels_of(part, terms)),
-             tuning_seconds(terms, pace) if part.look == "tuning" else 1.0 if part.look else 0.0)
-        for part in parts
-    ]  # fmt: skip
-    items += [
-        Item(one.id, one.statement, ({run_of(plan): expected(plan, pace) for plan in cost.plans},), cost.seconds)
-        for one, cost in ((one, costs[one.id]) for one in experiments)
-    ]
-    return choose_parts(items, terms.limit), pace
-
-
-def run_seconds(names: Iterable[str], count: int, terms: Terms, pace: Pace | None) -> dict[Run, float]:
-    """The runs of these arms over so many seeds, and the seconds of each."""
-    plans = {name: plan_of(ARMS[name], terms) for name in names}
-    keys = {name: name if "tuned" in ARMS[name].changes else run_of(plan)[0] for name, plan in plans.items()}
-    each = {keys[name]: expected(plan, pace) for name, plan in plans.items()}
-    return {(key, seed): seconds for key, seconds in each.items() for seed in range(count)}
-
-
-def tuning_seconds(terms: Terms, pace: Pace | None) -> float:
-    """What the runs take that try learning rates."""
-    return sum(expected(plan, pace) for plan in trials(terms).values())
-
-
-def trials(terms: Terms) -> dict[tuple[str, float], Plan]:
-    """A short run for each optimiser and rate."""
-    short = {"epochs": TRIAL_EPOCHS[terms.quick]}
-    rates = {name: found[1:3] if terms.quick else found for name, found in TUNED.items()}
-    return {
-        (name, rate): plan_of(ARMS[name], terms, {name: optimised(name, rate)}).override(short)
-        for name, found in rates.items()
-        for rate in found
-    }
-
-
-def context_of(terms: Terms, tell: Tell) -> Context:
-    """What the statements' experiments get."""
-    return Context(terms.source, terms.out / "runs", terms.quick, terms.simplenn_seeds, tell)
-
-
-def announce(choice: Choice, terms: Terms, tell: Tell) -> None:
-    """What will be done in how long, and what will not."""
-    hours = f" ({choice.seconds / 3600:.1f} hours)" if choice.seconds >= 3600 else ""
-    limit = f" of {duration(terms.limit)}" if terms.limit else ""
-    tell(
-        f"{len(choice.levels)} parts, expected to take {duration(choice.seconds)}{hours}{limit} at the speed measured; "
-        "what is there already is not trained again."
-    )
-    for id, title, seconds in choice.left_out:
-        tell(f"left out: {id} {title} ({duration(seconds)})")
-    if choice.reduced:
-        tell(f"with fewer seeds, to fit: {', '.join(choice.reduced)}")
-
-
-def seeds_of(work: Work, id: str) -> int:
-    """How many seeds a chosen part has."""
-    return levels_of(PARTS[id], work.terms)[work.choice.levels[id]]
-
-
 def train(work: Work, net: str) -> None:
     """All runs of the chosen parts' arms of this net; seed by seed, the most telling part first."""
-    chosen = [PARTS[id] for id in work.choice.levels if id in PARTS]
+    chosen = [PARTS[id] for id in work.choice.seeds if id in PARTS]
     wanted_runs = {
         (name, seed): None
         for part in chosen
-        for seed in range(seeds_of(work, part.id))
+        for seed in range(work.choice.seeds[part.id])
         for name in part.arms
         if ARMS[name].net == net
     }
@@ -200,10 +117,10 @@ def train(work: Work, net: str) -> None:
 
 def statement_runs(work: Work) -> dict[Path, Named]:
     """What the chosen statements train, where it shares the machine as SimpleNN's runs do; they train the rest."""
-    context = context_of(work.terms, work.tell)
     found: dict[Path, Named] = {}
     for id, experiment in {**STATEMENTS, **MISTAKES}.items():
-        plans = experiment.plans(context) if id in work.choice.levels else ()
+        context = context_of(work.terms, work.tell, work.choice.seeds.get(id))
+        plans = experiment.plans(context) if id in work.choice.seeds else ()
         kinds = {run_of(plan)[0]: plan for plan in plans}
         try:
             arms, split = arms_of(context, kinds) if kinds else ({}, None)
@@ -256,7 +173,7 @@ def teller(work: Work, each: float) -> Tell:
 
 def tune(work: Work) -> None:
     """The learning rate of each optimiser of L3.5: the best of a few short runs."""
-    if not any(PARTS[id].look == "tuning" for id in work.choice.levels if id in PARTS) or work.pace is None:
+    if not any(PARTS[id].look == "tuning" for id in work.choice.seeds if id in PARTS) or work.pace is None:
         return
     plans = trials(work.terms)
     arms = {key: settled(work, key[0], plan) for key, plan in plans.items()}
@@ -280,9 +197,9 @@ def answer_statements(work: Work) -> dict[str, Answer | str]:
     """The statements and mistakes that fit; a text where an experiment could not run."""
     answers: dict[str, Answer | str] = {}
     for id, experiment in {**STATEMENTS, **MISTAKES}.items():
-        if id not in work.choice.levels:
+        if id not in work.choice.seeds:
             continue
-        context = context_of(work.terms, work.tell)
+        context = context_of(work.terms, work.tell, work.choice.seeds[id])
         cost = experiment.cost(context)
         try:
             answers[id] = experiment(context)
@@ -314,9 +231,8 @@ def written(work: Work, answers: Mapping[str, Answer | str]) -> Lab:
     bench = Bench(work.terms, all_groups, work.tried)
     made: list[Section] = []
     for id, part in PARTS.items():
-        if id in work.choice.levels:
-            count = seeds_of(work, id)
-            last, best = (groups(work, count, part.arms, flag) for flag in (False, True))
+        if id in work.choice.seeds:
+            last, best = (groups(work, work.choice.seeds[id], part.arms, flag) for flag in (False, True))
             made.append(section(part, last, best, bench))
     statements = [answered(one, answers[id]) for id, one in STATEMENTS.items() if id in answers]
     mistakes = [answered(one, answers[id]) for id, one in MISTAKES.items() if id in answers]
@@ -368,7 +284,7 @@ def left_out(work: Work) -> list[tuple[str, str, str]]:
         for id, title, seconds in work.choice.left_out
     ]
     found += [
-        (id, PARTS[id].title, f"fewer seeds ({seeds_of(work, id)}), to fit {limit}") for id in work.choice.reduced
+        (id, title, f"fewer seeds ({work.choice.seeds[id]}), to fit {limit}") for id, title in work.choice.reduced
     ]
     if work.terms.only:
         found.append(("", "all other parts", f"only {', '.join(work.terms.only)} was asked for"))
