@@ -60,7 +60,17 @@ def test_levels_lost_by_whole_numbers(code, levels, found, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("momentum", "severity"), [(0.0, ["error"]), (0.99, ["note"]), (0.1, []), (0.4, []), (1.0, []), (None, [])]
+    ("momentum", "severity"),
+    [
+        (0.0, ["error"]),
+        (0.0005, ["warning"]),
+        (0.01, []),
+        (0.1, []),
+        (0.4, []),
+        (0.99, ["note"]),
+        (1.0, []),
+        (None, []),
+    ],
 )
 def test_momentum_of_batch_norm(momentum, severity):
     torch.manual_seed(0)

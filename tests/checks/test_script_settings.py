@@ -94,6 +94,8 @@ def test_clipping_between_backward_and_step_is_of_use():
     ("optimizer", "rules"),
     [
         (SGD([WEIGHT], lr=0.1, momentum=1.0), ["momentum-high"]),
+        (SGD([WEIGHT], lr=0.1, momentum=0.999), ["momentum-high"]),
+        (SGD([WEIGHT], lr=0.1, momentum=0.999, dampening=0.999), []),
         (SGD([WEIGHT], lr=0.1, momentum=0.99), []),
         (ADAM([WEIGHT], betas=(0.999, 0.9)), ["momentum-high"]),
         (ADAM([WEIGHT], betas=(0.5, 0.9)), []),

@@ -301,7 +301,7 @@ LESSONS: dict[str, Lesson] = {
         "loss.backward(); clip_grad_norm_(net.parameters(), 1.0); optimizer.step()",
     ),
     "norm-momentum": Lesson(
-        "the momentum of each batch norm: 0, or 0.9 and more",
+        "the momentum of each batch norm: 0 or nearly so, or 0.9 and more",
         "nn.BatchNorm2d(16, momentum=0.99)        # as in Keras",
         "nn.BatchNorm2d(16, momentum=0.01)        # or torch's own 0.1",
     ),

@@ -423,14 +423,29 @@ def lone_numbers(graph: Graph) -> Iterator[Finding]:
             return
 
 
+SLOW = 0.002
+"""Momentum of batch norm below which a training takes thousands of batches to know its averages."""
+
+
 def norm_momentum(graph: Graph) -> Iterator[Finding]:
-    """Batch norms whose running averages never change, or that know little but the last batch."""
+    """Batch norms whose running averages never change or hardly do, or that know little but the last batch."""
     modules = dict(graph.model.named_modules())
     for op in graph.ops:
         norm = modules.get(op.layer)
         if not isinstance(norm, _BatchNorm) or not norm.track_running_stats or norm.momentum is None:
             continue
         fresh = not norm.num_batches_tracked
+        if fresh and 0 < norm.momentum < SLOW:
+            yield finding(
+                "norm-momentum",
+                f"{op.named} hardly updates its running averages",
+                f"momentum={norm.momentum:g} is the share that each new batch gets: after 500 batches they know "
+                f"{1 - (1 - norm.momentum) ** 500:.0%} of what evaluation takes for mean and variance.",
+                "Give it momentum=0.1.",
+                severity="warning",  # of a very long training it is a choice
+                **op.where,
+            )
+            return
         if (norm.momentum == 0 and fresh) or 0.9 <= norm.momentum < 1:
             never = norm.momentum == 0
             yield finding(

@@ -10,19 +10,21 @@ from torch import Tensor, nn
 from tenfold.checks.script.journal import noted
 from tenfold.checks.script.losses import loss, own_loss
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.picks import keep, leaves, pick
+from tenfold.checks.script.picks import keep, leaves, pick, threshold
 from tenfold.checks.script.seen import LossCall, Made, Pick, here
 from tenfold.checks.script.tags import (
     ACTIVATING,
     ACTIVATIONS,
     ADDS,
     CHOOSES,
+    COMPARES,
     CUTS,
     DROPOUTS,
     FACTORIES,
     LOSSES,
     MOVES,
     NOTHING,
+    PAIRS,
     SAME,
     SHAPES,
     TIMES,
@@ -69,13 +71,14 @@ def activated(observer: Observer, name: str, args: Any, kwargs: Any, result: Ten
     if name == "log_softmax" and tag.made and observer.seen.squashed is None and args[0].requires_grad:
         low, high = args[0].detach().aminmax()
         observer.seen.squashed = tag.made, place, (float(low), float(high))
+    shape, dim = tuple(args[0].shape), kwargs.get("dim", args[1] if len(args) > 1 else None)
+    if "softmax" in name and args[0].requires_grad and len(shape) == 2 and shape[0] > 1 == shape[1] and dim in (1, -1):
+        observer.seen.lone = observer.seen.lone or (Made(name, place, observer.layer()), shape)
     if observer.stack:
         return
-    shape = tuple(args[0].shape)
     if name == "log_softmax":
         observer.seen.log_softmax = shape, place
     if "softmax" in name and tag.calls:
-        dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
         keep(observer, Pick("softmax" if torch.is_grad_enabled() else "probabilities", place, shape, dim))
 
 
@@ -142,6 +145,8 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         return None
     if name in ("argmax", "max", "topk", "__eq__", "eq"):
         pick(observer, name, args, kwargs, result)
+    elif name in COMPARES or name == "round":
+        threshold(observer, name, args)
     elif name in ("numpy", "tolist") and isinstance(args[0], Tensor):
         leaves(observer, args[0])
     elif name in ("sum", "mean"):
@@ -157,6 +162,8 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         in_place(observer, name, args or (kwargs.get("tensor"),))
     sharpness(observer, name, args)
     finite(observer, name, args, result)
+    if name in PAIRS and observer.seen.spread is None:
+        spread(observer, args, result)
     own = crossed(observer, name, args) if name in TIMES or name in CHOOSES else None
     observer.pass_on(args, result, name in SAME)
     if own is not None:
@@ -207,6 +214,18 @@ def crossed(observer: Observer, name: str, args: Any) -> LossCall | None:
     fits = not index.is_floating_point() and index.dtype != torch.bool and index.numel() == len(logs)
     fits = fits and int(index.min()) >= 0 and int(index.max()) < logs.shape[1]
     return own_loss(observer, logs, index.detach().flatten()) if fits else None
+
+
+def spread(observer: Observer, args: Any, result: Any) -> None:
+    """Outputs [N, 1] that meet numbers [N], as labels are, in [N, N]."""
+    pair = [value for value in args if isinstance(value, Tensor)]
+    if len(pair) != 2 or not isinstance(result, Tensor) or not result.requires_grad or result.dim() != 2:
+        return
+    outputs, others = pair if pair[0].dim() == 2 else pair[::-1]
+    count = len(result)
+    shapes = (tuple(outputs.shape), tuple(others.shape)) == ((count, 1), (count,)) and count > 1
+    if shapes and not others.requires_grad and observer.tag(outputs).calls and not observer.tag(others).calls:
+        observer.seen.spread = (count, 1), (count,), here()
 
 
 def logged(observer: Observer, logs: Tensor) -> bool:

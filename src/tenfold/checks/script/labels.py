@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -120,6 +121,24 @@ def classes(seen: Seen) -> Iterator[Finding]:
             "Shuffle before splitting: `order = torch.randperm(len(x)); x, y = x[order], y[order]`.",
             **where(training[0].place if training else split_place(seen)),
         )
+
+
+def one_class(seen: Seen) -> Iterator[Finding]:
+    """Every label that was trained on is the same."""
+    losses = [loss for loss in seen.training_losses() if loss.whole and math.prod(loss.target_shape[1:]) == 1]
+    values = {value for loss in losses for value in (loss.target_low, loss.target_high)}
+    images = sum(loss.target_shape[0] for loss in losses if loss.target_shape)
+    if len(values) != 1 or len(losses) < 5 or images < 100:
+        return
+    yield finding(
+        "class-missing",
+        f"Every training label is {values.pop():g}",
+        f"{images:,} labels in {len(losses)} batches are the same: there is nothing to tell apart.",
+        "Print the labels where they are made: a name that matches nothing, or a default, makes one class of all. "
+        f"If the images come class by class, shuffle them{line(losses[0].place)}.",
+        severity="error",
+        **where(losses[0].place),
+    )
 
 
 def last_task(seen: Seen, fact: Loader) -> bool:
@@ -300,4 +319,4 @@ def permutes(call: ast.Call) -> bool:
 
 
 LABELS = (labels_changed, one_memory, shuffled_apart, swallowed)
-CLASSES = (classes, *WEIGHTS)
+CLASSES = (classes, one_class, *WEIGHTS)

@@ -9,7 +9,18 @@ from torch import Tensor
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.picks import judge
 from tenfold.checks.script.seen import Lesson, LossCall, here
-from tenfold.checks.script.tags import KEPT, MOST_NUMBERS, Tag, is_whole, label, right_answers, row_sums, weights_of
+from tenfold.checks.script.tags import (
+    KEPT,
+    MOST_NUMBERS,
+    Tag,
+    class_numbers,
+    is_whole,
+    label,
+    number_of,
+    right_answers,
+    row_sums,
+    weights_of,
+)
 
 
 def loss(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
@@ -39,7 +50,7 @@ def entered(
 ) -> LossCall:
     """The facts, kept."""
     tag, rows = observer.tag(given), given.detach().float()
-    flat = target.detach().flatten()
+    flat, numbers = target.detach().flatten(), class_numbers(target) if target.numel() == len(target) else None
     fact = LossCall(
         name, here(), len(observer.seen.steps), torch.is_grad_enabled(), tuple(given.shape), tuple(target.shape),
         str(target.dtype).removeprefix("torch."), float(flat.min()), float(flat.max()), is_whole(flat),
@@ -47,9 +58,9 @@ def entered(
         float(rows.min()), float(rows.max()), row_sums(rows),
         tag.calls[-1] if tag.calls else None, kwargs.get("weight") is not None,
         observer.tag(target).moved, distinct=int(flat.unique().numel()),
-        labels=tuple(flat[:64].tolist()) if not target.is_floating_point() else (),
-        target_rows=row_sums(target), criterion=observer.criterion, right=right_answers(given, target),
-        weights=weights_of(kwargs),
+        labels=tuple(numbers[:64].tolist()) if numbers is not None else (),
+        target_rows=row_sums(target), criterion=observer.criterion, right=right_answers(name, given, target),
+        weights=weights_of(kwargs), positive=number_of(kwargs.get("pos_weight")),
         target=target.detach().clone() if len(observer.seen.losses) < 30 else None,
     )  # fmt: skip
     observer.seen.losses.append(fact)

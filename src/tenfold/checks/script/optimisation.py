@@ -259,6 +259,31 @@ def parameters_frozen(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def rate_of_nought(seen: Seen) -> Iterator[Finding]:
+    """Parameters that an optimiser holds at a learning rate of 0, and that never moved."""
+    if seen.first is None or seen.model is None or trained_before(seen) or not seen.steps:
+        return
+    names = {id(p): name for name, p in seen.model.named_parameters()}
+    began = dict(seen.first.named_parameters())
+    for held in seen.helds:
+        for number, group in enumerate(held.optimizer.param_groups):
+            still = [
+                name
+                for p in group["params"]
+                if (name := names.get(id(p))) and p.requires_grad and name in began and torch.equal(p, began[name])
+            ]
+            if still and group["lr"] == 0:
+                yield finding(
+                    "parameters-frozen",
+                    f"{len(still)} parameters are trained at a learning rate of 0",
+                    f"{listed(still)}: group {number} of `{name_of(held)}` has lr=0, and none of them has moved.",
+                    f"Give that group a rate of its own, wherever rates are set{line(held.place)}.",
+                    severity="error" if any(began[name].dim() > 1 for name in still) else "warning",
+                    **where(held.place),
+                )
+                return
+
+
 def frozen_at(seen: Seen) -> Place | None:
     """The last line that freezes something."""
     found = None
@@ -411,5 +436,6 @@ def not_finite(seen: Seen) -> Iterator[Finding]:
 
 RULES = (
     zero_grad_missing, step_missing, gradients_wasted, graph_broken, parameters_forgotten, parameters_frozen,
+    rate_of_nought,
     graph_kept, gradients, decay_on_norms,
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Classes chosen from logits, and predictions compared with labels."""
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +25,21 @@ def pick(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> 
             compared(observer, args[0], args[1], result)
     elif isinstance(args[0], Tensor) and observer.tag(args[0]).calls:
         chosen(observer, name, args, kwargs, result)
+
+
+def threshold(observer: Observer, name: str, args: Any) -> None:
+    """Scores of two classes compared with a number between 0 and 1, or rounded, though they are no probabilities."""
+    of, level = args[0], 0.5 if name == "round" else args[1] if len(args) > 1 else None
+    if isinstance(level, Tensor) and level.numel() == 1:
+        level = float(level)
+    if not isinstance(of, Tensor) or not isinstance(level, float) or not 0 < level < 1 or of.numel() < 2:
+        return
+    calls = observer.tag(of).calls
+    if not calls or any(call.grad for call in calls) or not of.is_floating_point() or math.prod(of.shape[1:]) != 1:
+        return
+    low, high = of.detach().aminmax()
+    if low < 0 or high > 1:
+        keep(observer, Pick("threshold", here(), tuple(of.shape), None))
 
 
 def compared(observer: Observer, of: Tensor, other: Tensor, result: Tensor) -> None:

@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset
 from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.guess import MOST, Guesser, fit, small
 from tenfold.checks.script.seen import Call, Loader, LossCall, Place, Seen
+from tenfold.checks.script.tags import class_numbers, yes_or_no
 
 MOSTLY = 0.7
 """Of a mixed label, the share that says what the image is."""
@@ -120,8 +121,9 @@ def labels_of_call(call: Call) -> Tensor | None:
     if call.labels is not None:
         return call.labels
     for part in call.batch.parts if call.batch else ():
-        if not part.is_floating_point() and part.dim() == 1 and call.shape and len(part) == call.shape[0]:
-            return part
+        numbers = (part.dim() == 1 and not part.is_floating_point()) or yes_or_no(part)
+        if numbers and call.shape and len(part) == call.shape[0]:
+            return class_numbers(part)
     return None
 
 

@@ -240,6 +240,8 @@ class LossCall:
     """Of the classes."""
     own: bool = False
     """Whether the program writes it itself."""
+    positive: float | None = None
+    """Its pos_weight, if that is one number."""
 
 
 @dataclass(eq=False)
@@ -390,6 +392,10 @@ class Seen:
     """Parameters of layers that ran in training calls, by name."""
     bad_op: tuple[str, Place | None, int] | None = None
     """The first function of the training loop that made what is not finite of what was."""
+    lone: tuple[Made, tuple[int, ...]] | None = None
+    """A softmax over a single number an image, and the shape that it got."""
+    spread: tuple[tuple[int, ...], tuple[int, ...], Place | None] | None = None
+    """Outputs [N, 1] and numbers [N] that an operation of the program's own loss made [N, N] of."""
     sharp: tuple[str, Place | None] | None = None
     """A root or logarithm of 0 whose slope is infinite."""
     most_kept: int = 0

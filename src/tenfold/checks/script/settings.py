@@ -36,6 +36,10 @@ def clipping_late(seen: Seen) -> Iterator[Finding]:
         return
 
 
+LONG = 0.995
+"""Momentum above which no schedule of some hundred steps ends what a gradient began."""
+
+
 def memory(seen: Seen) -> Iterator[Finding]:
     """A momentum that never forgets, or Adam's two averages the wrong way round."""
     for held in (held for held in seen.helds if held.steps >= FEW):
@@ -43,6 +47,9 @@ def memory(seen: Seen) -> Iterator[Finding]:
         momentum, (first, second) = group.get("momentum", 0.0), group.get("betas", (0.0, 1.0))[:2]
         if momentum >= 1:
             what, why = f"Momentum {momentum:g} never forgets", "Every gradient stays in the step for good"
+            remedy, argument = "momentum=0.9", "momentum"
+        elif momentum > LONG and not group.get("dampening"):
+            what, why = f"Momentum {momentum:g}", f"Every gradient counts {1 / (1 - momentum):,.0f} times its rate"
             remedy, argument = "momentum=0.9", "momentum"
         elif first > second >= 0.5:
             what, why = f"betas=({first:g}, {second:g})", f"Adam's direction lasts {1 / (1 - first):.0f} steps"

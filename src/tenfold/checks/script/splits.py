@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, SequentialSampler, Subset, TensorDataset
@@ -14,6 +15,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Loader, LossCall, Place, Seen
 from tenfold.checks.script.source import argument, assignment, line, name_at, statement, tree
+from tenfold.checks.script.tags import yes_or_no
 from tenfold.errors import Finding
 
 
@@ -90,6 +92,8 @@ def labels_of(dataset: Any, most: int = 100_000) -> list[int]:
     held += [getattr(dataset, name) for name in ("targets", "labels", "y", "ys") if hasattr(dataset, name)]
     for value in reversed(held):
         listed = value.tolist() if hasattr(value, "tolist") else value
+        if isinstance(value, Tensor | np.ndarray) and yes_or_no(torch.as_tensor(value)):
+            listed = torch.as_tensor(value).flatten().long().tolist()
         if isinstance(listed, list | tuple) and 0 < len(listed) <= most and all(isinstance(v, int) for v in listed):
             return list(listed) if len(listed) == len(dataset) else []
     return []

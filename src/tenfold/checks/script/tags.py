@@ -27,6 +27,8 @@ SHAPES = {"view", "reshape", "permute", "transpose", "flatten", "t", "swapaxes",
 ADDS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
 CHOOSES = {"gather", "__getitem__", "take_along_dim"}
 TIMES = {"mul", "__mul__", "__rmul__"}
+PAIRS = TIMES | {"sub", "__sub__", "__rsub__", "rsub"}
+COMPARES = {"gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"}
 FACTORIES = {"zeros", "ones", "randn", "rand", "tensor", "full", "arange", "eye", "empty", "as_tensor"}
 CUTS = {"detach", "item", "numpy", "tolist", "detach_"}
 MOVES = {"to", "cuda"}
@@ -89,17 +91,35 @@ def label(calls: Sequence[Call], labels: Tensor) -> None:
     """The classes that the images of a call are said to be."""
     if labels.dim() == 2 and labels.shape[1] > 1 and row_sums(labels) == (1.0, 1.0) and is_whole(labels):
         labels = labels.argmax(1)
-    if labels.is_floating_point() or labels.dtype == torch.bool:
-        return
-    for call in calls:
+    numbers = class_numbers(labels)
+    for call in calls if numbers is not None else ():
         if call.labels is None and call.shape and labels.numel() == call.shape[0]:
-            call.labels = labels.detach().flatten().clone()
+            call.labels = numbers
+
+
+def class_numbers(labels: Tensor) -> Tensor | None:
+    """Labels as whole numbers [N], a copy; also those of two classes, written as 0.0 and 1.0. None of others."""
+    flat = labels.detach().flatten().clone()
+    if not labels.is_floating_point() and labels.dtype != torch.bool:
+        return flat
+    return flat.long() if bool(((flat == 0) | (flat == 1)).all()) else None
+
+
+def yes_or_no(part: Tensor) -> bool:
+    """Whether numbers [N] or [N, 1] are nothing but 0.0 and 1.0, of both some: labels of two classes."""
+    column = part.is_floating_point() and (part.dim() == 1 or (part.dim() == 2 and part.shape[1] == 1))
+    return column and part.unique().tolist() == [0.0, 1.0]
 
 
 def weights_of(kwargs: Any) -> tuple[float, ...]:
     """The weights of the classes that a loss was given."""
     given = kwargs.get("weight")
     return tuple(given.detach().flatten()[:1000].tolist()) if isinstance(given, Tensor) else ()
+
+
+def number_of(value: Any) -> float | None:
+    """The number in a tensor of one."""
+    return float(value.detach()) if isinstance(value, Tensor) and value.numel() == 1 else None
 
 
 def is_whole(values: Tensor) -> bool:
@@ -112,8 +132,12 @@ def all_finite(values: Any) -> bool:
     return all(bool(torch.isfinite(t.detach()).all()) for t in tensors(values) if t.is_floating_point())
 
 
-def right_answers(given: Tensor, target: Tensor) -> float | None:
-    """The share of rows [N, C] whose highest value is that of the class number [N]; None for other shapes."""
+def right_answers(name: str, given: Tensor, target: Tensor) -> float | None:
+    """The share of rows [N, C] whose highest value is that of the class number [N], or of single logits [N] on the
+    right side of 0; None of other shapes.
+    """
+    if name == "binary_cross_entropy_with_logits" and given.shape == target.shape and given.numel() == len(given):
+        return float(((given.detach() > 0) == (target > 0.5)).float().mean()) if is_whole(target) else None
     if given.dim() != 2 or target.dim() != 1 or target.is_floating_point() or given.shape[1] < 2:
         return None
     return float((given.detach().argmax(1) == target).float().mean())

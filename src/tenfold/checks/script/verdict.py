@@ -17,12 +17,13 @@ from tenfold.checks.script import (
     rates,
     schedule,
     settings,
+    single,
 )
 from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
 RULES = (
-    *crash.RULES, *net.RULES, *output.RULES, *optimisation.RULES, *rates.RULES, *settings.RULES,
+    *crash.RULES, *net.RULES, *output.RULES, *single.RULES, *optimisation.RULES, *rates.RULES, *settings.RULES,
     *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES, *data.RULES,
     *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
@@ -59,6 +60,8 @@ EXPLAINS: dict[str, set[str]] = {
     "clipping-late": {"learning-rate-high"},
     "step-missing": {"graph-broken", "scheduler-order", "scheduler-unused"},
     "accuracy-axis": {"accuracy-count", "shape-mismatch"},
+    "class-missing": {"not-finite"},
+    "softmax-before-loss": {"input-ignored"},
 }
 """Findings that another one explains."""
 
