@@ -76,6 +76,11 @@ class Finding:
         return f"{self.what}. {self.evidence} {self.remedy}".strip()
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: 1 file, 2 files, 2,000 files."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """The known names, the near ones first: 'did you mean …?' or the whole list."""
     known = list(known)

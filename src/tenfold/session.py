@@ -7,8 +7,7 @@ from typing import Any
 from tenfold.checks.recipe import preflight
 from tenfold.checks.rules import ranked
 from tenfold.console import Screen
-from tenfold.datasets.collection import counted
-from tenfold.errors import Finding, RecipeError, TrainingError
+from tenfold.errors import Finding, RecipeError, TrainingError, counted
 from tenfold.evidence import evaluation
 from tenfold.reports.words import milliseconds
 from tenfold.runs import Run, write_atomic

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from tenfold.checks.rules import finding
 from tenfold.checks.trace import SQUASHING, Graph, Op
-from tenfold.errors import Finding
+from tenfold.errors import Finding, counted
 
 HUGE_GAIN, TINY_GAIN = 5.0, 0.02
 """Weights times the root of their fan-in: He's start has 1.4, torch's own 0.6, a careful head 0.1."""
@@ -91,7 +91,7 @@ def needless_bias(graph: Graph) -> Iterator[Finding]:
     if layers:
         yield finding(
             "bias-before-norm",
-            f"{counted(layers, 'layer')} with a bias right before batch norm",
+            f"{counted(len(layers), 'layer')} with a bias right before batch norm",
             f"{names(layers)}: {sum(op.weight.shape[0] for op in layers if op.weight is not None):,} numbers in vain.",
             "Give these layers bias=False.",
             **layers[0].where,
@@ -273,7 +273,8 @@ def pooled_away(graph: Graph) -> Iterator[Finding]:
         side, kernel = at[0].reads[0].side, at[0].kernel
         yield finding(
             "pooled-away",
-            f"{counted(at, 'convolution')} of {kernel}×{kernel} see{'s' if len(at) == 1 else ''} maps of {side}×{side}",
+            f"{counted(len(at), 'convolution')} of {kernel}×{kernel} "
+            f"see{'s' if len(at) == 1 else ''} maps of {side}×{side}",
             f"{names(at)}; the images have {graph.input.side}×{graph.input.side} pixels. "
             f"At each place {kernel**2 - side**2} of a kernel's {kernel**2} weights meet only padding.",
             "Leave out the first pooling, or make the first stride 1.",
@@ -314,7 +315,7 @@ def hasty_pools(graph: Graph, wide: list[Op]) -> Iterator[tuple[Op, str]]:
         elif op.window > 3 and not earlier and later:
             yield op, f"No convolution has seen the {1 - 1 / op.window**2:.0%} of the numbers that it leaves out"
         elif not op.window and later and before >= 4 * after and after <= 4:
-            yield op, f"{counted(later, 'convolution')} of {later[0].kernel}×{later[0].kernel} still follow"
+            yield op, f"{counted(len(later), 'convolution')} of {later[0].kernel}×{later[0].kernel} still follow"
         elif (
             3 < op.window < before and after <= 2 and len(earlier) > 1 and graph.input.side >= after * 4 ** len(earlier)
         ):
@@ -366,7 +367,7 @@ def grouped_start(graph: Graph) -> Iterator[Finding]:
     if max(gains) < SMALL_GAIN:
         yield finding(
             "bad-initialisation",
-            f"{counted(grouped, 'grouped convolution')} begin too small",
+            f"{counted(len(grouped), 'grouped convolution')} begin too small",
             f"{names(grouped)}: the root mean square of the weights times √inputs is {min(gains):.2g} to "
             f"{max(gains):.2g}; a standard start has 0.5 to 1.5, and no norm makes up for it.",
             "Divide the fan by `groups`: a depthwise 3×3 kernel has 9 inputs, whatever the channels.",
@@ -542,7 +543,7 @@ def unheld(model: nn.Module, optimizer: Optimizer) -> Iterator[Finding]:
             "parameters-forgotten",
             "the optimiser holds none of the net's parameters"
             if whole
-            else f"the optimiser does not hold {counted(missing, 'parameter')} of the net",
+            else f"the optimiser does not hold {counted(len(missing), 'parameter')} of the net",
             f"{', '.join(missing[:4])}{', …' if len(missing) > 4 else ''}.",
             "Make the optimiser of model.parameters(), after the last change of the net's layers.",
             layer=missing[0].rpartition(".")[0] or None,
@@ -559,7 +560,8 @@ def hidden_layers(graph: Graph, held: Collection[int] = ()) -> Iterator[Finding]
     if hidden:
         yield finding(
             "parameters-forgotten",
-            f"{counted(hidden, 'layer')} that the net uses {'is' if len(hidden) == 1 else 'are'} not among its modules",
+            f"{counted(len(hidden), 'layer')} that the net uses "
+            f"{'is' if len(hidden) == 1 else 'are'} not among its modules",
             f"{sum(op.weight.numel() for op in hidden if op.weight is not None):,} weights are in no parameter list.",
             "Keep layers in nn.ModuleList or nn.ModuleDict in place of a plain list or dict.",
             **hidden[0].where,
@@ -633,11 +635,6 @@ def small_last_batch(model: nn.Module, images: int, batch: int) -> Iterator[Find
 def better_batch(images: int, batch: int) -> int:
     """The nearest smaller batch whose last one is at least half full."""
     return next((b for b in range(batch - 1, 1, -1) if images % b == 0 or 2 * (images % b) >= b), batch)
-
-
-def counted(several: Sequence[object], what: str) -> str:
-    """1 layer, 2 layers."""
-    return f"{len(several)} {what}{'' if len(several) == 1 else 's'}"
 
 
 def names(ops: Sequence[Op], most: int = 4) -> str:

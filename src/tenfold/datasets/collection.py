@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tenfold.errors import DataError
+from tenfold.errors import DataError, counted
 
 SKIP_LIMIT = 0.05
 """Share of unreadable files beyond which the data are refused."""
@@ -79,11 +79,6 @@ def judge(entries: Sequence[Entry], skipped: Sequence[tuple[Entry, str]], where:
     if len(skipped) > SKIP_LIMIT * len(entries):
         share = f"{len(skipped)} of {counted(len(entries), 'image')}"
         raise DataError(f"{where}: {share} cannot be read, more than {SKIP_LIMIT:.0%}.", remedy)
-
-
-def counted(count: int, noun: str) -> str:
-    """A number and its noun: 1 file, 2 files."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from tenfold.datasets import images, ingest
-from tenfold.datasets.collection import Collection, Entry, counted, natural, quoted
+from tenfold.datasets.collection import Collection, Entry, natural, quoted
 from tenfold.datasets.dataset import Dataset, Progress, silent
-from tenfold.errors import DataError
+from tenfold.errors import DataError, counted
 
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Folder names (in any case) that mean a part of the data, not a class."""

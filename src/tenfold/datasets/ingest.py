@@ -18,7 +18,6 @@ from tenfold.datasets.collection import (
     Collection,
     Entry,
     check_classes,
-    counted,
     judge,
     missing_classes,
     natural,
@@ -28,7 +27,7 @@ from tenfold.datasets.dataset import Dataset, Images, Progress
 from tenfold.datasets.image_cache import Index, sha256
 from tenfold.datasets.images import decode, shorter_side
 from tenfold.datasets.parallel import in_chunks, in_parallel
-from tenfold.errors import DataError
+from tenfold.errors import DataError, counted
 
 LARGEST_AUTO, SMALLEST_AUTO = 64, 8
 """Bounds in pixels of an image size that the user did not choose."""

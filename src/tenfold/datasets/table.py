@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tenfold.datasets import images, ingest
-from tenfold.datasets.collection import Collection, Entry, counted, quoted
+from tenfold.datasets.collection import Collection, Entry, quoted
 from tenfold.datasets.dataset import Dataset, Progress, silent
 from tenfold.datasets.folder import PARTS
-from tenfold.errors import DataError
+from tenfold.errors import DataError, counted
 
 SHOWN = 5
 """How many examples an error lists."""

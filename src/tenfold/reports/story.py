@@ -6,7 +6,7 @@ from statistics import mean, median
 
 from pydantic import BaseModel
 
-from tenfold.datasets.collection import counted
+from tenfold.errors import counted
 from tenfold.recipe import Options, Recipe, leaves
 from tenfold.reports.documents import Documents, Judgement, Prediction
 from tenfold.reports.words import count, duration, interval, percent, plain, times

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from tenfold.checks.audit import alignment, near
-from tenfold.checks.audit.lists import Listed, contiguous, counted
+from tenfold.checks.audit.lists import Listed, contiguous
 from tenfold.checks.rules import finding
 from tenfold.datasets.dataset import Dataset, Images, Progress, silent
-from tenfold.errors import Finding, Severity
+from tenfold.errors import Finding, Severity, counted
 
 Found = tuple[Finding, Listed]
 PROMISING = (0.8, 0.6)

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from tenfold.checks.audit import near
-from tenfold.checks.audit.lists import Listed, counted
+from tenfold.checks.audit.lists import Listed
 from tenfold.checks.rules import finding
 from tenfold.datasets.dataset import Dataset, Progress, Rows, silent
 from tenfold.datasets.preprocessing import fit_preprocessing
-from tenfold.errors import Finding
+from tenfold.errors import Finding, counted
 from tenfold.models import build
 from tenfold.randomness import derived_seed
 from tenfold.recipe import AugmentOptions, ModelOptions, OptimizerOptions, Plan, Recipe, ScheduleOptions

@@ -33,8 +33,3 @@ def parts_of(dataset: Dataset) -> list[str]:
 def contiguous(images: Images, rows: Rows) -> Images:
     """These images as they lie in memory: uint8 [n, H, W, C]."""
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1)[rows])
-
-
-def counted(count: int, noun: str) -> str:
-    """A number and its noun: 1 pair, 2,000 pairs."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

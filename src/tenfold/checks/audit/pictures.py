@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tenfold.checks.audit.lists import Listed, counted
+from tenfold.checks.audit.lists import Listed
 from tenfold.checks.rules import finding
 from tenfold.datasets.collection import SKIP_LIMIT, Collection, Entry
 from tenfold.datasets.dataset import Dataset, Progress
 from tenfold.datasets.images import Header, header
 from tenfold.datasets.parallel import in_chunks, in_parallel
-from tenfold.errors import DataError, Finding
+from tenfold.errors import DataError, Finding, counted
 
 Found = tuple[Finding, Listed]
 CONSTANT = 2.0
