@@ -52,6 +52,8 @@ class Net(nn.Module):
         if ill == "random":
             x = F.dropout(x, 0.5)
         x = self.fc2(x)
+        if ill == "dropped":
+            x = self.drop(x)
         return {"softmax": x.softmax(1), "sigmoid": x.sigmoid(), "log": x.log_softmax(1), "relu": F.relu(x)}.get(ill, x)
 
 

@@ -30,6 +30,7 @@ ILL = {
     "linear": "activation-missing",
     "doubled": "activation-doubled",
     "dropout": "dropout-before-norm",
+    "dropped": "dropout-on-logits",
     "constant": "bad-initialisation",
     "large": "bad-initialisation",
     "hidden": "parameters-forgotten",

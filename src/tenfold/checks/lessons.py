@@ -305,6 +305,11 @@ LESSONS: dict[str, Lesson] = {
         "nn.BatchNorm2d(16, momentum=0.99)        # as in Keras",
         "nn.BatchNorm2d(16, momentum=0.01)        # or torch's own 0.1",
     ),
+    "dropout-on-logits": Lesson(
+        "a dropout that reads the last layer and gives the output",
+        "return self.drop(self.head(x))",
+        "return self.head(self.drop(x))",
+    ),
     "dropout-high": Lesson(
         "the probability of each dropout of the net: above 0.75",
         "nn.Dropout(keep_prob)                    # 0.9 of the units are dropped, not kept",

@@ -170,6 +170,9 @@ RULES: dict[str, Rule] = {
     "dropout-before-norm": Rule(
         "warning", "Dropout before batch norm", "Its variance differs between training and judging.", 1
     ),
+    "dropout-on-logits": Rule(
+        "warning", "Dropout on the logits", "It is the answers that are dropped, not features.", 0
+    ),
     "dropout-high": Rule("warning", "Dropout that leaves almost nothing", "Too little reaches the layers after it.", 0),
     "pooled-away": Rule("warning", "Maps pooled to almost nothing", "Where things are is lost before it is used.", 1),
     "bad-initialisation": Rule(

@@ -389,6 +389,23 @@ def heavy_dropout(graph: Graph) -> Iterator[Finding]:
         )
 
 
+def dropped_logits(graph: Graph) -> Iterator[Finding]:
+    """Dropout after the last layer: scores of classes are set to 0, and the right one's as often as any."""
+    op = graph.output
+    while op is not None and op.reads and (op.kind in ("shape", "scale") or op.function == "log_softmax"):
+        op = op.reads[0]
+    drops = op is not None and op.kind == "dropout" and op.probability
+    before = next((read for read, _ in sources(op, ("dropout",))), None) if op is not None and drops else None
+    if op is not None and before is not None and before.kind in ("linear", "conv"):
+        yield finding(
+            "dropout-on-logits",
+            f"{op.named} drops the scores that {before.named} gives the classes",
+            f"In training, {op.probability:.0%} of them become 0, the right class's as often as another's.",
+            f"Move it before {before.named}.",
+            **op.where,
+        )
+
+
 def silent_norms(graph: Graph) -> Iterator[Finding]:
     """Norms whose scale begins as 0, where their output is not only added to something."""
     modules = dict(graph.model.named_modules())
@@ -529,6 +546,7 @@ RULES_OF_GRAPHS: tuple[Callable[[Graph], Iterable[Finding]], ...] = (
     lone_numbers,
     norm_momentum,
     heavy_dropout,
+    dropped_logits,
     needless_bias,
 )
 

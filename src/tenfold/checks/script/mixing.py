@@ -90,7 +90,7 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
     net, images = seen.first, images[:AT_ONCE].detach()
     seen.asleep = asleep(net, images)
     output, ran = run(net, images)
-    if not isinstance(output, Tensor) or output.dim() < 2 or not bool(torch.isfinite(output).all()):
+    if not isinstance(output, Tensor) or output.dim() < 1 or not bool(torch.isfinite(output).all()):
         return
     yield from drawn(seen, images)
     blank, _ = run(net, torch.zeros_like(images))
@@ -128,7 +128,7 @@ def drawn(seen: Seen, images: Tensor) -> Iterator[Finding]:
 
 def spread(output: Tensor, again: Tensor, changed: int) -> bool:
     """Whether more than the one image's output is another."""
-    differs = (output - again).abs().flatten(1).amax(1) > 1e-4 * float(output.abs().max()) + 1e-7
+    differs = (output - again).abs().reshape(len(output), -1).amax(1) > 1e-4 * float(output.abs().max()) + 1e-7
     differs[changed] = False
     return bool(differs.any())
 

@@ -58,7 +58,7 @@ EXPLAINS: dict[str, set[str]] = {
     "scheduler-unused": {"learning-rate-low"},
     "momentum-high": {"learning-rate-high"},
     "clipping-late": {"learning-rate-high"},
-    "step-missing": {"graph-broken", "scheduler-order", "scheduler-unused"},
+    "step-missing": {"graph-broken", "scheduler-order", "scheduler-unused", "learning-rate-high"},
     "accuracy-axis": {"accuracy-count", "shape-mismatch"},
     "class-missing": {"not-finite"},
     "softmax-before-loss": {"input-ignored"},
