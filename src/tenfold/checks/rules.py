@@ -150,7 +150,7 @@ RULES: dict[str, Rule] = {
         "error", "The net that is judged does not follow the trained one", "The figures are another net's.", 0
     ),
     "weights-not-kept": Rule(
-        "warning", "Weights kept as the best that change with the net", "What is loaded is the last state.", 0
+        "warning", "Weights kept or loaded that are not the best ones", "What is judged at the end is another state.", 0
     ),
     "selected-on-test": Rule("warning", "Selected on the images that give the result", "The result flatters.", 1),
     # net

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tenfold.checks.rules import finding
@@ -12,9 +13,9 @@ from tenfold.checks.script.seen import Call, Seen
 from tenfold.checks.script.source import shown_code
 from tenfold.errors import Finding, Severity
 
-MOVED, APART, BEHIND = 1e-3, 0.5, 0.2
-"""The trained net moved by this share of its size; the other lies so far from its beginning and its end, as a share of
-its size; or at the end of the training it will have gone less than this share of the way."""
+MOVED, APART, BEHIND = 1e-3, 0.2, 0.2
+"""The trained net moved by this share of its size; the other's weights have a cosine below this with both its first and
+its last ones; or at the end of the training it will have gone less than this share of the way."""
 
 
 def judged_apart(seen: Seen) -> Iterator[Finding]:
@@ -35,7 +36,7 @@ def judged_apart(seen: Seen) -> Iterator[Finding]:
     if not bool(gone.any()):
         what, told = "never moves", "the judged one still has the weights of the start"
         remedy = "Let its weights follow the trained net's after every step; look at which of the two is written into."
-    elif min(float(gone.norm()), float((judged - trained).norm())) > max(APART * size, 2 * length):
+    elif unlike(call.module, seen.model) and unlike(call.module, seen.first):
         what, told = "is not the one that is trained", "the judged one has other weights altogether"
         remedy = "Judge the net that was trained, or load its weights first."
     elif beside < 0.1 * size and planned and at_end < BEHIND:
@@ -63,6 +64,16 @@ def other_net(seen: Seen) -> Call | None:
         return None
     known = id(judged[-1].module) in trained or any(one is judged[-1].module for one in seen.refilled)
     return None if known or shapes(judged[-1].module) != shapes(seen.model) else judged[-1]
+
+
+def unlike(one: nn.Module, other: nn.Module) -> bool:
+    """Whether the weights of two nets have no more to do with each other than by chance."""
+    return float(F.cosine_similarity(filters(one), filters(other), dim=0)) < APART
+
+
+def filters(net: nn.Module) -> Tensor:
+    """All weights in a row, without biases and norms, which begin alike in all nets."""
+    return torch.cat([p.detach().float().flatten() for p in net.parameters() if p.dim() > 1])
 
 
 def shapes(net: nn.Module) -> list[torch.Size]:

@@ -438,6 +438,8 @@ class Seen:
     """What such a loss multiplies by: its lowest and highest sum of a row, whether none is 0, and the line."""
     refilled: list[Any] = field(default_factory=list)
     """Nets and optimisers into which a state was loaded, whenever."""
+    unfit: tuple[Place | None, str, str] | None = None
+    """Where weights were loaded of which none fits, a name that the net has, and one that was given."""
     unkept: Place | None = None
     """Where a net loads, as weights that were kept, its own as they are."""
     normed: dict[int, int] = field(default_factory=dict)

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.keeping import KEEPING
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Place, Seen
-from tenfold.checks.script.source import around, called, line, shown_code, trees
+from tenfold.checks.script.source import around, called, line, trees
 from tenfold.errors import Finding
 
 BEST = re.compile(r"best|highest|lowest|min_loss|max_acc|top_acc|record", re.I)
@@ -212,28 +213,4 @@ def given(tree: ast.Module, function: Function | None, name: str) -> Iterator[as
             yield defaults[name]
 
 
-def weights_not_kept(seen: Seen) -> Iterator[Finding]:
-    """The best weights are kept as a reference to the net's own, which training changes."""
-    if seen.unkept is None:
-        return
-    place = next((Place(file, node.lineno) for file, tree in trees(seen) for node in references(tree)), seen.unkept)
-    yield finding(
-        "weights-not-kept",
-        "The weights that are loaded are the net's own: they were not copied",
-        f"state_dict() gives the tensors that training goes on changing; {shown_code(seen.unkept)}"
-        f"{line(seen.unkept)} changes nothing.",
-        f"Write `copy.deepcopy(….state_dict())`{line(place)}.",
-        **where(place),
-    )
-
-
-def references(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Statements that keep a state_dict without copying it."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign | ast.Return):
-            text = ast.unparse(node)
-            if "state_dict()" in text and not re.search(r"deepcopy|clone|copy\(|torch\.save|load_", text):
-                yield node
-
-
-SELECTION = (selected_on_test, weights_not_kept)
+SELECTION = (selected_on_test, *KEEPING)

@@ -60,17 +60,25 @@ def loaded(observer: Observer, original: Original) -> Original:
     """Saved weights are loaded."""
 
     def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not observer.elsewhere:
-            observer.seen.refilled.append(self)
-        if not observer.elsewhere and not observer.seen.backwards:
+        if observer.elsewhere:
+            return original(self, *args, **kwargs)
+        state = args[0] if args else kwargs.get("state_dict")
+        if isinstance(self, nn.Module) and observer.quietly(lambda: fits_nothing(self, state), False):
+            observer.seen.unfit = here(), next(iter(self.state_dict())), str(next(iter(dict(state or {}))))
+            return original(self, *args, **kwargs)
+        observer.seen.refilled.append(self)
+        if not observer.seen.backwards:
             observer.seen.loaded.append(self)
-        elif not observer.elsewhere and isinstance(self, nn.Module):
-            state = args[0] if args else kwargs.get("state_dict")
-            if observer.quietly(lambda: its_own(self, state), False):
-                observer.seen.unkept = here()
+        elif isinstance(self, nn.Module) and observer.quietly(lambda: its_own(self, state), False):
+            observer.seen.unkept = here()
         return original(self, *args, **kwargs)
 
     return load_state_dict
+
+
+def fits_nothing(net: nn.Module, state: Any) -> bool:
+    """Whether no name of a state is one of the net's."""
+    return bool(state) and bool(net.state_dict()) and not set(dict(state)) & set(net.state_dict())
 
 
 def its_own(net: nn.Module, state: Any) -> bool:
