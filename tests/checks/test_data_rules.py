@@ -2,10 +2,12 @@
 
 import ast
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import tenfold
@@ -16,6 +18,7 @@ from tenfold.checks.script.labels import in_turn, mapping, not_judged, one_memor
 from tenfold.checks.script.layout import likeness, reordered
 from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
+from tenfold.checks.script.normalisation import normalisation_differs
 from tenfold.checks.script.orders import other_orders
 from tenfold.checks.script.resemblance import nearer, same_grain, shared_pixels
 from tenfold.checks.script.seen import Batch, Call, Loader, Seen
@@ -194,6 +197,20 @@ def test_lookalike_raises_nothing(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = tenfold.check(write(tmp_path, CASES[case][1]), quiet=True).findings
     assert [f for f in found if f.severity != "note"] == []
+
+
+@pytest.mark.parametrize(("test", "found"), [((0.0, 1.0), []), ((0.2, 0.15), ["normalisation-differs"])])
+def test_images_of_every_loader_are_compared_with_those_of_training(test, found, tmp_path):
+    (tmp_path / "train.py").write_text("pass")
+    file, net, loaders = str(tmp_path / "train.py"), nn.Linear(2, 2), [Loader(None, None) for _ in range(3)]
+
+    def calls(loader: Loader, scale: tuple[float, float], trained: bool) -> list[Call]:
+        fact = Call(0, net, None, 0, trained, (), (), (8, 1, 9, 9), *scale, batch=Batch(loader, 0), judged=True)
+        return [replace(fact, trained=trained) for _ in range(6)]
+
+    several = [calls(loaders[0], (0, 1), True), calls(loaders[1], (0, 1), False), calls(loaders[2], test, False)]
+    seen = Seen(file, [file], calls=[call for some in several for call in some])
+    assert [f.rule for f in normalisation_differs(seen)] == found
 
 
 def bars(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -177,22 +177,27 @@ def written(seen: Seen, pattern: re.Pattern[str]) -> Place | None:
 def normalisation_differs(seen: Seen) -> Iterator[Finding]:
     """The net is judged on images of another scale than those it learns."""
     training = [c for c in seen.training_calls() if len(c.shape) == 4]
-    judging = [c for c in seen.judging_calls() if len(c.shape) == 4]
-    if not training or not judging or any(times > 1 for _, times, _ in seen.scaled.values()):
+    judging: dict[int, list[Call]] = {}  # validation, say, and test, by their loaders
+    for call in (c for c in seen.judging_calls() if len(c.shape) == 4):
+        judging.setdefault(id(call.batch.loader) if call.batch else 0, []).append(call)
+    if not training or any(times > 1 for _, times, _ in seen.scaled.values()):
         return
     mean, std = mean_of(training, lambda c: c.mean), mean_of(training, lambda c: c.std)
-    other, spread = mean_of(judging, lambda c: c.mean), mean_of(judging, lambda c: c.std)
-    if not (std > 0 and spread > 0 and math.isfinite(mean + other)):
-        return
-    if abs(mean - other) > 0.5 * max(std, spread) or not 1 / 1.7 < std / spread < 1.7:
-        place = scaling_place(seen, judging[0])
-        yield finding(
-            "normalisation-differs",
-            "Images of the evaluation are scaled otherwise than those of training",
-            f"Training: mean {mean:.3g}, deviation {std:.3g}; evaluation: mean {other:.3g}, deviation {spread:.3g}.",
-            f"Give the images of the evaluation{line(place)} the same normalisation as those of training.",
-            **where(place),
-        )
+    for calls in judging.values():
+        other, spread = mean_of(calls, lambda c: c.mean), mean_of(calls, lambda c: c.std)
+        if not (std > 0 and spread > 0 and math.isfinite(mean + other)):
+            continue
+        if abs(mean - other) > 0.5 * max(std, spread) or not 1 / 1.7 < std / spread < 1.7:
+            place = scaling_place(seen, calls[0])
+            yield finding(
+                "normalisation-differs",
+                "Images of the evaluation are scaled otherwise than those of training",
+                f"Training: mean {mean:.3g}, deviation {std:.3g}; evaluation: mean {other:.3g}, "
+                f"deviation {spread:.3g}.",
+                f"Give the images of the evaluation{line(place)} the same normalisation as those of training.",
+                **where(place),
+            )
+            return
 
 
 def scaling_place(seen: Seen, call: Call) -> Place | None:
