@@ -15,7 +15,7 @@ from tenfold.checks.script import selection
 from tenfold.checks.script.copies import by_chance
 from tenfold.checks.script.guess import confusion, fit, small
 from tenfold.checks.script.labels import in_turn, mapping, not_judged, one_memory
-from tenfold.checks.script.layout import likeness, reordered
+from tenfold.checks.script.layout import agreement, likeness, reordered
 from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
 from tenfold.checks.script.normalisation import normalisation_differs
@@ -240,6 +240,15 @@ def test_pixels_are_more_alike_in_their_right_order():
     best = dict(reordered(scrambled))["channels last"]
     assert float((likeness(best) - likeness(scrambled)).mean()) > 0.1
     assert all(float((likeness(other) - likeness(smooth)).mean()) < 0 for _, other in reordered(smooth))
+
+
+def test_channels_of_grey_images_agree_in_their_right_order():
+    """Noise and all: what lies in a row of three in a scrambled image is one pixel's grey."""
+    grey = torch.randn(20, 16, 16, 1, generator=torch.Generator().manual_seed(0)).expand(20, 16, 16, 3).contiguous()
+    scrambled = grey.reshape(20, 3, 16, 16)
+    right = dict(reordered(scrambled))["channels last"]
+    assert float(agreement(right).min()) > 0.99
+    assert float(agreement(scrambled).mean()) < 0.1
 
 
 def test_copies_are_found_moved_and_changed_but_not_where_there_are_none():

@@ -13,8 +13,8 @@ from tenfold.checks.script.source import called, line, shown_code, trees
 from tenfold.errors import Finding
 
 COLOURS = (2, 3, 4)
-ENOUGH = 0.08
-"""So much more alike neighbouring pixels must be in the right order."""
+ENOUGH, AGREED = 0.08, 0.3
+"""So much more alike must neighbouring pixels be in the right order; or, if they are not less so, the channels."""
 
 
 def likeness(images: Tensor) -> Tensor:
@@ -24,6 +24,13 @@ def likeness(images: Tensor) -> Tensor:
     across = (values[..., 1:] * values[..., :-1]).mean((1, 2, 3))
     down = (values[..., 1:, :] * values[..., :-1, :]).mean((1, 2, 3))
     return (across + down) / 2 / power
+
+
+def agreement(images: Tensor) -> Tensor:
+    """For each image, the correlation of its channels with the first one, pixel by pixel, [N]: 1 of grey images."""
+    values = images - images.mean((2, 3), keepdim=True)
+    values = values / (values.pow(2).mean((2, 3), keepdim=True).sqrt() + 1e-6)
+    return (values[:, 1:] * values[:, :1]).mean((1, 2, 3))
 
 
 def reordered(images: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -44,12 +51,16 @@ def pixels_scrambled(seen: Seen) -> Iterator[Finding]:
         return
     images = images / (images.std((2, 3), keepdim=True) + 1e-6)
     now = likeness(images)
-    best: tuple[float, str] = (0.0, "")
+    best: tuple[float, str, str] = (0.0, "", "")
     for name, other in reordered(images):
         then = likeness(other)
-        gain = float((then - now).mean())
-        if gain > max(ENOUGH, best[0]) and float((then > now).float().mean()) > 0.9:
-            best = gain, name
+        gain, more = float((then - now).mean()), agreement(other) - agreement(images)
+        grey = gain > 0 and float(more.mean()) > AGREED and float((more > 0).float().mean()) > 0.9
+        if grey or (gain > max(ENOUGH, best[0]) and float((then > now).float().mean()) > 0.9):
+            a, b = (agreement(some) if grey else likeness(some) for some in (images, other))
+            what = "The channels" if grey else "Neighbouring pixels"
+            told = f"{what} of what the net gets correlate by {float(a.mean()):.2f}; read as {name}, by "
+            best = gain, name, f"{told}{float(b.mean()):.2f}."
     if not best[1] or not bool(torch.isfinite(now).all()):
         return
     place = reshaping(seen, tuple(images.shape[1:]))
@@ -57,9 +68,7 @@ def pixels_scrambled(seen: Seen) -> Iterator[Finding]:
     yield finding(
         "samples-mixed",
         "The pixels are scrambled: a view or reshape reads the images in the wrong order",
-        f"Neighbouring pixels of what the net gets correlate by {float(now.mean()):.2f}; read as {best[1]}, by "
-        f"{float(now.mean()) + best[0]:.2f}."
-        + (f" {shown_code(place)} changes the order of axes without moving the pixels." if place else ""),
+        best[2] + (f" {shown_code(place)} changes the order of axes without moving the pixels." if place else ""),
         f"Move the axes: `x.permute{order}` (numpy: `x.transpose{order}`) instead of view or reshape{line(place)}.",
         **where(place or call.place),
     )
@@ -78,8 +87,9 @@ def reshaping(seen: Seen, shape: tuple[int, ...]) -> Place | None:
             if isinstance(node, ast.Call) and called(node) in ("reshape", "view", "resize"):
                 parts = [p for a in node.args for p in (a.elts if isinstance(a, ast.Tuple | ast.List) else [a])]
                 written = [ast.unparse(p) for p in parts]
-                if len(written) >= 3:
-                    like = sum(a == str(b) for a, b in zip(written[-3:], shape))
+                if len(written) >= 3 or any(isinstance(p, ast.Starred) for p in parts):
+                    others = [a for a, b in zip(written[-3:], shape) if a.isdigit() and a != str(b)]
+                    like = sum(a == str(b) for a, b in zip(written[-3:], shape)) - 3 * len(others)
                     found.append((like, Place(file, node.lineno)))
     return max(found, key=lambda one: (one[0], one[1].line), default=(0, None))[1]
 
