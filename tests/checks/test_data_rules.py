@@ -23,6 +23,7 @@ from tenfold.checks.script.orders import other_orders
 from tenfold.checks.script.resemblance import nearer, same_grain, shared_pixels
 from tenfold.checks.script.seen import Batch, Call, Loader, Seen
 from tenfold.checks.script.splits import labels_of
+from tenfold.checks.script.told import classes_shifted
 from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.checks.script.weights import grows
 
@@ -221,6 +222,20 @@ def bars(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     for image, label in zip(images, labels):
         image[:, :, 2 + 6 * int(label) : 4 + 6 * int(label)] += 1
     return images, labels
+
+
+@pytest.mark.parametrize(("swap", "rules"), [(False, []), (True, ["class-index-shift"])])
+def test_classes_of_a_second_loader_are_compared_too(swap, rules, tmp_path):
+    (tmp_path / "train.py").write_text("pass")
+    file, net, calls = str(tmp_path / "train.py"), nn.Linear(2, 2), []
+    for number, trained in enumerate((True, False, False)):
+        images, labels = bars(200, number)
+        told = 1 - labels if swap and number == 2 else labels
+        calls.append(
+            Call(number, net, None, 0, trained, (), (), tuple(images.shape), output=(200, 2), trained=trained,
+                 judged=not trained, images=images, labels=told, batch=Batch(Loader(None, None), 0))
+        )  # fmt: skip
+    assert [f.rule for f in classes_shifted(Seen(file, [file], calls=calls))] == rules
 
 
 def test_guesser_tells_labels_and_what_a_flip_does():

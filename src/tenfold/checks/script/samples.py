@@ -1,6 +1,7 @@
 """The images and labels that a program trained and judged on, as its net got them."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -83,11 +84,23 @@ def made(seen: Seen) -> Study | None:
     return Study(training, judging, classes, left.argmax(1), out.argmax(1), left, out, trained, judged)
 
 
-def gathered(seen: Seen, trained: bool) -> Samples | None:
-    """All images and labels of one kind of calls; of several phases with other classes, those of the last."""
+def further(seen: Seen) -> Iterator[tuple[Loader, Samples]]:
+    """Loaders that are judged beside the first, as test images are beside those of the validation, and their images."""
+    loaders = {id(c.batch.loader): c.batch.loader for c in seen.judging_calls() if c.batch}
+    for loader in list(loaders.values())[1:]:
+        samples, known = gathered(seen, False, loader), study(seen)
+        if samples is not None and known is not None and samples.classes <= known.classes:
+            yield loader, samples
+
+
+def gathered(seen: Seen, trained: bool, only: Loader | None = None) -> Samples | None:
+    """All images and labels of one kind of calls, of one loader or all; of several phases with other classes, those of
+    the last.
+    """
     judging = [c for c in seen.calls if not c.trained and (c.judged or not c.grad)]
     calls = [c for c in seen.calls if c.trained] if trained else judging
     calls = [c for c in calls if c.output[1:] == judging[-1].output[1:]] if judging else []
+    calls = [c for c in calls if only is None or (c.batch is not None and c.batch.loader is only)]
     parts = [part for call in calls if (part := told_surely(seen, call)) is not None]
     if not parts or parts[0][0].dim() not in (3, 4):
         return None

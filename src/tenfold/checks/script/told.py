@@ -13,8 +13,8 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.guess import confusion
 from tenfold.checks.script.labels import at_once, in_turn, shuffles
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.samples import Study, shared, study
-from tenfold.checks.script.seen import LossCall, Place, Seen
+from tenfold.checks.script.samples import Study, further, shared, study
+from tenfold.checks.script.seen import Loader, LossCall, Place, Seen
 from tenfold.checks.script.source import line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, trained_and_judged
 from tenfold.checks.script.turns import TURNS, turning_places
@@ -144,39 +144,46 @@ def excess(guessed: Tensor, labels: Tensor, classes: int) -> float:
 def classes_shifted(seen: Seen) -> Iterator[Finding]:
     """What is learned as one class is judged as another, class by class."""
     known = study(seen)
-    if known is None:
+    if known is None or excess(known.train_left_out, known.training.labels, known.classes) < 0.5:
         return
-    told = min(
-        excess(known.train_left_out, known.training.labels, known.classes),
-        excess(known.judge_left_out, known.judging.labels, known.classes),
-    )
-    if told < 0.5:
+    moved, judged = shifted(seen, known)
+    if len(moved) < 2 or len({j for _, j in moved}) < len(moved):
         return
-    across = confusion(known.judging.labels, known.judge_told, known.classes)
-    back = confusion(known.training.labels, known.train_told, known.classes)
-    moved = [
-        (i, int(across[i].argmax()))
-        for i in range(known.classes)
-        if float(across[i].max()) > 0.5
-        and float(back[across[i].argmax()].max()) > 0.5
-        and int(back[across[i].argmax()].argmax()) == i != int(across[i].argmax())
-    ]
-    if len(moved) < 2:
-        return
-    place = numbering(seen)
+    place = numbering(seen, judged) or known.judging.place
     pairs = ", ".join(f"{j} in training is {i} in the evaluation" for i, j in moved[:3])
     yield finding(
         "class-index-shift",
         "Training and evaluation number the classes differently",
         f"By what the images look like, class {pairs}; {len(moved)} of {known.classes} classes differ.",
         f"Number the classes once, and use that for both{line(place)}.",
-        **where(place or known.judging.place),
+        **where(place),
     )
 
 
-def numbering(seen: Seen) -> Place | None:
-    """Where the classes of the evaluation get their numbers."""
-    _, judged = trained_and_judged(seen)
+def shifted(seen: Seen, known: Study) -> tuple[list[tuple[int, int]], Loader | None]:
+    """Classes that the evaluation numbers otherwise, and the loader, if it is not the first that is judged."""
+    if excess(known.judge_left_out, known.judging.labels, known.classes) >= 0.5:
+        back = confusion(known.training.labels, known.train_told, known.classes)
+        across = renumbered(confusion(known.judging.labels, known.judge_told, known.classes))
+        moved = [(i, j) for i, j in across if float(back[j].max()) > 0.5 and int(back[j].argmax()) == i]
+        if len(moved) > 1:
+            return moved, None
+    for fact, others in further(seen):
+        told = known.trained(others.images).argmax(1)
+        moved = renumbered(confusion(others.labels, told, known.classes))
+        if len(moved) > 1:
+            return moved, fact
+    return [], None
+
+
+def renumbered(across: Tensor) -> list[tuple[int, int]]:
+    """Classes of which most images are taken for those of another one, and that one."""
+    surest = [(i, int(row.argmax()), float(row.max())) for i, row in enumerate(across)]
+    return [(i, j) for i, j, share in surest if share > 0.5 and i != j]
+
+
+def numbering(seen: Seen, judged: Loader | None) -> Place | None:
+    """Where the classes of the evaluation, or of this loader, get their numbers."""
     for file, parsed in trees(seen):
         found = [
             Place(file, node.lineno)
@@ -187,7 +194,8 @@ def numbering(seen: Seen) -> Place | None:
         ]
         if found:
             return found[0]
-    return dataset_place(judged[0]) if judged else None
+    judged = judged or next(iter(trained_and_judged(seen)[1]), None)
+    return dataset_place(judged) if judged else None
 
 
 def labels_broken(seen: Seen) -> Iterator[Finding]:
