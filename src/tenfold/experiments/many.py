@@ -155,7 +155,7 @@ def train_many(
                 left = (time.perf_counter() - began) / number * (len(futures) - number)
                 ahead = f", about {duration(left)} left" if left else ""
                 name = (names or {}).get(folder, folder.name)
-                tell(f"{number}/{len(futures)} {name}: {summary(outcomes[folder])}{ahead}")
+                tell(f"{number}/{len(futures)} {name}: {summary(outcomes[folder]).rstrip('.')}{ahead}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for trainer in made:
