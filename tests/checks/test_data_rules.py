@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import tenfold
 from tenfold.checks.script import selection
-from tenfold.checks.script.copies import by_chance
+from tenfold.checks.script.copies import by_chance, copying
 from tenfold.checks.script.guess import confusion, fit, small
-from tenfold.checks.script.labels import in_turn, mapping, not_judged, one_memory
+from tenfold.checks.script.labels import in_turn, mapping, not_judged, one_memory, repeated_apart
 from tenfold.checks.script.layout import agreement, likeness, reordered
 from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
@@ -200,16 +200,20 @@ def test_lookalike_raises_nothing(case, tmp_path, monkeypatch):
     assert [f for f in found if f.severity != "note"] == []
 
 
-@pytest.mark.parametrize(("test", "found"), [((0.0, 1.0), []), ((0.2, 0.15), ["normalisation-differs"])])
+@pytest.mark.parametrize(
+    ("test", "found"),
+    [((0.0, 1.0), []), ((0.2, 0.15), ["normalisation-differs"]), ((3.0, 0.5), [])],  # the last as an earlier training's
+)
 def test_images_of_every_loader_are_compared_with_those_of_training(test, found, tmp_path):
     (tmp_path / "train.py").write_text("pass")
-    file, net, loaders = str(tmp_path / "train.py"), nn.Linear(2, 2), [Loader(None, None) for _ in range(3)]
+    file, net, loaders = str(tmp_path / "train.py"), nn.Linear(2, 2), [Loader(None, None) for _ in range(4)]
 
     def calls(loader: Loader, scale: tuple[float, float], trained: bool) -> list[Call]:
         fact = Call(0, net, None, 0, trained, (), (), (8, 1, 9, 9), *scale, batch=Batch(loader, 0), judged=True)
         return [replace(fact, trained=trained) for _ in range(6)]
 
-    several = [calls(loaders[0], (0, 1), True), calls(loaders[1], (0, 1), False), calls(loaders[2], test, False)]
+    several = [calls(loaders[3], (3, 0.5), True), calls(loaders[0], (0, 1), True)]
+    several += [calls(loaders[1], (0, 1), False), calls(loaders[2], test, False)]
     seen = Seen(file, [file], calls=[call for some in several for call in some])
     assert [f.rule for f in normalisation_differs(seen)] == found
 
@@ -236,6 +240,42 @@ def test_classes_of_a_second_loader_are_compared_too(swap, rules, tmp_path):
                  judged=not trained, images=images, labels=told, batch=Batch(Loader(None, None), 0))
         )  # fmt: skip
     assert [f.rule for f in classes_shifted(Seen(file, [file], calls=calls))] == rules
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "lines"),
+    [
+        ("np.concatenate([turn(x) for _ in range(k)])", "np.repeat(y, k)", [2]),
+        ("np.tile(x, (k, 1, 1))", "np.repeat(y, k)", [2]),
+        ("torch.cat([turn(x) for _ in range(k)])", "labels.repeat_interleave(k)", [2]),
+        ("np.concatenate([turn(x) for _ in range(k)])", "np.tile(y, k)", []),
+        ("np.concatenate([draw(i) for i in range(k)])", "np.repeat(y, k)", []),  # each part is another
+        ("np.concatenate([turn(x) for _ in range(k)])", "np.repeat(y, m)", []),
+        ("np.repeat(x, k, axis=0)", "np.repeat(y, k)", []),
+    ],
+)
+def test_copies_whose_labels_come_in_another_order(images, labels, lines, tmp_path):
+    file = tmp_path / "train.py"
+    file.write_text(f"more = {images}\nthere = {labels}\n", encoding="utf-8")
+    assert [f.line for f in repeated_apart(Seen(str(file), [str(file)]))] == lines
+
+
+@pytest.mark.parametrize(
+    ("before", "line"),
+    [
+        ("for n in range(9):\n    one = make(n)\n    for _ in range(4):\n        x.append(photo(one))", 1),
+        ("for n in range(9):\n    for _ in range(4):\n        x.append(photo(n))", None),
+        ("x = torch.tensor([gauge(k) for k in y])", None),
+        ("x, y = augmented(x, y)", 1),
+        ("augment = Compose(Flip())", None),
+        ("data = Photos(folder, augment)", None),
+    ],
+)
+def test_what_makes_several_images_of_one_before_the_split(before, line, tmp_path):
+    file = tmp_path / "train.py"
+    file.write_text(f"{before}\nx_train, x_test = x[:100], x[100:]\n", encoding="utf-8")
+    place = copying(Seen(str(file), [str(file)]))
+    assert (place.line if place else None) == line
 
 
 def test_guesser_tells_labels_and_what_a_flip_does():

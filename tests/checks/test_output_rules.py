@@ -38,6 +38,8 @@ def test_logits_that_are_never_negative():
         ({}, []),
         ({"reduction": "sum", "value": 42.0, "went": 1.4}, []),
         ({"reduction": "none"}, []),
+        ({"reduction": "none", "went": 1.4 * 26.3}, ["loss-reduction:None"]),  # weights of images, and a sum
+        ({"reduction": "none", "went": 1.4 * 0.9}, []),
         ({"went": 1.4 / 4}, []),
         ({"went": 40.0}, []),
     ],

@@ -148,13 +148,15 @@ def test_classes_of_a_split_are_those_that_were_judged():
     seen = Seen("a.py")
     for start in (0, 30):
         call = Call(0, nn.Identity(), None, 0, False, (), ())
-        call.batch, call.labels = Batch(loader, 0), torch.arange(start, start + 30) % 2
+        call.batch, call.labels = Batch(loader, start // 30), torch.arange(start, start + 30) % 2
         seen.calls.append(call)
     assert met(seen, [loader]) == {0: 30, 1: 30}
     assert not_judged(seen, met(seen, [loader]) + met(seen, [loader]), [loader]) is None
     counts = met(seen, [loader])
     counts[2] = 30
     assert not_judged(seen, counts, [loader]) == (loader, [2], 60)
+    seen.calls[-1] = replace(seen.calls[-1], batch=Batch(loader, 0))
+    assert not_judged(seen, counts, [loader]) is None, "the same batch twice is no whole pass"
     seen.calls.pop()
     assert not_judged(seen, counts, [loader]) is None, "half of the split was not judged yet"
 

@@ -304,7 +304,7 @@ def hasty_pools(graph: Graph, wide: list[Op]) -> Iterator[tuple[Op, str]]:
     """
     pools = [op for op in graph.ops if op.kind == "pool" and op.reads and op.side and op.reads[0].side > op.side]
     pools = [op for op in pools if len(set(op.shape[2:])) == 1 == len(set(op.reads[0].shape[2:]))]
-    if any(op.kind == "join" for op in graph.ops):
+    if any(op.kind == "join" or op.function in ("cat", "concat", "concatenate") for op in graph.ops):
         return
     for op in pools:
         before, after = op.reads[0].side, op.side

@@ -23,14 +23,14 @@ JUDGED = re.compile(r"val|test|eval|held|dev|exam|check", re.I)
 TRAINED = re.compile(r"train|fit", re.I)
 COPYING = re.compile(
     r"replace=True|\.repeat\(|repeat_interleave|np\.repeat|np\.tile|\.tile\(|resample|oversampl|upsampl|balanc|choices\("
-    r"|random_choice|\.extend\(|ConcatDataset|concat|\bcat\(|[vh]stack|aug|multinomial|duplicat|copies|randint\(|resize\("
+    r"|random_choice|\.extend\(|ConcatDataset|concat|\bcat\(|[vh]stack|(?<![a-z])aug|multinomial|duplicat|copies|randint\(|resize\("
     r"|unfold|window|patch|tile|frame|slice|expand",
     re.I,
 )
 """What may make several images of one."""
 REPEATING = re.compile(
     r"replace=True|\.repeat\(|repeat_interleave|np\.repeat|tile\(|resample|oversampl|upsampl|balanc|choices\(|random_choice"
-    r"|ConcatDataset|aug|multinomial|duplicat|copies|resize\(|expand|unfold|window|patch|crop",
+    r"|ConcatDataset|(?<![a-z])aug|multinomial|duplicat|copies|resize\(|expand|unfold|window|patch|crop",
     re.I,
 )
 """What surely does."""
@@ -318,9 +318,21 @@ def copying(seen: Seen) -> Place | None:
         code = acting(node)
         if COPYING.search(code) and not re.search(r"default_rng|seed|randperm|Normalize|DataLoader", code):
             return Place(split.file, node.lineno)
+        if several_each(node):
+            return Place(split.file, node.lineno)
         if (inside := body_of(node, split.file)) and REPEATING.search(inside):
             return Place(split.file, node.lineno)
     return None
+
+
+def several_each(node: ast.stmt) -> bool:
+    """Whether a loop makes one thing and appends several images of it: for each one, for each shot of it."""
+    if not isinstance(node, ast.For):
+        return False
+    inner = [n for n in node.body if isinstance(n, ast.For)]
+    made = {ast.unparse(t) for n in node.body if isinstance(n, ast.Assign) for t in n.targets}
+    calls = [n for loop in inner for n in ast.walk(loop) if isinstance(n, ast.Call) and called(n) == "append"]
+    return any(made & {ast.unparse(n) for n in ast.walk(call) if isinstance(n, ast.Name)} for call in calls)
 
 
 def body_of(node: ast.stmt, file: str) -> str:

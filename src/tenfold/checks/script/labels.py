@@ -16,7 +16,7 @@ from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import labels_of_call
 from tenfold.checks.script.seen import Loader, Place, Seen
-from tenfold.checks.script.source import called, line, shown_code, trees
+from tenfold.checks.script.source import around, called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
 from tenfold.checks.script.weights import WEIGHTS
 from tenfold.errors import Finding
@@ -148,9 +148,13 @@ def last_task(seen: Seen, fact: Loader) -> bool:
     return not judged or not own or judged[-1] in own
 
 
-def met(seen: Seen, loaders: list[Loader]) -> Counter[int]:
-    """The classes of the images that came from some loaders, as far as they were told."""
+def met(seen: Seen, loaders: list[Loader], once: bool = False) -> Counter[int]:
+    """The classes of the images that came from some loaders, as far as they were told; `once`: each batch counted once,
+    of loaders whose batches are the same in each pass.
+    """
     calls = [call for call in seen.calls if call.batch and call.batch.loader in loaders]
+    if once:
+        calls = list({(id(c.batch.loader), c.batch.number): c for c in calls if c.batch}.values())
     found = [labels for call in calls if (labels := labels_of_call(call)) is not None]
     return Counter(label for labels in found for label in labels.tolist())
 
@@ -160,7 +164,7 @@ def not_judged(seen: Seen, counts: Counter[int], judged: list[Loader]) -> tuple[
     for fact in judged:
         there = Counter(labels_of(fact.loader.dataset))
         if not there and hasattr(fact.loader.dataset, "__len__"):
-            whole = met(seen, [fact])
+            whole = met(seen, [fact], once=True)
             there = whole if whole.total() >= len(fact.loader.dataset) else there
         if not there:
             continue
@@ -169,6 +173,58 @@ def not_judged(seen: Seen, counts: Counter[int], judged: list[Loader]) -> tuple[
         if lacking and fact.judged:
             return fact, lacking, there.total()
     return None
+
+
+def repeated_apart(seen: Seen) -> Iterator[Finding]:
+    """Copies of images come block after block, and their labels one by one, or the other way round."""
+    for file, tree in trees(seen):
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+        blocks, singly = ({key: n for n in calls if (key := way(n)) is not None} for way in (in_blocks, one_by_one))
+        for key, node in singly.items():
+            other, place = blocks.get(key), Place(file, node.lineno)
+            if other is None or bool(labelled(node)) == bool(labelled(other)):
+                continue
+            yield finding(
+                "wrong-labels",
+                "Copies of images and their labels come in different orders",
+                f"{shown_code(place)} repeats each one {key[1]} times before the next; line {other.lineno} repeats all "
+                f"of them, {key[1]} times.",
+                "Use np.tile (torch: .repeat) in place of np.repeat (repeat_interleave), or the other way round"
+                f"{line(place)}.",
+                severity="error",
+                **where(place),
+            )
+            return
+
+
+def labelled(call: ast.Call) -> bool:
+    """Whether what a call repeats is named as labels are."""
+    return LABELLED.search(ast.unparse(call)) is not None
+
+
+def in_blocks(call: ast.Call) -> tuple[int, str] | None:
+    """The scope and the count of `concatenate([f(x) for _ in range(count)])` and `np.tile(x, count)`."""
+    several, count = call.args[0], None
+    if called(call) in ("concatenate", "cat", "vstack", "concat") and isinstance(several, ast.ListComp):
+        over, number = several.generators[0].iter, ast.unparse(several.generators[0].target)
+        if number not in {ast.unparse(n) for n in ast.walk(several.elt)}:  # else each part is another
+            counted = isinstance(over, ast.Call) and called(over) == "range" and len(over.args) == 1
+            count = over.args[0] if counted and isinstance(over, ast.Call) else None
+    elif called(call) == "tile" and len(call.args) == 2:
+        count = call.args[1].elts[0] if isinstance(call.args[1], ast.Tuple) else call.args[1]
+    return (scope_of(call), ast.unparse(count)) if count is not None else None
+
+
+def one_by_one(call: ast.Call) -> tuple[int, str] | None:
+    """The scope and the count of `np.repeat(y, count)` and `y.repeat_interleave(count)`."""
+    if called(call) == "repeat" and ast.unparse(call.func).startswith(("np.", "numpy.")) and len(call.args) > 1:
+        return scope_of(call), ast.unparse(call.args[1])
+    return (scope_of(call), ast.unparse(call.args[-1])) if called(call) == "repeat_interleave" else None
+
+
+def scope_of(node: ast.AST) -> int:
+    """The line of the function around it; 0 of none."""
+    return next((n.lineno for n in around(node) if isinstance(n, ast.FunctionDef)), 0)
 
 
 def swallowed(seen: Seen) -> Iterator[Finding]:
@@ -318,5 +374,5 @@ def permutes(call: ast.Call) -> bool:
     return called(call) in ("permutation", "randperm", "permuted")
 
 
-LABELS = (labels_changed, one_memory, shuffled_apart, swallowed)
+LABELS = (labels_changed, one_memory, shuffled_apart, repeated_apart, swallowed)
 CLASSES = (classes, one_class, *WEIGHTS)

@@ -17,7 +17,7 @@ from tenfold.checks.script.places import birth, builtin, given_at, layer_of, lay
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import around, line, name_at, shown_code, statement
 from tenfold.checks.script.units import at, units
-from tenfold.checks.structure import examine
+from tenfold.checks.structure import examine, fading
 from tenfold.checks.trace import RECTIFYING, trace
 from tenfold.errors import Finding
 from tenfold.models.usercode import is_users
@@ -50,6 +50,9 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
         loaded = bool(seen.loaded) and found.rule == "bad-initialisation"
         if found.rule not in ELSEWHERE and not loaded:
             yield replaced(seen, found)
+    own_start = seen.written and not seen.loaded and not any(op.kind == "norm" for op in graph.ops)
+    if own_start and (faded := fading(graph)) is not None:
+        yield replaced(seen, faded)
     for op in graph.ops:
         before = op.reads[0] if op.reads else None
         if op.function == "sigmoid" and op is not graph.output and before and before.function in RECTIFYING:

@@ -3,7 +3,7 @@
 import ast
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.mixing import run
@@ -176,28 +176,42 @@ def written(seen: Seen, pattern: re.Pattern[str]) -> Place | None:
 
 def normalisation_differs(seen: Seen) -> Iterator[Finding]:
     """The net is judged on images of another scale than those it learns."""
-    training = [c for c in seen.training_calls() if len(c.shape) == 4]
-    judging: dict[int, list[Call]] = {}  # validation, say, and test, by their loaders
-    for call in (c for c in seen.judging_calls() if len(c.shape) == 4):
-        judging.setdefault(id(call.batch.loader) if call.batch else 0, []).append(call)
+    training, judging = (by_loader(calls) for calls in (seen.training_calls(), seen.judging_calls()))
     if not training or any(times > 1 for _, times, _ in seen.scaled.values()):
         return
-    mean, std = mean_of(training, lambda c: c.mean), mean_of(training, lambda c: c.std)
-    for calls in judging.values():
-        other, spread = mean_of(calls, lambda c: c.mean), mean_of(calls, lambda c: c.std)
-        if not (std > 0 and spread > 0 and math.isfinite(mean + other)):
+    for calls in judging:
+        if any(scaled_alike(scale(one), scale(calls)) for one in training):
             continue
-        if abs(mean - other) > 0.5 * max(std, spread) or not 1 / 1.7 < std / spread < 1.7:
-            place = scaling_place(seen, calls[0])
-            yield finding(
-                "normalisation-differs",
-                "Images of the evaluation are scaled otherwise than those of training",
-                f"Training: mean {mean:.3g}, deviation {std:.3g}; evaluation: mean {other:.3g}, "
-                f"deviation {spread:.3g}.",
-                f"Give the images of the evaluation{line(place)} the same normalisation as those of training.",
-                **where(place),
-            )
-            return
+        (mean, std), (other, spread), place = scale(training[-1]), scale(calls), scaling_place(seen, calls[0])
+        yield finding(
+            "normalisation-differs",
+            "Images of the evaluation are scaled otherwise than those of training",
+            f"Training: mean {mean:.3g}, deviation {std:.3g}; evaluation: mean {other:.3g}, deviation {spread:.3g}.",
+            f"Give the images of the evaluation{line(place)} the same normalisation as those of training.",
+            **where(place),
+        )
+        return
+
+
+def by_loader(calls: Iterable[Call]) -> list[list[Call]]:
+    """Calls that got images, by the loader that these came from: two trainings, say, or validation and test."""
+    found: dict[int, list[Call]] = {}
+    for call in (c for c in calls if len(c.shape) == 4):
+        found.setdefault(id(call.batch.loader) if call.batch else 0, []).append(call)
+    return list(found.values())
+
+
+def scale(calls: list[Call]) -> tuple[float, float]:
+    """Mean and deviation of the images of the first five calls."""
+    return mean_of(calls, lambda c: c.mean), mean_of(calls, lambda c: c.std)
+
+
+def scaled_alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two means and deviations are near enough; also where they say nothing."""
+    (mean, std), (middle, spread) = one, other
+    if not (std > 0 and spread > 0 and math.isfinite(mean + middle)):
+        return True
+    return abs(mean - middle) <= 0.5 * max(std, spread) and 1 / 1.7 < std / spread < 1.7
 
 
 def scaling_place(seen: Seen, call: Call) -> Place | None:
