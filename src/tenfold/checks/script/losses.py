@@ -50,7 +50,8 @@ def entered(
 ) -> LossCall:
     """The facts, kept."""
     tag, rows = observer.tag(given), given.detach().float()
-    flat, numbers = target.detach().flatten(), class_numbers(target) if target.numel() == len(target) else None
+    flat = target.detach().flatten()
+    numbers = class_numbers(target) if target.dim() and target.numel() == len(target) else None
     fact = LossCall(
         name, here(), len(observer.seen.steps), torch.is_grad_enabled(), tuple(given.shape), tuple(target.shape),
         str(target.dtype).removeprefix("torch."), float(flat.min()), float(flat.max()), is_whole(flat),

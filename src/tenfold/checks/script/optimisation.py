@@ -267,11 +267,8 @@ def rate_of_nought(seen: Seen) -> Iterator[Finding]:
     began = dict(seen.first.named_parameters())
     for held in seen.helds:
         for number, group in enumerate(held.optimizer.param_groups):
-            still = [
-                name
-                for p in group["params"]
-                if (name := names.get(id(p))) and p.requires_grad and name in began and torch.equal(p, began[name])
-            ]
+            resting = [(names[id(p)], p) for p in group["params"] if id(p) in names and p.requires_grad]
+            still = [name for name, p in resting if name in began and torch.equal(p, began[name])]
             if still and group["lr"] == 0:
                 yield finding(
                     "parameters-frozen",
