@@ -57,7 +57,7 @@ EXPLAINS: dict[str, set[str]] = {
     "saturated-units": {"cannot-overfit", "loss-flat"},
     "pooled-away": {"cannot-overfit"},
     "activation-missing": {"cannot-overfit"},
-    "normalisation-missing": {"gradient-vanishing", "learning-rate-high", "initial-loss"},
+    "normalisation-missing": {"gradient-vanishing", "learning-rate-high", "learning-rate-low", "initial-loss"},
     "shuffle-off": {"class-missing", "normalisation-differs"},
     "scheduler-per-batch": {"scheduler-order"},
     "learning-rate-dropped-early": {"scheduler-order"},
