@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -276,6 +277,22 @@ def test_what_makes_several_images_of_one_before_the_split(before, line, tmp_pat
     file.write_text(f"{before}\nx_train, x_test = x[:100], x[100:]\n", encoding="utf-8")
     place = copying(Seen(str(file), [str(file)]))
     assert (place.line if place else None) == line
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers"),
+    [
+        (np.array([0.0, 1.0, 1.0]), [0, 1, 1]),
+        (torch.tensor([[0.0], [1.0], [0.0]]), [0, 1, 0]),
+        (np.array([2, 0, 1]), [2, 0, 1]),
+        (np.array(["cat", "dog", "cat"]), []),  # names are no numbers yet
+        (np.array([0.5, 1.0, 0.0]), []),
+    ],
+)
+def test_labels_that_a_dataset_holds_as_numbers(values, numbers):
+    images = TensorDataset(torch.zeros(3, 1, 8, 8))
+    images.labels = values
+    assert labels_of(images) == numbers
 
 
 def test_guesser_tells_labels_and_what_a_flip_does():

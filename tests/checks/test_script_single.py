@@ -48,6 +48,7 @@ OWN = "torch.sigmoid({}).clamp(1e-6, 1 - 1e-6)"
         ({}, None, None),
         ({"guess": "(z.squeeze(1) > 0).float()"}, None, None),
         ({"loss": "criterion(z.squeeze(1), y[at]) + F.mse_loss(z.sigmoid().mean(), y.mean())"}, None, None),
+        ({"loss": "criterion(z.squeeze(1), y[at]) + criterion(z.mean(), y[at].mean())"}, None, None),
         pytest.param({"guess": "torch.sigmoid(z.squeeze(1)).round()"}, None, None, marks=pytest.mark.slow),
         ({"guess": "(z.squeeze(1) > 0.5).float()"}, "accuracy-count", 25),
         pytest.param({"guess": "z.squeeze(1).round()"}, "accuracy-count", 25, marks=pytest.mark.slow),

@@ -86,9 +86,9 @@ def made(seen: Seen) -> Study | None:
 
 def further(seen: Seen) -> Iterator[tuple[Loader, Samples]]:
     """Loaders that are judged beside the first, as test images are beside those of the validation, and their images."""
-    loaders = {id(c.batch.loader): c.batch.loader for c in seen.judging_calls() if c.batch}
-    for loader in list(loaders.values())[1:]:
-        samples, known = gathered(seen, False, loader), study(seen)
+    loaders, known = {id(c.batch.loader): c.batch.loader for c in seen.judging_calls() if c.batch}, study(seen)
+    for loader in list(loaders.values())[1:] if known is not None else ():
+        samples = gathered(seen, False, loader)
         if samples is not None and known is not None and samples.classes <= known.classes:
             yield loader, samples
 

@@ -86,13 +86,14 @@ def labels_of(dataset: Any, most: int = 100_000) -> list[int]:
     if isinstance(dataset, ConcatDataset):
         parts = [labels_of(part, most) for part in dataset.datasets]
         return [label for part in parts for label in part] if all(parts) else []
-    held = list(dataset.tensors) if isinstance(dataset, TensorDataset) else []
+    held: list[Any] = list(dataset.tensors) if isinstance(dataset, TensorDataset) else []
     if len(label_columns(dataset)) > 1:  # fine and coarse classes, say: nobody knows which is judged
         return []
     held += [getattr(dataset, name) for name in ("targets", "labels", "y", "ys") if hasattr(dataset, name)]
     for value in reversed(held):
         listed = value.tolist() if hasattr(value, "tolist") else value
-        if isinstance(value, Tensor | np.ndarray) and yes_or_no(torch.as_tensor(value)):
+        fractions = isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+        if fractions and yes_or_no(torch.as_tensor(value)):
             listed = torch.as_tensor(value).flatten().long().tolist()
         if isinstance(listed, list | tuple) and 0 < len(listed) <= most and all(isinstance(v, int) for v in listed):
             return list(listed) if len(listed) == len(dataset) else []

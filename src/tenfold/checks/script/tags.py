@@ -136,7 +136,8 @@ def right_answers(name: str, given: Tensor, target: Tensor) -> float | None:
     """The share of rows [N, C] whose highest value is that of the class number [N], or of single logits [N] on the
     right side of 0; None of other shapes.
     """
-    if name == "binary_cross_entropy_with_logits" and given.shape == target.shape and given.numel() == len(given):
+    column = given.dim() > 0 and given.shape == target.shape and given.numel() == len(given)
+    if name == "binary_cross_entropy_with_logits" and column:
         return float(((given.detach() > 0) == (target > 0.5)).float().mean()) if is_whole(target) else None
     if given.dim() != 2 or target.dim() != 1 or target.is_floating_point() or given.shape[1] < 2:
         return None
