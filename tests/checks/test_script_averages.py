@@ -1,5 +1,6 @@
 """Nets judged in place of the trained one, temporary folders, workers' generators, splits by files and classes."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -89,8 +90,11 @@ def test_averages_and_files_of_temporary_folders(changes, found, tmp_path, monke
     assert not list((tmp_path / "temporary").iterdir())
 
 
-@pytest.mark.parametrize(("share", "severity"), [(0.0, "error"), (0.05, "warning"), (0.5, None), (1.0, None)])
-def test_how_far_a_judged_net_has_followed(share, severity):
+@pytest.mark.parametrize(
+    ("share", "severity", "loaded"),
+    [(0.0, "error", "error"), (0.02, "warning", "warning"), (0.1, "warning", None), (0.5, None, None)],
+)
+def test_how_far_a_judged_net_has_followed(share, severity, loaded):
     torch.manual_seed(0)
     start, net, slow, other = (nn.Linear(20, 5) for _ in range(4))
     with torch.no_grad():
@@ -99,13 +103,35 @@ def test_how_far_a_judged_net_has_followed(share, severity):
             c.copy_(a + share * (b - a))
     trained = Call(0, net, None, 0, True, (), (), trained=True)
     held = Held(torch.optim.SGD(net.parameters(), lr=0.1), None, steps=30)
-    for judged, expected in ((slow, severity), (other, "error"), (net, None)):
+    for judged, expected, kept in ((slow, severity, loaded), (other, "error", None), (net, None, None)):
         call = Call(1, judged, Place("a.py", 9), 0, False, (), (), judged=True)
         seen = Seen("a.py", model=net, first=start, calls=[trained, call], ended="script", helds=[held])
         seen.steps = [Step(n, held, 1.0, {}, {}) for n in range(30)]
         assert [f.severity for f in judged_apart(seen)] == ([expected] if expected else [])
         seen.refilled.append(judged)
-        assert not list(judged_apart(seen)), "a state was loaded into it: weights that were kept, say"
+        told = [f.severity for f in judged_apart(seen)]
+        assert told == ([kept] if kept else []), "a state was loaded into it: its own of an earlier epoch, say"
+
+
+def test_an_average_of_the_parameters_alone():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4))
+    start, slow = deepcopy(net), deepcopy(net).eval()
+    net(torch.randn(20, 6))
+    with torch.no_grad():
+        for mine, theirs in zip(slow.parameters(), net.parameters(), strict=True):
+            mine.copy_(theirs.add_(0.1))
+    calls = [
+        Call(0, net, None, 0, True, (), (), trained=True),
+        Call(1, slow, Place("a.py", 9), 0, False, (), (), judged=True),
+    ]
+    held = Held(torch.optim.SGD(net.parameters(), lr=0.1), None, steps=30)
+    seen = Seen("a.py", model=net, first=start, calls=calls, ended="script", helds=[held])
+    seen.steps = [Step(n, held, 1.0, {}, {}) for n in range(30)]
+    (told,) = judged_apart(seen)
+    assert "no batch" in told.what
+    slow[1].load_state_dict(net[1].state_dict())
+    assert not list(judged_apart(seen))
 
 
 class Moved:

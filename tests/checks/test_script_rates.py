@@ -7,8 +7,9 @@ from torch.optim import SGD, AdamW
 
 import tenfold
 from tenfold.checks.script.fit import decay_too_strong, evaluations, few_batches, overfitting
+from tenfold.checks.script.rates import rate_rules
 from tenfold.checks.script.schedule import rate_for_factor
-from tenfold.checks.script.seen import Call, Held, LossCall, Place, Scheduled, Seen
+from tenfold.checks.script.seen import Call, Held, LossCall, Place, Scheduled, Seen, Step
 
 PROGRAM = """
 import torch
@@ -90,6 +91,7 @@ def test_overfitting_needs_training_images_known_and_others_not():
         (lambda p: SGD(p, lr=0.02, momentum=0.9, weight_decay=0.3), ["underfitting"]),
         (lambda p: SGD(p, lr=0.1, momentum=0.9, weight_decay=5e-4), []),
         (lambda p: AdamW(p, lr=1e-3, weight_decay=0.3), []),
+        (lambda p: AdamW(p, lr=3.0, weight_decay=0.005), []),  # the rate is too high, not the decay
     ],
 )
 def test_weight_decay_that_undoes_what_is_learned(optimizer, rules):
@@ -110,6 +112,17 @@ def test_rate_that_is_given_as_a_factor(factor, found):
         fact.rates.append(optimizer.param_groups[0]["lr"])
     told = list(rate_for_factor(Seen("a.py", schedulers=[fact])))
     assert [(f.rule, f.line) for f in told] == [("learning-rate-low", 4)] * found
+
+
+@pytest.mark.parametrize(
+    ("early", "last", "rules"), [(1.2, 2.3, ["learning-rate-high"]), (1.2, 1.2, []), (0.01, 2.3, [])]
+)
+def test_steps_larger_than_the_weights_that_teach_nothing(early, last, rules):
+    held = Held(AdamW(nn.Linear(2, 2).parameters(), lr=3.0), Place("a.py", 4), steps=20, rates=[3.0] * 20)
+    changes = [early] * 5 + [0.08] * 15
+    seen = Seen("a.py", helds=[held])
+    seen.steps = [Step(n, held, 2.3 + n * (last - 2.3) / 19, {"w": r}, {"w": 1.0}) for n, r in enumerate(changes)]
+    assert [f.rule for f in rate_rules(seen)] == rules
 
 
 def test_decay_of_norms_alone_that_is_too_strong(tmp_path):

@@ -7,7 +7,7 @@ import tenfold
 from tenfold.checks.script.optimisation import gradients_wasted
 from tenfold.checks.script.output import own_reduction, squashed_twice
 from tenfold.checks.script.seen import Held, Made, Place, Seen, Step
-from tenfold.checks.script.settings import clipping_late, eps, memory
+from tenfold.checks.script.settings import clipping_late, clipping_tight, eps, memory
 
 PROGRAM = """
 import torch
@@ -88,6 +88,13 @@ def test_clipping_between_backward_and_step_is_of_use():
     assert told(clipping_late, clipped_late=9, clipped_at=at) == ["clipping-late"]
     assert told(clipping_late, clipped=9, clipped_late=9, clipped_at=at) == []
     assert told(clipping_late, clipped_late=2, clipped_at=at) == [], "once or twice, by hand"
+
+
+def test_clipping_that_leaves_next_to_nothing():
+    tight = {"clip_shares": [1e-5] * 9}
+    assert told(clipping_tight, **tight) == ["learning-rate-low"]
+    assert told(clipping_tight, ADAM([WEIGHT]), **tight) == [], "Adam's steps are as long whatever the scale"
+    assert told(clipping_tight, clip_shares=[0.1] * 6 + [1e-5] * 3) == [], "single large gradients are what it is for"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
@@ -18,8 +19,8 @@ from tenfold.checks.script.splits import dataset_place, trained_and_judged, tran
 from tenfold.checks.script.tags import tensors
 from tenfold.errors import Finding
 
-FEW = 4
-"""Items that are fetched twice."""
+FEW, BLANK = 4, 0.2
+"""Items that are fetched twice, and the share of training images that may be blank."""
 
 
 def validation_augmented(seen: Seen) -> Iterator[Finding]:
@@ -123,4 +124,28 @@ def item(dataset: Any, index: int) -> Tensor | None:
     return image(dataset[index])
 
 
-AUGMENTATION = (validation_augmented,)
+def images_erased(seen: Seen) -> Iterator[Finding]:
+    """Of many training images nothing is left, and of those that are judged hardly any is blank."""
+    trained, judged = blank(seen.training_calls()), blank(seen.judging_calls())
+    if trained is None or judged is None or trained < BLANK or judged > trained / 4:
+        return
+    changing = [Place(file, f.lineno) for file, parsed in trees(seen) for f in functions(parsed) if augmenting(f)]
+    call = next(seen.training_calls())
+    place = changing[0] if changing else call.place
+    yield finding(
+        "augmentation-breaks-labels",
+        f"Nothing is left of {trained:.0%} of the training images",
+        f"All their pixels are equal; of the images that are judged, {judged:.0%} are blank.",
+        f"Look at what cuts, erases or scales training images{line(place)}: it should leave most of each.",
+        **where(place),
+    )
+
+
+def blank(calls: Iterable[Call]) -> float | None:
+    """The share of images of which all pixels are equal; None where too few are known."""
+    known = [call.images.flatten(2) for call in calls if call.images is not None and call.images.dim() == 4]
+    same = [(images.amax(2) == images.amin(2)).all(1) for images in known]
+    return float(torch.cat(same).float().mean()) if sum(map(len, same)) >= 32 else None
+
+
+AUGMENTATION = (images_erased, validation_augmented)

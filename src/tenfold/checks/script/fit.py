@@ -20,6 +20,8 @@ KNOWN, GAP = 0.95, 0.1
 """Training images are known by heart from the first share on; validation is worse if it lies by the second below."""
 SHRINKS = 0.01
 """Weight decay that takes more of every weight in each step is too strong for anything to be learned."""
+USUAL_DECAY = 0.01
+"""Up to here it is no decay that is too strong, but the rate that it is multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,9 @@ def decay_too_strong(seen: Seen) -> Iterator[Finding]:
     """Weight decay that undoes in a few steps what the gradients teach."""
     for held in seen.helds:
         shares = [shrinks(held, group) for group in held.optimizer.param_groups]
-        if held.steps and max(shares, default=0.0) > SHRINKS:
-            strongest = held.optimizer.param_groups[shares.index(max(shares))]
-            decay, flat = strongest.get("weight_decay", 0.0), all(p.dim() <= 1 for p in strongest["params"])
+        strongest = held.optimizer.param_groups[shares.index(max(shares))]
+        decay, flat = strongest.get("weight_decay", 0.0), all(p.dim() <= 1 for p in strongest["params"])
+        if held.steps and max(shares) > SHRINKS and decay > USUAL_DECAY:
             yield finding(
                 "decay-on-norms" if flat else "underfitting",
                 f"Weight decay {decay:g} is far too strong",

@@ -13,11 +13,12 @@ from tenfold.checks.script.labels import LABELLED
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import target_of, whole
 from tenfold.checks.script.seen import Call, LossCall, Place, Seen
+from tenfold.checks.script.smoothing import unsmoothed
 from tenfold.checks.script.source import line, trees
 from tenfold.errors import Finding
 
 FAR = 0.12
-"""So much of a label may be another's before it counts: label smoothing stays below."""
+"""So much of a label may be another's before it counts."""
 
 
 def labels_mixed(seen: Seen) -> Iterator[Finding]:
@@ -35,6 +36,7 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
         told = target_of(losses, classes)
         if told is None or told.shape != (len(labels), classes):
             continue
+        told = unsmoothed(told)
         expected = shares @ F.one_hot(labels, classes).float()
         far.append(float((told - expected).abs().sum(1).mean() / 2))
         mixed.append(float((1 - torch.minimum(shares.max(1).values, told.gather(1, labels[:, None])[:, 0])).mean()))

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.augmentation import images_erased
 from tenfold.checks.script.mixing import run
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Call, Place, Seen
-from tenfold.checks.script.source import around, line, shown_code, trees
-from tenfold.checks.script.splits import transform_place
+from tenfold.checks.script.source import around, called, line, shown_code, statement, trees
+from tenfold.checks.script.splits import dataset_place, transform_place
 from tenfold.errors import Finding
 
 DIVIDES = re.compile(r"/=? *\(?255|div_?\(255|/=? *\(?256|\* *\(?1(\.0)? */ *255|ToTensor|to_tensor|127\.5|/=? *\w*MAX")
@@ -138,11 +139,14 @@ def large_constants(seen: Seen) -> Place | None:
 
 
 def grey(call: Call) -> bool:
-    """Whether each channel is one value almost everywhere, in all images, and far from 0 against what is left."""
-    if call.images is None or call.images.dim() != 4:
+    """Whether each channel is one value almost everywhere, alike in all images, and far from 0 against what is left."""
+    if call.images is None or call.images.dim() != 4 or min(call.images.shape[2:]) < 2:
         return False
-    spread, level = call.images.float().std((0, 2, 3)), call.images.float().mean((0, 2, 3))
-    return 0 < float(spread.max()) < 0.03 and bool((level.abs() > 8 * spread).any())
+    values = call.images.float()
+    spread, levels = values.std((2, 3)).median(0).values, values.mean((2, 3))
+    level = levels.median(0).values.abs()
+    alike = len(levels) < 2 or bool((levels.std(0) < 0.25 * level).any())  # else each image has a colour of its own
+    return alike and 0 < float(spread.max()) < 0.03 and bool((level > 8 * spread).any())
 
 
 def shifted_twice(low: float, high: float, mean: float, std: float) -> bool:
@@ -177,7 +181,7 @@ def written(seen: Seen, pattern: re.Pattern[str]) -> Place | None:
 def normalisation_differs(seen: Seen) -> Iterator[Finding]:
     """The net is judged on images of another scale than those it learns."""
     training, judging = (by_loader(calls) for calls in (seen.training_calls(), seen.judging_calls()))
-    if not training or any(times > 1 for _, times, _ in seen.scaled.values()):
+    if not training or any(images_erased(seen)) or any(times > 1 for _, times, _ in seen.scaled.values()):
         return
     for calls in judging:
         if any(scaled_alike(scale(one), scale(calls)) for one in training):
@@ -220,6 +224,7 @@ def scaling_place(seen: Seen, call: Call) -> Place | None:
         return place
     if place := only_in_training(seen):
         return place
+    made = dataset_place(call.batch.loader) if call.batch else None
     named: list[Place] = []
     for file, tree in trees(seen):
         for node in ast.walk(tree):
@@ -228,7 +233,14 @@ def scaling_place(seen: Seen, call: Call) -> Place | None:
                 judged = re.search(r"val|test|held|dev", targets, re.I) and not re.search("train", targets)
                 if judged and re.search(r"Compose|ToTensor|/ *255|Normalize|mean|std|\.float\(\)", code):
                     named.append(Place(file, node.lineno))
-    return named[-1] if named else call.place
+    place = named[-1] if named else call.place
+    return made if made is not None and constructor(made) and constructor(made) == constructor(place) else place
+
+
+def constructor(place: Place | None) -> str:
+    """What a statement gives a name to by calling it: `test = Photos(…)`; empty if it does not."""
+    found = statement(place)
+    return called(found.value) if isinstance(found, ast.Assign) and isinstance(found.value, ast.Call) else ""
 
 
 def only_in_training(seen: Seen) -> Place | None:

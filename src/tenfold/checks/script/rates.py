@@ -97,7 +97,9 @@ def too_high(seen: Seen, p: Pace) -> Finding | None:
         return None  # a NaN that has another cause
     if any(decay_too_strong(seen)):
         return None
-    plain = (p.early > 1.0 or (p.rose and p.usual > 0.1) or not math.isfinite(p.early)) and (p.rose or p.usual > 0.3)
+    stayed = len(p.losses) >= 10 and p.saved < STAYS
+    plain = (p.early > 1.0 and (p.rose or stayed or p.usual > 0.3)) or (p.rose and p.usual > 0.1)
+    plain = plain or (not math.isfinite(p.early) and (p.rose or p.usual > 0.3))
     if not plain and (p.early < 0.02 or p.saved > STAYS or len(p.losses) < 10):
         return None
     told, better = tried(seen, p, (0.1, 0.01))

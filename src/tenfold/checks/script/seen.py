@@ -242,6 +242,8 @@ class LossCall:
     """Whether the program writes it itself."""
     positive: float | None = None
     """Its pos_weight, if that is one number."""
+    smoothing: float = 0.0
+    """The share of each label that the loss spreads evenly over the classes."""
 
 
 @dataclass(eq=False)
@@ -292,6 +294,8 @@ class Held:
     """How often its gradients were clipped between a backward and its step, and how often elsewhere."""
     clipped_late: int = 0
     clipped_at: Place | None = None
+    clip_shares: list[float] = field(default_factory=list)
+    """The share of the gradients' norm that each clipping before a step left."""
     stepped_at: Place | None = None
     rates: list[float] = field(default_factory=list)
     loaded: bool = False

@@ -1,4 +1,4 @@
-"""Rules about how optimisers are set and used: clipping that comes too late, memories and eps far off."""
+"""Rules about how optimisers are set and used: clipping too late or too tight, memories and eps far off."""
 
 from collections.abc import Iterator
 from statistics import median
@@ -31,6 +31,27 @@ def clipping_late(seen: Seen) -> Iterator[Finding]:
             f"{shown_code(held.clipped_at)} ran {held.clipped_late} times, never between a backward and its step.",
             f"Move it between `backward()`{line(seen.backward_at)} and `{name_of(held)}.step()`"
             f"{line(held.stepped_at)}.",
+            **where(held.clipped_at),
+        )
+        return
+
+
+TIGHT = 1e-3
+"""A share of the gradients' norm that no clipping against single large steps leaves, step after step."""
+
+
+def clipping_tight(seen: Seen) -> Iterator[Finding]:
+    """Clipping leaves next to nothing of each gradient, and the optimiser does not scale it up again."""
+    for held in seen.helds:
+        scales_itself = any(word in held.optimizer.param_groups[0] for word in ("betas", "eps", "rho"))
+        if len(held.clip_shares) < FEW or scales_itself or median(held.clip_shares) > TIGHT:
+            continue
+        yield finding(
+            "learning-rate-low",
+            "Clipping leaves next to nothing of the gradients",
+            f"Half of {len(held.clip_shares)} clippings left less than {median(held.clip_shares):.2g} of their norm; "
+            f"with the rate {max(held.rates, default=0.0):g} the steps are as much smaller.",
+            f"Clip at about the usual norm, as with max_norm=1.0{line(held.clipped_at)}.",
             **where(held.clipped_at),
         )
         return
@@ -94,4 +115,4 @@ def typical(held: Held) -> float:
     return float(torch.cat([k.flatten() for k in kept]).median().sqrt()) if kept else 0.0
 
 
-RULES = (clipping_late, memory, eps)
+RULES = (clipping_late, clipping_tight, memory, eps)

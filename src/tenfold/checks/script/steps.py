@@ -46,12 +46,16 @@ def clipped(observer: Observer, original: Original) -> Original:
     def clip(*args: Any, **kwargs: Any) -> Any:
         given = args[0] if args else kwargs.pop("parameters")
         chosen = [given] if isinstance(given, Tensor) else list(given)
+        result = original(chosen, *args[1:], **kwargs)
         if not observer.elsewhere:
             for held in (held for held in holders(observer, chosen) if held.steps):
                 used = observer.seen.backwards == held.last
                 held.clipped, held.clipped_late = held.clipped + (not used), held.clipped_late + used
                 held.clipped_at = here()
-        return original(chosen, *args[1:], **kwargs)
+                if isinstance(result, Tensor) and not used:  # the norm before clipping; clipping of values gives None
+                    limit = kwargs["max_norm"] if "max_norm" in kwargs else args[1]
+                    held.clip_shares.append(min(1.0, float(limit) / max(float(result), 1e-30)))
+        return result
 
     return clip
 

@@ -18,13 +18,14 @@ from tenfold.checks.script import (
     schedule,
     settings,
     single,
+    smoothing,
 )
 from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
 
 RULES = (
-    *crash.RULES, *net.RULES, *output.RULES, *single.RULES, *optimisation.RULES, *rates.RULES, *settings.RULES,
-    *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES, *data.RULES,
+    *crash.RULES, *net.RULES, *output.RULES, *single.RULES, *smoothing.RULES, *optimisation.RULES, *rates.RULES,
+    *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES, *data.RULES,
     *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
@@ -50,6 +51,7 @@ EXPLAINS: dict[str, set[str]] = {
         "augmentation-breaks-labels",
     },
     "parameters-forgotten": {"parameters-frozen"},
+    "parameters-frozen": {"gradient-vanishing"},
     "initial-loss": {"dead-units", "gradient-vanishing", "gradient-exploding", "not-finite", "learning-rate-high"},
     "dead-units": {"learning-rate-low", "gradient-vanishing", "cannot-overfit", "loss-flat"},
     "gradient-vanishing": {"cannot-overfit", "loss-flat"},
