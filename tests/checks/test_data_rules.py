@@ -22,11 +22,11 @@ from tenfold.checks.script.mixup import shares_of
 from tenfold.checks.script.normalisation import normalisation_differs
 from tenfold.checks.script.orders import other_orders
 from tenfold.checks.script.resemblance import nearer, same_grain, shared_pixels
-from tenfold.checks.script.seen import Batch, Call, Loader, Seen
+from tenfold.checks.script.seen import Batch, Call, Loader, LossCall, Place, Seen
 from tenfold.checks.script.splits import labels_of
 from tenfold.checks.script.told import classes_shifted
 from tenfold.checks.script.turns import TURNS, turning_places
-from tenfold.checks.script.weights import grows
+from tenfold.checks.script.weights import alike, class_unheard, grows
 
 PROGRAM = """
 import torch
@@ -131,6 +131,11 @@ CASES = {
     "wrong-labels partly": (
         {"split": "train.y = torch.where(torch.rand(cut) < 0.35, torch.randint(0, 3, (cut,)), train.y)"},
         {"split": "train.y = torch.where(torch.rand(cut) < 0.02, torch.randint(0, 3, (cut,)), train.y)"},
+        "",
+    ),
+    "wrong-labels judged": (
+        {"split": "val.y = val.y[torch.randperm(len(val.y))]"},
+        {"split": "o = torch.randperm(len(val.y)); val.x, val.y = val.x[o], val.y[o]"},
         "",
     ),
     "wrong-labels swallowed": (
@@ -445,6 +450,25 @@ def test_weights_that_grow_with_the_counts_are_told_from_inverse_ones():
     assert not grows(counts, {0: 0.1, 1: 1.0, 2: 3.0})
     assert not grows(counts, {0: 1.0, 1: 1.0, 2: 1.0})
     assert not grows(Counter({0: 50, 1: 45}), {0: 1.0, 1: 0.2})
+    assert alike([0.5, 0.1, 0.5]) == [1, 0, 1], "images are of one class where their weights are equal"
+    assert alike([0.1] * 9) == alike([float(n) for n in range(90)]) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"weights": (0.0, 1.0, 2.0)}, ["Class 0 has weight 0 in the loss"]),
+        ({"weights": (0.1, 1.0, 2.0)}, []),
+        ({"weights": (1.0, 1.0, 1.0, 0.0)}, []),  # a class without images
+        ({"ignored": 2}, ["Class 2 is ignored by the loss"]),
+        ({"ignored": -100}, []),
+        ({"ignored": 3}, []),
+    ],
+)
+def test_classes_that_the_loss_does_not_hear(facts, told):
+    loss = LossCall("cross_entropy", Place("a.py", 7), 0, True, (12, 4), (12,), "int64", 0, 2, True, 1.8, "mean", None,
+                    0.0, 1.0, (0.0, 1.0), None, backward=True, labels=(0, 1, 2) * 4, **facts)  # fmt: skip
+    assert [f.what for f in class_unheard(Seen("a.py", losses=[loss]))] == told
 
 
 AUGMENTS = """

@@ -7,8 +7,9 @@ from torch.optim import SGD, AdamW
 
 import tenfold
 from tenfold.checks.script.fit import decay_too_strong, evaluations, few_batches, overfitting
+from tenfold.checks.script.optimisation import gradients_wasted
 from tenfold.checks.script.rates import rate_rules
-from tenfold.checks.script.schedule import rate_for_factor
+from tenfold.checks.script.schedule import drops_at_once, rate_for_factor
 from tenfold.checks.script.seen import Call, Held, LossCall, Place, Scheduled, Seen, Step
 
 PROGRAM = """
@@ -97,6 +98,27 @@ def test_overfitting_needs_training_images_known_and_others_not():
 def test_weight_decay_that_undoes_what_is_learned(optimizer, rules):
     held = Held(optimizer(nn.Linear(2, 2).parameters()), None, steps=30)
     assert [f.rule for f in decay_too_strong(Seen("a.py", helds=[held]))] == rules
+
+
+@pytest.mark.parametrize(
+    ("milestones", "planned", "found"),
+    [([2, 3], 400, True), ([200, 300], 400, False), ([2], 40, False), ([60, 300], 400, False)],
+)
+def test_milestones_of_epochs_that_count_batches(milestones, planned, found):
+    optimizer = SGD(nn.Linear(2, 2).parameters(), lr=0.02)
+    fact = Scheduled(torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, 0.2), None, first_rate=0.02)
+    rates = [0.02 * 0.2 ** sum(step >= drop for drop in milestones) for step in range(100)]
+    assert drops_at_once(fact, rates, planned) is found
+
+
+def test_gradients_cleared_unused_by_one_of_two_optimisers():
+    first, other = (Held(SGD(nn.Linear(2, 2).parameters(), lr=0.1), Place("a.py", n), steps=4) for n in (1, 2))
+    other.wasted = 9
+    seen = Seen("a.py", helds=[first, other])
+    seen.steps = [Step(n, held, 1.0, {}, {}) for n, held in enumerate([first] * 4 + [other] * 4)]
+    assert [f.rule for f in gradients_wasted(seen)] == ["step-missing"]
+    seen.steps[2:6] = seen.steps[5:1:-1]
+    assert not list(gradients_wasted(seen)), "two nets that take turns clear each other's"
 
 
 @pytest.mark.parametrize(

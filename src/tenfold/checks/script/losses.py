@@ -62,7 +62,7 @@ def entered(
         labels=tuple(numbers[:64].tolist()) if numbers is not None else (),
         target_rows=row_sums(target), criterion=observer.criterion, right=right_answers(name, given, target),
         weights=weights_of(kwargs), positive=number_of(kwargs.get("pos_weight")),
-        smoothing=number_of(kwargs.get("label_smoothing")) or 0.0,
+        smoothing=float(kwargs.get("label_smoothing") or 0.0), ignored=kwargs.get("ignore_index", -100),
         target=target.detach().clone() if len(observer.seen.losses) < 30 else None,
     )  # fmt: skip
     observer.seen.losses.append(fact)

@@ -97,8 +97,8 @@ def step_missing(seen: Seen) -> Iterator[Finding]:
 
 def gradients_wasted(seen: Seen) -> Iterator[Finding]:
     """Several backwards to a step, and gradients cleared before each: only the last one's are used."""
-    held = seen.helds[0] if len(seen.helds) == 1 else None
-    if held is None or held.closed or held.steps < 3 or held.wasted < held.steps / 2:
+    held = next((one for one in seen.helds if one.steps >= 3 and one.wasted >= one.steps / 2), None)
+    if held is None or held.closed or not in_one_go(seen, held):
         return
     name = name_of(held)
     yield finding(
@@ -109,6 +109,12 @@ def gradients_wasted(seen: Seen) -> Iterator[Finding]:
         severity="warning",
         **where(held.cleared_at),
     )
+
+
+def in_one_go(seen: Seen, held: Held) -> bool:
+    """Whether no other optimiser stepped between this one's first step and its last."""
+    mine = [index for index, step in enumerate(seen.steps) if step.held is held]
+    return bool(mine) and all(step.held is held for step in seen.steps[mine[0] : mine[-1] + 1])
 
 
 def graph_broken(seen: Seen) -> Iterator[Finding]:

@@ -41,7 +41,8 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
         length = max((len(one.loader) for one in loaders if one.steps), default=0)
         if per_batch(fact) and length != 1 and isinstance(fact.scheduler, FOR_EPOCHS):
             rates = simulated(fact, length or len(fact.at))
-            if rates and min(rates) < GONE * full_rate(fact, rates) and not warms_up(rates):
+            gone = rates and min(rates) < GONE * full_rate(fact, rates)
+            if (gone or drops_at_once(fact, rates, planned_batches(seen, held))) and not warms_up(rates):
                 yield finding(
                     "scheduler-per-batch",
                     f"`{name}` ({kind}) steps after every batch",
@@ -223,6 +224,14 @@ def simulated(fact: Scheduled, steps: int) -> list[float]:
 def full_rate(fact: Scheduled, rates: list[float]) -> float:
     """The rate of which little should not be left: the highest, or where factors are free what they multiply."""
     return float(fact.scheduler.base_lrs[0]) if isinstance(fact.scheduler, LambdaLR) else max(fact.first_rate, *rates)
+
+
+def drops_at_once(fact: Scheduled, rates: list[float], planned: int) -> bool:
+    """Whether the drops that a schedule counts are over within an epoch of many, as if they counted epochs."""
+    if not isinstance(fact.scheduler, StepLR | MultiStepLR) or planned < 3 * len(rates):
+        return False
+    drops = [i for i, (a, b) in enumerate(pairwise(rates)) if b < 0.6 * a]
+    return bool(drops) and drops[0] < 0.05 * planned and drops[0] + 1 < planned / len(rates)
 
 
 def warms_up(rates: list[float]) -> bool:

@@ -242,6 +242,8 @@ class LossCall:
     """Whether the program writes it itself."""
     positive: float | None = None
     """Its pos_weight, if that is one number."""
+    ignored: int = -100
+    """The class number that it leaves out."""
     smoothing: float = 0.0
     """The share of each label that the loss spreads evenly over the classes."""
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.guess import confusion
+from tenfold.checks.script.guess import confusion, fit
 from tenfold.checks.script.labels import at_once, in_turn, shuffles
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.samples import Study, further, shared, study
+from tenfold.checks.script.samples import Study, further, gathered, shared, study
 from tenfold.checks.script.seen import Loader, LossCall, Place, Seen
-from tenfold.checks.script.source import line, shown_code, trees
+from tenfold.checks.script.source import line, name_at, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, trained_and_judged
 from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.errors import Finding
@@ -62,6 +62,37 @@ def labels_apart(seen: Seen) -> Iterator[Finding]:
         severity="error" if place else "warning",
         **where(place or (seen.training_losses()[0].place if seen.training_losses() else None)),
     )
+
+
+def judged_apart(seen: Seen) -> Iterator[Finding]:
+    """Labels of a loader that is judged cannot be told from its images at all, those of training can."""
+    known = study(seen)
+    if known is None or excess(known.train_left_out, known.training.labels, known.classes) < 0.5:
+        return
+    loaders = {id(c.batch.loader): c.batch.loader for c in seen.judging_calls() if c.batch}
+    for fact in loaders.values():
+        judged = gathered(seen, False, fact)
+        if judged is None or judged.classes > known.classes:
+            continue
+        told = known.trained(judged.images).argmax(1)
+        _, left = fit(judged.images, judged.labels, known.classes)
+        limit = min(0.08 + 1.5 / len(judged.labels) ** 0.5, 0.2)
+        across = confusion(judged.labels, told, known.classes).max(1).values
+        if max(excess(t, judged.labels, known.classes) for t in (told, left.argmax(1))) > limit:
+            continue
+        if float(across.median()) > 0.5:  # classes of other numbers, or all taken for one
+            continue
+        place, fit_by = dataset_place(fact), float((told == judged.labels).float().mean())
+        yield finding(
+            "wrong-labels",
+            f"The labels of `{name_at(fact.place, 'the evaluation')}` do not belong to its images",
+            f"What a quick classifier learns from {len(known.training.labels)} training images fits "
+            f"{fit_by:.0%} of its {len(judged.labels)} labels, as guessing does; they tell nothing of each other.",
+            f"Keep images and labels in one order: one index for both{line(place)}.",
+            severity="error",
+            **where(place),
+        )
+        return
 
 
 def look_alike(known: Study) -> bool:
@@ -255,4 +286,4 @@ def moved(known: Study, scores: Tensor, clean: Tensor, trained: Tensor) -> Turne
     return Turned("shift", i, int(off.argmax()), float(other.float().mean()), float(1 - trained[i, i]))
 
 
-TOLD = (labels_broken, labels_apart, labels_partly_wrong, classes_shifted)
+TOLD = (labels_broken, labels_apart, judged_apart, labels_partly_wrong, classes_shifted)

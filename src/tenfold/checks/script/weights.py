@@ -11,6 +11,7 @@ from torch.utils.data import WeightedRandomSampler
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.places import loss_place
 from tenfold.checks.script.seen import Loader, Place, Seen
 from tenfold.checks.script.source import called, line, shown_code, trees
 from tenfold.checks.script.splits import labels_of, trained_and_judged
@@ -46,6 +47,32 @@ def imbalance(seen: Seen) -> Iterator[Finding]:
         severity="warning" if even else None,
         **where(training[0].place if training else None),
     )
+
+
+def class_unheard(seen: Seen) -> Iterator[Finding]:
+    """A class that training images have, and that the loss gives no weight or ignores."""
+    training, _ = trained_and_judged(seen)
+    counts = counted(seen, training)
+    loss = next((x for x in seen.training_losses() if x.kind in ("cross_entropy", "nll_loss")), None)
+    if loss is None or len(loss.shape) != 2 or len(counts) < 2:
+        return
+    weightless = [c for c in counts if c < len(loss.weights) and loss.weights[c] == 0]
+    ignored = [loss.ignored] if loss.ignored in counts and 0 <= loss.ignored < loss.shape[1] else []
+    for unheard, how, remedy in (
+        (weightless, "has weight 0 in the loss", "Weights are above 0, as `counts.sum() / (len(counts) * counts)` is"),
+        (ignored, "is ignored by the loss", f"Leave `ignore_index={loss.ignored}` out"),
+    ):
+        if 0 < len(unheard) < len(counts):
+            place = (weights_place(seen, "weight") if unheard is weightless else None) or loss_place(seen, loss)
+            yield finding(
+                "class-imbalance",
+                f"Class {unheard[0]} {how}",
+                f"{sum(counts[c] for c in unheard):,} of {counts.total():,} training images teach nothing.",
+                f"{remedy}{line(place)}, unless the class is meant to be left out.",
+                severity="error",
+                **where(place),
+            )
+            return
 
 
 def sampled(fact: Loader) -> bool:
@@ -84,10 +111,18 @@ def sampler(seen: Seen, fact: Loader) -> Iterator[Finding]:
             severity="error",
             **where(place),
         )
-    elif labels and len(labels) == len(drawn):
+        return
+    labels = labels or alike(drawn)
+    if labels and len(labels) == len(drawn):
         weights = dict(zip(labels, drawn))
         if grows(Counter(labels), weights):
             yield inverted(Counter(labels), weights, "the sampler", place)
+
+
+def alike(drawn: Sequence[float]) -> list[int]:
+    """Images numbered by their weights, where few differ: those of a class are alike."""
+    kinds = {weight: number for number, weight in enumerate(sorted(set(drawn)))}
+    return [kinds[weight] for weight in drawn] if 1 < len(kinds) <= 50 else []
 
 
 def grows(counts: Counter[int], weights: dict[int, float]) -> bool:
@@ -188,4 +223,4 @@ def computed(file: str, nodes: list[ast.AST], given: ast.expr, at: int, depth: i
     return Place(file, at)
 
 
-WEIGHTS = (imbalance, upside_down)
+WEIGHTS = (imbalance, class_unheard, upside_down)
