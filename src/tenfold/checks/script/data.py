@@ -2,6 +2,7 @@
 
 from tenfold.checks.script.augmentation import AUGMENTATION
 from tenfold.checks.script.copies import OVERLAP
+from tenfold.checks.script.families import FAMILIES
 from tenfold.checks.script.labels import CLASSES, LABELS
 from tenfold.checks.script.layout import LAYOUT
 from tenfold.checks.script.mixup import MIXED
@@ -18,6 +19,7 @@ RULES = (
     *LABELS,
     *MIXED,
     *OVERLAP,
+    *FAMILIES,
     *AUGMENTATION,
     *REPEATING,
     *CLASSES,

@@ -201,6 +201,9 @@ def crossed(observer: Observer, name: str, args: Any) -> LossCall | None:
         factors = [value for value in args if isinstance(value, Tensor)]
         for logs, targets in (factors, factors[::-1]) if len(factors) == 2 else ():
             if logs.dim() == 2 and logs.shape == targets.shape and not targets.requires_grad and logged(observer, logs):
+                if bool((targets <= 0).all()):  # the minus comes before the labels
+                    tag, targets = observer.tag(targets), -targets
+                    observer.tags[targets] = tag
                 sums, positive = row_sums(targets), bool((targets > 0).all())
                 observer.seen.own_targets = observer.seen.own_targets or (sums, positive, here())
                 shares = all(abs(end - 1) < 1e-3 for end in sums) and bool((targets >= 0).all())

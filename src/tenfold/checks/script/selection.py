@@ -121,13 +121,15 @@ def gathered(tree: ast.Module, node: ast.expr) -> Iterator[ast.expr]:
                 yield other.value.value
 
 
-def origin(tree: ast.Module, value: ast.expr, depth: int) -> ast.expr | None:
+def origin(tree: ast.Module, value: ast.expr, depth: int) -> ast.expr | ast.stmt | None:
     """The expression on the test images that a value comes from; None where it comes from elsewhere."""
     text = re.sub(r"(?<=, )'[^']*'(?=[,)])", "", ast.unparse(value))  # a heading to print says little
     if depth == 0 or re.search(r"val(id|_|\b|x|y)|dev_", text, re.I):
         return None
     if uses_test(value):
         return value
+    if (setting := set_to_test(tree, value)) is not None:
+        return setting
     function = next((n for n in around(value) if isinstance(n, Function)), None)
     scope: ast.AST = function or tree
     for name in [n for n in ast.walk(value) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]:
@@ -167,6 +169,37 @@ def uses_test(value: ast.expr) -> bool:
     names += [n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     called_so = {called(n) for n in ast.walk(value) if isinstance(n, ast.Call)}
     return any(re.search(r"test", name, re.I) and name not in called_so and len(name) < 40 for name in names)
+
+
+def set_to_test(tree: ast.Module, value: ast.expr) -> ast.expr | ast.stmt | None:
+    """Where the setting got its value that takes the test images from a table: `loaders[config.monitor]`."""
+    keys = [n.slice for n in ast.walk(value) if isinstance(n, ast.Subscript)]
+    for key in (k for k in keys if isinstance(k, ast.Name | ast.Attribute | ast.Subscript)):
+        name = ast.unparse(key.slice) if isinstance(key, ast.Subscript) else ast.unparse(key)
+        found = list(settings(tree, name.strip("'").rpartition(".")[2]))
+        if found and all(re.search("test", text, re.I) for text, _ in found):
+            return found[0][1]
+    return None
+
+
+def settings(tree: ast.Module, name: str) -> Iterator[tuple[str, ast.expr | ast.stmt]]:
+    """Every text that is written for a setting of this name, and where."""
+    for node in ast.walk(tree):
+        pairs: list[tuple[str, ast.expr | None, ast.expr | ast.stmt]] = []
+        if isinstance(node, ast.AnnAssign):
+            pairs = [(ast.unparse(node.target), node.value, node)]
+        elif isinstance(node, ast.Assign):
+            pairs = [(ast.unparse(target), node.value, node) for target in node.targets]
+        elif isinstance(node, ast.Dict):
+            pairs = [(ast.unparse(k).strip("'"), v, v) for k, v in zip(node.keys, node.values) if k is not None]
+        elif isinstance(node, ast.Call):
+            pairs = [(k.arg, k.value, k.value) for k in node.keywords if k.arg]
+            if node.args and isinstance(flag := node.args[0], ast.Constant) and isinstance(flag.value, str):
+                default = next((k.value for k in node.keywords if k.arg == "default"), None)
+                pairs.append((flag.value.lstrip("-").replace("-", "_"), default, node))
+        for written, given, place in pairs:
+            if written.rpartition(".")[2] == name and isinstance(given, ast.Constant) and isinstance(given.value, str):
+                yield given.value, place
 
 
 def sources(tree: ast.Module, scope: ast.AST, name: str, before: int) -> Iterator[ast.expr]:

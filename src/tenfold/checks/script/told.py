@@ -20,6 +20,8 @@ from tenfold.checks.script.splits import dataset_place, trained_and_judged
 from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.errors import Finding
 
+ALSO = 0.08
+"""So many turned images must look like the other class to what is learned from the training images too, which met it."""
 SURELY = 0.15
 """So many of the labels must be spoken against as surely as usually for a right one, where images are augmented."""
 
@@ -258,6 +260,7 @@ def turned(known: Study, name: str, clean: Tensor, trained: Tensor) -> Turned | 
         return None
     scores = known.judged(images)
     after = confusion(known.judging.labels, scores.argmax(1), known.classes)
+    also = confusion(known.judging.labels, known.trained(images).argmax(1), known.classes)
     if name == "shift":
         return moved(known, scores, clean, trained)
     worst: Turned | None = None
@@ -267,7 +270,9 @@ def turned(known: Study, name: str, clean: Tensor, trained: Tensor) -> Turned | 
             continue
         gain, share = float(after[i, j] - clean[i, j]), float(trained[i, j] - clean[i, j])
         either = float(trained[i, i] + trained[i, j])
-        if gain > 0.4 and share > 0.15 and either > 0.45 and (worst is None or share > worst.share):
+        if min(gain - 0.4, share - 0.15, either - 0.45, float(also[i, j]) - ALSO) > 0 and (
+            worst is None or share > worst.share
+        ):
             worst = Turned(name, i, j, float(after[i, j]), float(trained[i, j]))
     return worst
 

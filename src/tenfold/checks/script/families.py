@@ -1,0 +1,60 @@
+"""Files that their names say belong together, plant07_shot1 and plant07_shot2, on both sides of a split."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.copies import named, split_place
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.seen import Seen
+from tenfold.checks.script.source import line, shown_code
+from tenfold.checks.script.splits import items, trained_and_judged
+from tenfold.errors import Finding
+
+MEMBER = re.compile(r"(.*\d.*)[-_. ][a-z]{0,8}\d{0,3}", re.I)
+"""The name of a family, with its number, and a short word or number for one of its members."""
+FEWEST, LARGEST, WHOLE = 10, 20, 0.8
+"""So many families make a habit, of so many files on average at most; this share of the files must have kin."""
+
+
+def families_split(seen: Seen) -> Iterator[Finding]:
+    """Most files of the evaluation have one of the same family among the training files."""
+    training, judged = trained_and_judged(seen)
+    classes = max((loss.shape[-1] for loss in seen.training_losses() if len(loss.shape) == 2), default=0)
+    for one in training:
+        mine = Counter(family(item[0]) for item in items(one.loader.dataset))
+        for other in judged:
+            theirs = [family(item[0]) for item in items(other.loader.dataset)]
+            sizes = mine + Counter(theirs)
+            kin = sum(size for size in sizes.values() if size > 1)
+            if None in sizes or len(sizes) < max(FEWEST, 3 * classes) or sizes.total() > LARGEST * len(sizes):
+                continue
+            shared = sum(name in mine for name in theirs)
+            if kin < WHOLE * sizes.total() or shared < 0.5 * len(theirs):
+                continue
+            place, example = split_place(seen), next(name for name in theirs if name in mine)
+            yield finding(
+                "validation-in-training",
+                f"{named(other)} holds files of the same families as {named(one)}",
+                f"{shared} of its {len(theirs)} files have kin among the training files, such as those of "
+                f"`{example}`; by their names there are {len(sizes)} families of about "
+                f"{sizes.total() / len(sizes):.0f}." + (f" {shown_code(place)} parts them." if place else ""),
+                f"Split the families, so that all files of one are in the same part{line(place)}.",
+                severity="warning",
+                **where(place),
+            )
+            return
+
+
+def family(file: object) -> str | None:
+    """A file's folder and the part of its name that its kin share; None where the name tells no family."""
+    if not isinstance(file, str):
+        return None
+    path = PurePath(file)
+    found = MEMBER.fullmatch(path.stem)
+    return f"{path.parent.name}/{found[1]}" if found else None
+
+
+FAMILIES = (families_split,)
