@@ -20,8 +20,9 @@ from tenfold.checks.script.splits import dataset_place, trained_and_judged
 from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.errors import Finding
 
-ALSO = 0.08
-"""So many turned images must look like the other class to what is learned from the training images too, which met it."""
+ALSO, LIKE = 0.08, 0.5
+"""So many turned images must look like the other class by what the training images teach, which show the turn too; and
+in the median so much as those of the other class do themselves."""
 SURELY = 0.15
 """So many of the labels must be spoken against as surely as usually for a right one, where images are augmented."""
 
@@ -270,11 +271,18 @@ def turned(known: Study, name: str, clean: Tensor, trained: Tensor) -> Turned | 
             continue
         gain, share = float(after[i, j] - clean[i, j]), float(trained[i, j] - clean[i, j])
         either = float(trained[i, i] + trained[i, j])
-        if min(gain - 0.4, share - 0.15, either - 0.45, float(also[i, j]) - ALSO) > 0 and (
-            worst is None or share > worst.share
-        ):
+        alike = looks(known, scores, i, j) > LIKE and float(also[i, j]) > ALSO
+        sure = alike and gain > 0.4 and share > 0.15 and either > 0.45
+        if sure and (worst is None or share > worst.share):
             worst = Turned(name, i, j, float(after[i, j]), float(trained[i, j]))
     return worst
+
+
+def looks(known: Study, scores: Tensor, one: int, other: int) -> float:
+    """How much images of one class speak for another after a turn, as a share of how much its own images do."""
+    labels = known.judging.labels
+    own = float(known.judge_scores[labels == other, other].median())
+    return float(scores[labels == one, other].median()) / max(own, 1e-6)
 
 
 def moved(known: Study, scores: Tensor, clean: Tensor, trained: Tensor) -> Turned | None:
