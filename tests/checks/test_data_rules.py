@@ -22,9 +22,10 @@ from tenfold.checks.script.mixup import shares_of
 from tenfold.checks.script.normalisation import normalisation_differs
 from tenfold.checks.script.orders import other_orders
 from tenfold.checks.script.resemblance import nearer, same_grain, shared_pixels
+from tenfold.checks.script.samples import Samples, Study
 from tenfold.checks.script.seen import Batch, Call, Loader, LossCall, Place, Seen
 from tenfold.checks.script.splits import labels_of
-from tenfold.checks.script.told import classes_shifted
+from tenfold.checks.script.told import classes_shifted, looks
 from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.checks.script.weights import alike, class_unheard, grows
 
@@ -452,6 +453,15 @@ def test_weights_that_grow_with_the_counts_are_told_from_inverse_ones():
     assert not grows(Counter({0: 50, 1: 45}), {0: 1.0, 1: 0.2})
     assert alike([0.5, 0.1, 0.5]) == [1, 0, 1], "images are of one class where their weights are equal"
     assert alike([0.1] * 9) == alike([float(n) for n in range(90)]) == []
+
+
+def test_a_turn_must_look_like_the_other_class_itself():
+    labels = torch.tensor([0] * 4 + [1] * 4)
+    own = torch.tensor([[0.6, 0.0]] * 4 + [[0.0, 0.6]] * 4)
+    samples = Samples(torch.zeros(8, 1, 5, 5), labels, None)
+    known = Study(samples, samples, 2, labels, labels, own, own, None, None)
+    assert looks(known, own.flip(1), 0, 1) == pytest.approx(1.0)
+    assert looks(known, own.flip(1) / 6, 0, 1) == pytest.approx(1 / 6), "told so, but like nothing that was seen"
 
 
 @pytest.mark.parametrize(

@@ -38,17 +38,18 @@ def test_a_loss_that_a_program_writes_itself_tells_its_labels():
         ("__getitem__", (logs, rows), logs[rows]),
         ("gather", (logs, 1, y[:, None]), logs.gather(1, y[:, None])),
         ("__mul__", (logs, nn.functional.one_hot(y, 3).float()), logs * nn.functional.one_hot(y, 3)),
+        ("__mul__", (-nn.functional.one_hot(y, 3).float(), logs), -logs * nn.functional.one_hot(y, 3)),
     ]
     for name, args, result in told:
         note(observer, name, args, {}, result)
         assert observer.tags[result].loss is observer.seen.losses[-1]
-    assert [loss.kind for loss in observer.seen.losses] == ["cross_entropy"] * 3
+    assert [loss.kind for loss in observer.seen.losses] == ["cross_entropy"] * 4
     expected = float(nn.functional.nll_loss(logs, y))
     assert all(abs(loss.value - expected) < 1e-6 and loss.own for loss in observer.seen.losses)
     assert asked.labels.tolist() == y.tolist()
     note(observer, "__getitem__", (logs, y), {}, logs[y])  # rows in another order
     note(observer, "__mul__", (logs, torch.rand(6, 3)), {}, logs * 2)  # weights, not labels
-    assert len(observer.seen.losses) == 3
+    assert len(observer.seen.losses) == 4
 
 
 def test_predictions_of_several_batches_are_told_apart():
