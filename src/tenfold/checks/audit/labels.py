@@ -6,8 +6,9 @@ confident joint of given and likely class. The probabilities are out of fold: ea
 judged by a net trained on the others; val and test images by all three.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -36,8 +37,10 @@ Probabilities = NDArray[np.float32]
 FOLDS = 3
 SIDE = 20
 """The nets see images at this many pixels a side: two and a half times as fast as 32."""
-WORK = 300_000
+WORK = 200_000
 """So many images pass the nets in training, over all folds and epochs."""
+PROBING = 4
+"""How the arithmetic is done may be measured for so many times as long as in one run: one choice serves all nets."""
 MOST_EPOCHS, LEAST_EACH = 12, 10
 """Epochs of a small data set; and images that a class needs to be judged."""
 SURE = 0.5
@@ -82,8 +85,10 @@ def out_of_fold(dataset: Dataset, progress: Progress = silent) -> Probabilities:
     others = np.setdiff1d(np.concatenate(list(dataset.parts.values())), train)
     fold = np.random.default_rng(derived_seed(0, "audit folds")).permutation(len(train)) % FOLDS
     found = np.zeros((len(dataset.labels), len(dataset.classes)), np.float32)
+    settled: dict[str, object] = {}
     for number in range(FOLDS):
-        setup = trained(seen, train[fold != number], number, progress)
+        setup = trained(seen, train[fold != number], number, progress, settled)
+        settled = {f"backend.{name}": value for name, value in setup.recipe.backend.model_dump().items()}
         found[train[fold == number]] = judged(setup, train[fold == number])
         if len(others):
             found[others] += judged(setup, others) / FOLDS
@@ -101,16 +106,19 @@ def shrunk(dataset: Dataset) -> NDArray[np.uint8]:
     return made.transpose(0, 3, 1, 2)
 
 
-def trained(dataset: Dataset, rows: Rows, number: int, progress: Progress) -> Setup:
-    """A net trained on these rows."""
-    plan = check_options(Plan.of(recipe_for(len(rows))), [])
+def trained(
+    dataset: Dataset, rows: Rows, number: int, progress: Progress, settled: Mapping[str, object] = MappingProxyType({})
+) -> Setup:
+    """A net trained on these rows; settled: how its arithmetic is done, where that was measured before."""
+    plan = check_options(Plan.of(recipe_for(len(rows))).override(dict(settled), "measured"), [])
     recipe = plan.recipe
     preprocessing = fit_preprocessing(recipe.preprocess, dataset.images, rows)
     device = choose_device("cpu")
     loader = Loader(Images(dataset, rows, device), recipe, preprocessing)
     model = build(recipe.model, preprocessing.channels, preprocessing.size, len(dataset.classes), number)
     show_images(model, loader)
-    plan, choice = settle_backend(plan, model.to(device), *probe_batch(loader, recipe), FOLDS * passes(loader, recipe))
+    steps = PROBING * FOLDS * passes(loader, recipe)
+    plan, choice = settle_backend(plan, model.to(device), *probe_batch(loader, recipe), steps)
     backend = open_backend("cpu", plan.recipe.backend)
     state = fresh_state(backend.place(model), recipe)
     schedule = schedules.build(recipe.schedule, recipe.epochs, list)
