@@ -67,7 +67,7 @@ def labels_apart(seen: Seen) -> Iterator[Finding]:
     )
 
 
-def judged_apart(seen: Seen) -> Iterator[Finding]:
+def judged_labels_apart(seen: Seen) -> Iterator[Finding]:
     """Labels of a loader that is judged cannot be told from its images at all, those of training can."""
     known = study(seen)
     if known is None or excess(known.train_left_out, known.training.labels, known.classes) < 0.5:
@@ -299,4 +299,4 @@ def moved(known: Study, scores: Tensor, clean: Tensor, trained: Tensor) -> Turne
     return Turned("shift", i, int(off.argmax()), float(other.float().mean()), float(1 - trained[i, i]))
 
 
-TOLD = (labels_broken, labels_apart, judged_apart, labels_partly_wrong, classes_shifted)
+TOLD = (labels_broken, labels_apart, judged_labels_apart, labels_partly_wrong, classes_shifted)
