@@ -181,11 +181,13 @@ def written(seen: Seen, pattern: re.Pattern[str]) -> Place | None:
 def normalisation_differs(seen: Seen) -> Iterator[Finding]:
     """The net is judged on images of another scale than those it learns."""
     training, judging = (by_loader(calls) for calls in (seen.training_calls(), seen.judging_calls()))
-    if not training or any(images_erased(seen)) or any(times > 1 for _, times, _ in seen.scaled.values()):
+    if not training or any(times > 1 for _, times, _ in seen.scaled.values()):
         return
     for calls in judging:
         if any(scaled_alike(scale(one), scale(calls)) for one in training):
             continue
+        if any(images_erased(seen)):  # they are scaled alike, as far as there is anything
+            return
         (mean, std), (other, spread), place = scale(training[-1]), scale(calls), scaling_place(seen, calls[0])
         yield finding(
             "normalisation-differs",

@@ -86,11 +86,16 @@ def made(seen: Seen) -> Study | None:
 
 def further(seen: Seen) -> Iterator[tuple[Loader, Samples]]:
     """Loaders that are judged beside the first, as test images are beside those of the validation, and their images."""
-    loaders, known = {id(c.batch.loader): c.batch.loader for c in seen.judging_calls() if c.batch}, study(seen)
-    for loader in list(loaders.values())[1:] if known is not None else ():
+    known = study(seen)
+    for loader in judged_loaders(seen)[1:] if known is not None else ():
         samples = gathered(seen, False, loader)
         if samples is not None and known is not None and samples.classes <= known.classes:
             yield loader, samples
+
+
+def judged_loaders(seen: Seen) -> list[Loader]:
+    """The loaders whose images are judged, in order."""
+    return list({id(c.batch.loader): c.batch.loader for c in seen.judging_calls() if c.batch}.values())
 
 
 def gathered(seen: Seen, trained: bool, only: Loader | None = None) -> Samples | None:

@@ -1,6 +1,7 @@
 """Rules about labels that images cannot be told by: shuffled apart, shifted between splits, broken by a flip."""
 
 import ast
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.guess import confusion, fit
 from tenfold.checks.script.labels import at_once, in_turn, shuffles
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.samples import Study, further, gathered, shared, study
+from tenfold.checks.script.samples import Study, further, gathered, judged_loaders, shared, study
 from tenfold.checks.script.seen import Loader, LossCall, Place, Seen
 from tenfold.checks.script.source import line, name_at, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, trained_and_judged
@@ -48,7 +49,7 @@ def labels_apart(seen: Seen) -> Iterator[Finding]:
     n = min(len(known.training.labels), len(known.judging.labels))
     trained = excess(known.train_left_out, known.training.labels, known.classes)
     judged = excess(known.judge_left_out, known.judging.labels, known.classes)
-    limit = min(0.08 + 1.5 / n**0.5, judged / 4)
+    limit = min(by_chance(n), judged / 4)
     if judged < 0.35 or trained > limit or excess(known.train_told, known.training.labels, known.classes) > limit:
         return
     surely = any((*at_once(seen), *in_turn(seen)))
@@ -72,14 +73,13 @@ def judged_labels_apart(seen: Seen) -> Iterator[Finding]:
     known = study(seen)
     if known is None or excess(known.train_left_out, known.training.labels, known.classes) < 0.5:
         return
-    loaders = {id(c.batch.loader): c.batch.loader for c in seen.judging_calls() if c.batch}
-    for fact in loaders.values():
+    for fact in judged_loaders(seen):
         judged = gathered(seen, False, fact)
         if judged is None or judged.classes > known.classes:
             continue
         told = known.trained(judged.images).argmax(1)
         _, left = fit(judged.images, judged.labels, known.classes)
-        limit = min(0.08 + 1.5 / len(judged.labels) ** 0.5, 0.2)
+        limit = min(by_chance(len(judged.labels)), 0.2)
         across = confusion(judged.labels, told, known.classes).max(1).values
         if max(excess(t, judged.labels, known.classes) for t in (told, left.argmax(1))) > limit:
             continue
@@ -126,7 +126,7 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
         ):
             return
         wrong, told = against, f"speaks against {against:.0%} of the labels as surely as it usually speaks for one"
-    elif others < 0.5 or others - own < 0.08 + 1.5 / n**0.5:
+    elif others < 0.5 or others - own < by_chance(n):
         return
     else:
         wrong = 1 - own / others
@@ -173,6 +173,11 @@ def excess(guessed: Tensor, labels: Tensor, classes: int) -> float:
     recall = confusion(labels, guessed, classes).diagonal()[there]
     chance = 1 / max(2, len(recall))
     return (float(recall.mean()) - chance) / (1 - chance)
+
+
+def by_chance(images: int) -> float:
+    """Right answers beyond chance that so many images may show although there are none."""
+    return 0.08 + 1.5 / math.sqrt(images)
 
 
 def classes_shifted(seen: Seen) -> Iterator[Finding]:
@@ -261,9 +266,9 @@ def turned(known: Study, name: str, clean: Tensor, trained: Tensor) -> Turned | 
         return None
     scores = known.judged(images)
     after = confusion(known.judging.labels, scores.argmax(1), known.classes)
-    also = confusion(known.judging.labels, known.trained(images).argmax(1), known.classes)
     if name == "shift":
         return moved(known, scores, clean, trained)
+    also = confusion(known.judging.labels, known.trained(images).argmax(1), known.classes)
     worst: Turned | None = None
     for i in range(known.classes):
         j = int(after[i].argmax())
