@@ -138,7 +138,7 @@ def tuning_seconds(terms: Terms, pace: Pace | None) -> float:
 def trials(terms: Terms) -> dict[tuple[str, float], Plan]:
     """A short run for each optimiser and rate."""
     short = {"epochs": TRIAL_EPOCHS[terms.quick]}
-    rates = {name: found[1:3] if terms.quick else found for name, found in TUNED.items()}
+    rates = {name: found[:2] if terms.quick else found for name, found in TUNED.items()}
     return {
         (name, rate): plan_of(ARMS[name], terms, {name: optimised(name, rate)}).override(short)
         for name, found in rates.items()
