@@ -16,6 +16,7 @@ using std::int64_t;
 enum Activation { NONE, RELU, LEAKY_RELU, SILU, GELU };
 
 constexpr int64_t PIECES = 256, SHORTEST = 64;  // pieces of a sum, and rows of the shortest
+constexpr int ABREAST = 2;                      // registers of channels that are summed at a time: whole cache lines
 
 inline int64_t piece(int64_t rows) { return std::max((rows + PIECES - 1) / PIECES, SHORTEST); }
 
@@ -80,26 +81,35 @@ template <int A, int L> inline Vec<L> slope(Vec<L> z) {
 }
 
 // Two sums over rows for each channel: `term` gives both from a row's place and channel. out: [2][channels].
-template <int L, class Term>
-void two_sums(int64_t rows, int64_t channels, double* out, int threads, Term term) {
+template <int L, int S, class Term>
+void two_sums_of(int64_t rows, int64_t channels, double* out, int threads, Term term) {
     int64_t length = piece(rows), pieces = (rows + length - 1) / length;
     std::vector<float> partial(pieces * 2 * channels);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t k = 0; k < pieces; k++)
-        for (int64_t c = 0; c < channels; c += L) {
-            Vec<L> a{}, b{};
-            for (int64_t r = k * length; r < std::min(rows, (k + 1) * length); r++) {
-                Vec<L> first, second;
-                term(r * channels + c, c, first, second);
-                a += first;
-                b += second;
+        for (int64_t c = 0; c < channels; c += S * L) {
+            Vec<L> a[S] = {}, b[S] = {};
+            for (int64_t r = k * length; r < std::min(rows, (k + 1) * length); r++)
+                for (int i = 0; i < S; i++) {
+                    Vec<L> first, second;
+                    term(r * channels + c + i * L, c + i * L, first, second);
+                    a[i] += first;
+                    b[i] += second;
+                }
+            for (int i = 0; i < S; i++) {
+                store<L>(&partial[k * 2 * channels + c + i * L], a[i]);
+                store<L>(&partial[(k * 2 + 1) * channels + c + i * L], b[i]);
             }
-            store<L>(&partial[k * 2 * channels + c], a);
-            store<L>(&partial[(k * 2 + 1) * channels + c], b);
         }
     std::fill(out, out + 2 * channels, 0.0);
     for (int64_t k = 0; k < pieces; k++)
         for (int64_t c = 0; c < 2 * channels; c++) out[c] += partial[k * 2 * channels + c];
+}
+
+template <int L, class Term>
+void two_sums(int64_t rows, int64_t channels, double* out, int threads, Term term) {
+    if (channels % (ABREAST * L) == 0) two_sums_of<L, ABREAST>(rows, channels, out, threads, term);
+    else two_sums_of<L, 1>(rows, channels, out, threads, term);
 }
 
 template <int L> void statistics(const float* x, float* mean, float* variance, int64_t rows, int64_t channels, int threads) {
@@ -127,15 +137,15 @@ void apply(const float* x, const float* other, const float* scale, const float* 
         }
 }
 
-// `z` is what the activation saw, or anything of the same sign for one that is linear on both sides of zero.
-template <int A, int L>
+// `z` is what the activation saw; y (if there is one) will do for an activation that is linear on both sides of zero.
+template <int A, int L, bool Y>
 void backward(const float* dy, const float* x, const float* other, const float* y, const float* scale,
               const float* shift, const float* mean, const float* inverse, float* dx, float* dother, float* dweight,
               float* dbias, bool batch, int64_t rows, int64_t channels, int threads) {
     auto gradient = [=](int64_t at, int64_t c) {
         if constexpr (A == NONE) return load<L>(dy + at);
         Vec<L> z;
-        if constexpr (A == RELU || A == LEAKY_RELU) z = load<L>(y + at);
+        if constexpr (Y) z = load<L>(y + at);
         else {
             z = load<L>(x + at) * load<L>(scale + c) + load<L>(shift + c);
             if (other) z += load<L>(other + at);
@@ -197,15 +207,15 @@ void norm_apply(const float* x, const float* other, const float* scale, const fl
            [&]<int A, int L>() { apply<A, L>(x, other, scale, shift, y, rows, channels, threads); });
 }
 
-// batch: the statistics are of this batch, and gradients flow through them. dx and dother may be null; `other` is needed
-// for activations that bend, `y` for those that do not.
+// batch: the statistics are of this batch, and gradients flow through them. dx, dother, other and y may be null. What was
+// added is needed as `other`; for activations that do not bend, y does instead.
 void norm_backward(const float* dy, const float* x, const float* other, const float* y, const float* scale,
                    const float* shift, const float* mean, const float* inverse, float* dx, float* dother,
                    float* dweight, float* dbias, int batch, int activation, int64_t rows, int64_t channels,
                    int threads) {
     choose(activation, channels, [&]<int A, int L>() {
-        backward<A, L>(dy, x, other, y, scale, shift, mean, inverse, dx, dother, dweight, dbias, batch, rows, channels,
-                       threads);
+        auto* work = y ? backward<A, L, true> : backward<A, L, false>;
+        work(dy, x, other, y, scale, shift, mean, inverse, dx, dother, dweight, dbias, batch, rows, channels, threads);
     });
 }
 

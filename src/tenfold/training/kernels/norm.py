@@ -72,9 +72,9 @@ class Activated(torch.autograd.Function):
             channels,
             torch.get_num_threads(),
         )
-        bends = activation in BENDS
-        ctx.save_for_backward(x, other if bends else None, None if bends else y, scale, shift, mean, inverse)
         ctx.activation, ctx.batch, ctx.added = activation, batch, other is not None
+        told = ctx.added and activation not in BENDS  # without an addition x tells it, one tensor less to read
+        ctx.save_for_backward(x, None if told else other, y if told else None, scale, shift, mean, inverse)
         return y
 
     @staticmethod

@@ -17,6 +17,8 @@
 #include <cstdlib>
 #include <type_traits>
 
+#include <unistd.h>
+
 #include "vectors.h"
 
 namespace {
@@ -24,10 +26,11 @@ namespace {
 using std::int64_t;
 
 constexpr int F = 36;                        // products of a tile
-constexpr int ROWS = WIDEST == 16 ? 12 : 6;  // rows that a product keeps in registers
+constexpr int ROWS = WIDEST == 16 ? 12 : 6;  // rows that a product of the outputs keeps in registers
+constexpr int LINES = WIDEST == 16 ? 8 : 4;  // the same of the weights' gradient
 constexpr int CHUNK = 64;                    // output channels whose products stay in the cache until they are transformed
-constexpr int64_t CACHE = 1 << 19;           // bytes that a thread's tiles may fill: half of a small second-level cache
 constexpr int AHEAD = 32;                    // rows of a panel that are fetched before they are needed
+constexpr int SOON = 2;                      // tiles that are fetched before they are needed
 
 struct Shape {
     int64_t n, h, w, cin, cout, pad;
@@ -43,6 +46,31 @@ struct Place { int64_t image, y, x; };  // a tile's first output
 inline Place place(const Shape& s, int64_t tile) {
     int64_t each = s.down() * s.across(), rest = tile % each;
     return {tile / each, rest / s.across() * 4, rest % s.across() * 4};
+}
+
+// Bytes that a thread's tiles may fill: half of the second-level cache.
+inline int64_t cache() {
+    static const int64_t bytes = [] {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+        int64_t found = sysconf(_SC_LEVEL2_CACHE_SIZE);
+        if (found > 0) return std::min<int64_t>(found, 1 << 20) / 2;
+#endif
+        return int64_t{1} << 18;
+    }();
+    return bytes;
+}
+
+// Fetches the 4×4 pixels at a later tile's place, `count` channels, to be read (0) or written (1). Their lines lie in
+// sixteen rows of memory, which no processor foresees. Inlined by order: GCC takes it for a function without effect.
+template <int WRITE>
+__attribute__((always_inline)) inline void fetch(const Shape& s, int64_t tile, const float* pixels, int64_t h, int64_t w,
+                                                 int64_t channels, int64_t count) {
+    if (tile >= s.tiles()) return;
+    Place p = place(s, tile);
+    for (int64_t i = p.y; i < std::min(h, p.y + 4); i++)
+        for (int64_t j = p.x; j < std::min(w, p.x + 4); j++)
+            for (int64_t c = 0; c < count; c += 16)
+                __builtin_prefetch(pixels + ((p.image * h + i) * w + j) * channels + c, WRITE);
 }
 
 // Registers side by side in a panel of output channels.
@@ -176,11 +204,13 @@ inline void gradient_tile(const Shape& s, const float* dy, int64_t tile, int64_t
 template <class E, int L>
 void transform_input(const Shape& s, const float* x, int64_t first, int64_t count, int64_t room, int64_t stride,
                      typename E::type* v) {
-    for (int64_t t = 0; t < count; t++)
+    for (int64_t t = 0; t < count; t++) {
+        fetch<0>(s, first + t + SOON, x, s.h, s.w, s.cin, s.cin);
         for (int64_t c = 0; c < s.cin; c += L) {
             auto* out = v + (c / L * room + t) * (L / E::numbers);
             input_tile<L>(s, x, first + t, c, [=](int f, Vec<L> number) { put<L>(out + f * stride, number); });
         }
+    }
 }
 
 // The outputs of `count` tiles and `width` channels from products m [36][room][width].
@@ -189,6 +219,7 @@ template <int L> void transform_output(const Shape& s, const float* m, int64_t f
     int64_t oh = s.out_h(), ow = s.out_w();
     for (int64_t t = 0; t < count; t++) {
         Place p = place(s, first + t);
+        fetch<1>(s, first + t + SOON, y + channel, oh, ow, s.cout, width);
         for (int64_t c = 0; c < width; c += L) {
             Vec<L> rows[6][4], line[6], done[4];
             for (int i = 0; i < 6; i++) {
@@ -275,7 +306,7 @@ void accumulate(const typename E::type* v, const typename E::type* d, int64_t co
 }
 
 inline int64_t tiles_in_block(int64_t bytes_each, int64_t all, int threads) {
-    int64_t fit = CACHE / bytes_each, share = (all + threads - 1) / threads;
+    int64_t fit = cache() / bytes_each, share = (all + threads - 1) / threads;
     return std::max<int64_t>(1, (std::min(fit, share) + ROWS - 1) / ROWS) * ROWS;
 }
 
@@ -319,6 +350,10 @@ void gradient(const Shape& s, const float* x, const float* dy, float* dw, float*
         for (int64_t begin = first; begin < end; begin += some)
             for (int64_t tile = begin; tile < std::min(end, begin + some); tile += N) {
                 int64_t at = (tile - first) / N;
+                for (int64_t later = tile + SOON; later < tile + SOON + N; later++) {
+                    fetch<0>(s, later, x, s.h, s.w, s.cin, s.cin);
+                    fetch<0>(s, later, dy, s.out_h(), s.out_w(), s.cout, s.cout);
+                }
                 for (int64_t c = 0; c < s.cin; c += LV)
                     store_tiles<E, LV>(tile, end, v_stride, v + (c / LV * elements + at) * LV,
                                        [&](int64_t t, auto sink) { input_tile<LV>(s, x, t, c, sink); });
@@ -330,9 +365,9 @@ void gradient(const Shape& s, const float* x, const float* dy, float* dw, float*
         for (int64_t f = 0; f < F; f++) {
             float* own = du + f * s.cin * s.cout;
             if (first == 0) std::fill(own, own + s.cin * s.cout, 0.0f);
-            for (int64_t i = 0; i < s.cin; i += 8)
+            for (int64_t i = 0; i < s.cin; i += LINES)
                 for (int64_t c = 0; c < s.cout; c += panel)
-                    accumulate<E, L, NV, 8, LV>(v + f * v_stride + i / LV * elements * LV + i % LV,
+                    accumulate<E, L, NV, LINES, LV>(v + f * v_stride + i / LV * elements * LV + i % LV,
                                                 d + f * d_stride + c * elements, (end - first + N - 1) / N,
                                                 own + i * s.cout + c, s.cout);
         }
@@ -442,7 +477,7 @@ void winograd_forward(const float* x, const float* u, float* y, int64_t n, int64
 void winograd_gradient(const float* x, const float* dy, float* dw, int64_t n, int64_t h, int64_t w, int64_t cin,
                        int64_t cout, int64_t pad, int halves, int threads) {
     Shape s{n, h, w, cin, cout, pad};
-    int64_t fit = 2 * CACHE / (F * 4 * (cin + cout)), worth = 2 * cin * cout / (cin + cout);  // dU is read once a round
+    int64_t fit = 2 * cache() / (F * 4 * (cin + cout)), worth = 2 * cin * cout / (cin + cout);  // dU is read once a round
     int64_t room = std::min(std::max<int64_t>({fit, worth, 32}), s.tiles()) * (halves ? 2 : 1);
     room += room % 2;
     float* v = scratch(0, F * (cin * room + 16));
