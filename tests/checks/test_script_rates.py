@@ -164,3 +164,32 @@ def test_loop_that_ends_at_the_number_of_batches(code, lines, tmp_path):
     (tmp_path / "train.py").write_text(code)
     file = str(tmp_path / "train.py")
     assert [f.line for f in few_batches(Seen(file, [file]))] == lines
+
+
+PHASES = """
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+torch.manual_seed(0)
+x, y = torch.randn(3200, 1, 8, 8), torch.arange(3200) % 3
+x[torch.arange(3200), 0, y] += 2.5
+loader = DataLoader(TensorDataset(x, y), batch_size=32, shuffle=True)
+net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 3))
+def fit(optimizer, epochs):
+    for epoch in range(epochs):
+        for images, labels in loader:
+            loss = nn.functional.cross_entropy(net(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+fit(torch.optim.Adam(net.parameters(), lr=0.01), 2)
+fit(torch.optim.Adam(net.parameters(), lr={rate}), 1)
+"""
+
+
+@pytest.mark.parametrize(("rate", "found"), [(1.0, [("learning-rate-high", 18)]), (0.001, [])])
+def test_a_later_phase_with_a_rate_that_destroys_what_was_learned(rate, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(PHASES.format(rate=rate))
+    told = tenfold.check("train.py", quiet=True).findings
+    assert [(f.rule, f.line) for f in told if f.severity != "note"] == found

@@ -16,6 +16,8 @@ from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.seen import Batch, Loader, here
 from tenfold.checks.script.tags import AFTER, FEW_IMAGES, Original, Tag, tensors
 
+LATER = 12
+"""So many steps are seen of an optimiser whose first one comes when enough was seen of another."""
 LONGER = 10.0
 """Seconds for which a loader of few images goes on, so that over- and underfitting show."""
 
@@ -106,6 +108,8 @@ class Batches:
             return judges
         if self.fact.steps or trains:
             if few_images(self.fact.loader) and time.monotonic() - self.observer.enough < LONGER:
+                return False
+            if seen.steps and seen.steps[-1].held.later and seen.steps[-1].held.steps < LATER:
                 return False
             return not self.late or self.number >= 1
         return judges

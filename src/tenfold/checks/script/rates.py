@@ -16,6 +16,8 @@ from tenfold.errors import Finding
 
 STAYS, HELPS = 0.08, 0.15
 """A loss that lost less than the first share of itself stays; another rate that saves the second share helps."""
+JOLT, FORGETS = 0.3, 3.0
+"""A later phase's steps that change weights by the first share and multiply the loss it began with by the second."""
 SLOW = 0.03
 """Weights that move by less than this share of their size in an epoch."""
 
@@ -59,12 +61,18 @@ def pace(seen: Seen) -> Pace | None:
     if len(steps) < 5:
         return None
     held = steps[0].held
-    medians = [median(known) for step in steps if (known := [r for r in step.ratios.values() if r < 1e6])]
+    medians = [known for step in steps if not step.held.later and (known := typical(step)) is not None]
     losses = [step.loss for step in steps if step.held is held and step.loss is not None]
     early = max((r for r in medians[:5] if math.isfinite(r)), default=math.inf)
     usual = finite_median(medians) if medians else math.inf
     saved = gain(losses, losses[0]) if losses else 0.0
     return Pace(held, max(held.rates, default=0.0), losses, early, usual, largest(at_full_rate(seen, held)), saved)
+
+
+def typical(step: Step) -> float | None:
+    """The median change of the weights in a step, but for weights that were zero; None where there are no others."""
+    known = [ratio for ratio in step.ratios.values() if ratio < 1e6]
+    return median(known) if known else None
 
 
 def largest(steps: list[Step]) -> float:
@@ -114,6 +122,28 @@ def too_high(seen: Seen, p: Pace) -> Finding | None:
         severity=None if sure else "warning",
         **where(rate_place(p.held)),
     )
+
+
+def later_rules(seen: Seen) -> Iterator[Finding]:
+    """A later phase of the training, with an optimiser of its own, whose rate destroys what was learned."""
+    for held in (held for held in seen.helds if held.later):
+        steps = [step for step in seen.steps if step.held is held][:8]
+        losses = [step.loss for step in steps if step.loss is not None]
+        moves = [known for step in steps if (known := typical(step)) is not None]
+        if len(moves) < 5 or len(losses) < 5 or max(moves) < JOLT:
+            continue
+        after = finite_median(losses[1:])
+        if after < FORGETS * max(losses[0], 0.3):
+            continue
+        rate = max(held.rates)
+        yield finding(
+            "learning-rate-high",
+            f"The learning rate {rate:g} of a later phase is far too high",
+            f"Learning rate {rate:g}: a step changes the weights by up to {100 * max(moves):.2g} % of their size; the "
+            f"loss was {losses[0]:.3g} and is {after:.3g} in the phase's next {len(losses) - 1} steps.",
+            f"Try {rate * 0.01:g} in {shown_code(held.place)}{line(held.place)}.",
+            **where(rate_place(held)),
+        )
 
 
 def tried(seen: Seen, p: Pace, factors: tuple[float, ...]) -> tuple[str, float | None]:
@@ -205,4 +235,4 @@ def narrowest(seen: Seen) -> tuple[str, int]:
     return name, int(numbers)
 
 
-RULES = (rate_rules,)
+RULES = (rate_rules, later_rules)

@@ -305,6 +305,8 @@ class Held:
     """Whose batches its last step learned from."""
     stack: tuple[Place, ...] = ()
     """The user's lines that made it, the innermost first."""
+    later: bool = False
+    """Whether its first step came when enough was seen: a later phase of the training, of which little is seen."""
 
 
 @dataclass(eq=False)

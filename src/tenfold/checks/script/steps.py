@@ -268,6 +268,7 @@ def look_after_step(observer: Observer, optimizer: Optimizer) -> None:
     held = observer.seen.held_of(optimizer)
     if held is None:
         return
+    held.later |= held.steps == 0 and observer.enough is not None
     held.steps += 1
     held.cleared = False
     held.stale = {id(p): p for p in parameters(optimizer) if p.grad is not None and p.requires_grad}
