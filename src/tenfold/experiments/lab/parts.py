@@ -56,9 +56,9 @@ SCHEDULES: dict[str, Mapping[str, Any]] = {
 """The schedules of L3.4; what counts in epochs is for 30 of them, and shrinks with a shorter run."""
 
 TUNED: dict[str, tuple[float, ...]] = {
-    "sgd": (0.1, 0.2, 0.4, 0.8),
-    "adam": (1e-3, 3e-3, 1e-2, 3e-2),
-    "radam": (1e-3, 3e-3, 1e-2, 3e-2),
+    "sgd": (0.1, 0.2, 0.4, 0.8, 1.6),
+    "adam": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+    "radam": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
 }
 """The rates from which each optimiser of L3.5 gets its own, by short runs."""
 
