@@ -23,14 +23,15 @@ JUDGED = re.compile(r"val|test|eval|held|dev|exam|check", re.I)
 TRAINED = re.compile(r"train|fit", re.I)
 COPYING = re.compile(
     r"replace=True|\.repeat\(|repeat_interleave|np\.repeat|np\.tile|\.tile\(|resample|oversampl|upsampl|balanc|choices\("
-    r"|random_choice|\.extend\(|ConcatDataset|concat|\bcat\(|[vh]stack|(?<![a-z])aug|multinomial|duplicat|copies|randint\(|resize\("
+    r"|random_choice|\.extend\(|ConcatDataset|concat|\bcat\(|[vh]stack|(?<![a-z])aug|multinomial|duplicat|copies|randint\("
+    r"|np\.resize\("
     r"|unfold|window|patch|tile|frame|slice|expand",
     re.I,
 )
 """What may make several images of one."""
 REPEATING = re.compile(
     r"replace=True|\.repeat\(|repeat_interleave|np\.repeat|tile\(|resample|oversampl|upsampl|balanc|choices\(|random_choice"
-    r"|ConcatDataset|(?<![a-z])aug|multinomial|duplicat|copies|resize\(|expand|unfold|window|patch|crop",
+    r"|ConcatDataset|(?<![a-z])aug|multinomial|duplicat|copies|np\.resize\(|expand|unfold|window|patch|crop",
     re.I,
 )
 """What surely does."""

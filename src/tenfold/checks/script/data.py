@@ -1,6 +1,7 @@
 """All rules about images, labels, splits and their loaders, and what is chosen on them."""
 
 from tenfold.checks.script.augmentation import AUGMENTATION
+from tenfold.checks.script.collecting import COLLECTING
 from tenfold.checks.script.copies import OVERLAP
 from tenfold.checks.script.families import FAMILIES
 from tenfold.checks.script.labels import CLASSES, LABELS
@@ -11,6 +12,7 @@ from tenfold.checks.script.orders import ORDERS
 from tenfold.checks.script.repeating import REPEATING
 from tenfold.checks.script.selection import SELECTION
 from tenfold.checks.script.splits import ORDER
+from tenfold.checks.script.storing import STORING
 from tenfold.checks.script.told import TOLD
 
 RULES = (
@@ -20,10 +22,12 @@ RULES = (
     *MIXED,
     *OVERLAP,
     *FAMILIES,
+    *STORING,
     *AUGMENTATION,
     *REPEATING,
     *CLASSES,
     *TOLD,
+    *COLLECTING,
     *ORDERS,
     *ORDER,
     *SELECTION,

@@ -1,5 +1,6 @@
 """Files that their names say belong together, plant07_shot1 and plant07_shot2, on both sides of a split."""
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -8,13 +9,17 @@ from pathlib import PurePath
 from tenfold.checks.rules import finding
 from tenfold.checks.script.copies import named, split_place
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Seen
-from tenfold.checks.script.source import line, shown_code
+from tenfold.checks.script.seen import Place, Seen
+from tenfold.checks.script.source import around, line, shown_code, trees
 from tenfold.checks.script.splits import items, trained_and_judged
 from tenfold.errors import Finding
 
 MEMBER = re.compile(r"(.*\d.*)[-_. ][a-z]{0,8}\d{0,3}", re.I)
 """The name of a family, with its number, and a short word or number for one of its members."""
+CHECKSUM = re.compile(r"crc32|adler32|md5|sha\d|\bhash\(|blake2|hexdigest|sum\(")
+NAME = re.compile(r"\.stem|\.name\b|str\(|basename|as_posix")
+PARTS = re.compile(r"split\(|partition\(|removesuffix|\.parent|re\.\w+\(|match|group|\[:")
+"""A checksum, a file's name, and what takes a part of that name."""
 FEWEST, LARGEST, WHOLE = 10, 20, 0.8
 """So many families make a habit, of so many files on average at most; this share of the files must have kin."""
 
@@ -48,6 +53,39 @@ def families_split(seen: Seen) -> Iterator[Finding]:
             return
 
 
+def checksums_split(seen: Seen) -> Iterator[Finding]:
+    """Files are parted by a checksum of their whole names, which parts every family."""
+    sizes = Counter(family(file) for file in dict.fromkeys(seen.opened))
+    kin = sum(size for size in sizes.values() if size > 1)
+    if None in sizes or len(sizes) < FEWEST or not kin >= WHOLE * sizes.total() or sizes.total() > LARGEST * len(sizes):
+        return
+    for file, module in trees(seen):
+        for node in ast.walk(module):
+            if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mod):
+                continue
+            code = ast.unparse(scope_of(node))
+            if not CHECKSUM.search(ast.unparse(node.left)) or not NAME.search(code) or PARTS.search(code):
+                continue
+            yield finding(
+                "validation-in-training",
+                "A checksum of each file's name parts files of the same family",
+                f"`{ast.unparse(node)}` is another number for every file; by their names the {sizes.total()} files "
+                f"opened are {len(sizes)} families of about {sizes.total() / len(sizes):.0f}.",
+                "Take the checksum of what the files of a family share, as `path.stem.rsplit('_', 1)[0]` "
+                f"(line {node.lineno}).",
+                severity="warning",
+                **Place(file, node.lineno).where,
+            )
+            return
+
+
+def scope_of(node: ast.AST) -> ast.AST:
+    """The function around a node; the statement around it where there is none."""
+    outer = list(around(node))
+    functions = [one for one in outer if isinstance(one, ast.FunctionDef | ast.Lambda)]
+    return functions[0] if functions else next((one for one in outer if isinstance(one, ast.stmt)), node)
+
+
 def family(file: object) -> str | None:
     """A file's folder and the part of its name that its kin share; None where the name tells no family."""
     if not isinstance(file, str):
@@ -57,4 +95,4 @@ def family(file: object) -> str | None:
     return f"{path.parent.name}/{found[1]}" if found else None
 
 
-FAMILIES = (families_split,)
+FAMILIES = (families_split, checksums_split)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.checks.script.journal import noted
+from tenfold.checks.script.journal import ADJUSTS, noted
 from tenfold.checks.script.losses import loss, own_loss
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.picks import keep, leaves, pick, threshold
@@ -257,7 +257,7 @@ def in_place(observer: Observer, name: str, args: Any) -> None:
     if known() is not whole:
         observer.bases[id(whole)] = weakref.ref(whole), len(observer.seen.calls)
     lasting = known() is whole and since < len(observer.seen.calls)
-    if labels or (lasting and name in ("sub_", "div_", "mul_", "add_")):
+    if labels or (lasting and name in ADJUSTS):
         kept[key] = here(), times + 1, name
 
 

@@ -6,7 +6,9 @@ wrapped while the program runs.
 
 import contextlib
 import random
+import weakref
 from collections.abc import Callable, Iterator
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from tenfold.checks.script.chance import chance
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Event, Fetch, Loader, frames
+from tenfold.checks.script.seen import Event, Fetch, Loader, frames, here
 
 WATCHED = {
     "view": "shape", "reshape": "shape", "flip": "flip", "fliplr": "flip", "flipud": "flip", "rot90": "flip",
@@ -23,6 +25,9 @@ WATCHED = {
     "randn_like": "draw", "bernoulli": "draw", "uniform_": "draw", "normal_": "draw", "normal": "draw",
 }  # fmt: skip
 """torch's functions, and what they are to the rules."""
+ADJUSTS = ("sub_", "div_", "mul_", "add_")
+"""What scales numbers where they lie."""
+MOST_FILES = 100_000
 EACH, ALL = 60, 6000
 """So many events of one line and kind are kept, and so many in all."""
 
@@ -72,6 +77,8 @@ def axes(name: str, args: Any) -> tuple[int, ...]:
 def noted(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
     """One of torch's functions outside of nets."""
     kind = WATCHED.get(name)
+    if observer.data and name in ADJUSTS and observer.seen.stored is None and isinstance(args[0], Tensor):
+        stored(observer, args[0])
     if name == "__getitem__" and not observer.data and isinstance(result, Tensor) and len(observer.taken) < 6:
         if 0 < result.dim() < 5 and len(result) > 3 and result.numel() < 2_000_000:
             observer.taken.append(result.detach().clone())
@@ -81,6 +88,18 @@ def noted(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) ->
     if kind:
         dims = kwargs.get("dims", kwargs.get("dim"))
         enter(observer, kind, name, (*args, dims) if dims is not None else args, result)
+
+
+def stored(observer: Observer, part: Tensor) -> None:
+    """A part of what a dataset keeps from batch to batch is changed where it lies."""
+    whole = part._base
+    if whole is None or whole.numel() < 2 * part.numel() or not part.is_floating_point():
+        return
+    known, since = observer.bases.get(id(whole), (object, 0))
+    if known() is not whole:
+        observer.bases[id(whole)] = weakref.ref(whole), len(observer.seen.calls)
+    elif since < len(observer.seen.calls):
+        observer.seen.stored = here()
 
 
 @contextlib.contextmanager
@@ -108,6 +127,7 @@ def places() -> list[tuple[Any, str, str]]:
         from PIL import Image
 
         found.append((Image.Image, "transpose", "flip"))
+        found.append((Image, "open", "file"))
     return found
 
 
@@ -116,13 +136,22 @@ def heard(observer: Observer, original: Callable[..., Any], kind: str, name: str
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
-        if not observer.paused:
+        if kind == "file":
+            observer.quietly(lambda: opened(observer, args), None)
+        elif not observer.paused:
             seed = repr((args, kwargs))[:80] if kind == "seed" and (args or kwargs) else None
             observer.quietly(lambda: enter(observer, kind, name, args, result, seed), None)
         return result
 
     wrapper.__name__, wrapper.__doc__ = name, original.__doc__
     return wrapper
+
+
+def opened(observer: Observer, args: Any) -> None:
+    """A file of an image is opened."""
+    kept = observer.seen.opened
+    if args and isinstance(args[0], str | PurePath) and len(kept) < MOST_FILES and not observer.data:
+        kept.append(str(args[0]))
 
 
 def klass(observer: Observer, original: Any) -> Any:

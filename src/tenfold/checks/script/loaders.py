@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from tenfold.checks.script.chance import chance
 from tenfold.checks.script.journal import fetching
@@ -30,7 +30,8 @@ def loader_made(observer: Observer, original: Original) -> Original:
         original(self, *args, **kwargs)
         if observer.elsewhere:
             return
-        fact = Loader(self, place, worker_init=self.worker_init_fn, workers=self.num_workers)
+        persistent = bool(self.num_workers and self.persistent_workers)
+        fact = Loader(self, place, worker_init=self.worker_init_fn, workers=self.num_workers, persistent=persistent)
         observer.seen.loaders.append(fact)
         object.__setattr__(self, "num_workers", 0)
         object.__setattr__(self, "prefetch_factor", None)
@@ -76,6 +77,9 @@ class Batches:
         fact.passes += 1
         if fact.passes == 1:
             observer.quietly(lambda: setattr(fact, "stored_labels", label_digest(fact.loader.dataset)), None)
+        elif fact.persistent:
+            now = plain(fact.loader.dataset)
+            fact.unheard |= {name for name, value in now.items() if fact.plain.get(name, value) != value}
         self.number, self.late = 0, observer.enough is not None
         self.calls, self.backwards = len(observer.seen.calls), observer.seen.backwards
 
@@ -117,6 +121,8 @@ class Batches:
     def note(self, batch: Any) -> None:
         """Where its tensors come from."""
         self.fact.batches += 1
+        if self.fact.persistent:
+            self.fact.plain = plain(self.fact.loader.dataset)
         fact = Batch(self.fact, self.number, chance())
         parts = list(tensors(batch))
         if self.fact.batches <= 6:
@@ -126,6 +132,14 @@ class Batches:
         labels = [part for part in parts if not part.is_floating_point() and part.dim() == 1]
         if labels and len(self.fact.first_labels) < 40:
             self.fact.first_labels.append(labels[-1].tolist())
+
+
+def plain(dataset: Any) -> dict[str, Any]:
+    """The numbers and words that a dataset holds by name."""
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    held = getattr(dataset, "__dict__", {})
+    return {name: value for name, value in held.items() if isinstance(value, int | float | str)}
 
 
 def few_images(loader: Any) -> bool:

@@ -20,6 +20,8 @@ from tenfold.errors import Finding
 
 AT_ONCE = 5
 """Images that are looked at; no other size of a net is likely to be the same."""
+SEES, ROUNDING = 1e-2, 1e-5
+"""What is made of images differs from what is made of blank ones by the first share, or only by rounding."""
 SECOND = {"MultiheadAttention", "GRU", "LSTM", "RNN", "TransformerEncoderLayer", "TransformerDecoderLayer"}
 """Layers whose batch is the second axis, unless batch_first=True."""
 
@@ -93,9 +95,11 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
     if not isinstance(output, Tensor) or output.dim() < 1 or not bool(torch.isfinite(output).all()):
         return
     yield from drawn(seen, images)
-    blank, _ = run(net, torch.zeros_like(images))
+    blank, ran_blank = run(net, torch.zeros_like(images))
     alive = all(bool((idle < FEW).any()) for idle in seen.idle.values()) and seen.asleep is None
-    seen.blind = alive and torch.equal(output, blank) and bool(images.any()) and not zero_head(net)
+    if alive and bool(images.any()) and not zero_head(net):
+        seen.blinded = blinded(ran, ran_blank)
+        seen.blind = torch.equal(output, blank) or seen.blinded is not None
     norms = [m for m in (*net.modules(), *seen.hidden) if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if any(not norm.track_running_stats or norm in seen.hidden for norm in norms):
         return  # such norms are meant to mix, or eval() does not reach them: parameters-forgotten tells
@@ -124,6 +128,22 @@ def drawn(seen: Seen, images: Tensor) -> Iterator[Finding]:
         f"Do it only `if self.training:`{line(place)}.",
         **where(place),
     )
+
+
+def blinded(ran: list[Ran], ran_blank: list[Ran]) -> Place | None:
+    """The line at which all that images and blank ones differ by is lost at once, but for rounding."""
+    if len(ran) < 2 or [one.name for one in ran] != [one.name for one in ran_blank]:
+        return None
+    apart = [difference(one.result, other.result) for one, other in zip(ran, ran_blank)]
+    last = max((index for index, value in enumerate(apart) if value > ROUNDING), default=-1)
+    return ran[last + 1].place if 0 <= last < len(apart) - 1 and apart[last] > SEES else None
+
+
+def difference(one: Tensor, other: Tensor) -> float:
+    """By how much two results differ at most, as a share of the largest number; 0 for what holds no fractions."""
+    if one.shape != other.shape or not one.is_floating_point() or not one.numel():
+        return 0.0
+    return float((one - other).abs().max() / one.abs().max().clamp(min=1e-30))
 
 
 def spread(output: Tensor, again: Tensor, changed: int) -> bool:

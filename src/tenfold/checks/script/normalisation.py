@@ -303,9 +303,15 @@ def input_ignored(seen: Seen) -> Iterator[Finding]:
         yield finding(
             "input-ignored",
             "The net gives the same output for blank images",
-            "An untrained copy gave bit-equal outputs for a batch and for zeros.",
-            "Look at what happens to the images inside forward().",
-            **where(calls[0].place if calls else None),
+            "An untrained copy gave equal outputs for a batch and for zeros"
+            + (f"; behind {shown_code(seen.blinded)} they are the same." if seen.blinded else "."),
+            "Look at what happens to the images inside forward()"
+            + (
+                f"{line(seen.blinded)}: the mean of what a norm gives is the same for all images."
+                if seen.blinded
+                else "."
+            ),
+            **where(seen.blinded or (calls[0].place if calls else None)),
         )
 
 

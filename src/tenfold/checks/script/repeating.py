@@ -26,7 +26,7 @@ def augmentation_repeats(seen: Seen) -> Iterator[Finding]:
     """Every epoch, or every worker, gets the same augmentation."""
     training, _ = trained_and_judged(seen)
     loaders = [fact for fact in training if not isinstance(fact.loader.dataset, IterableDataset)]
-    for look in (seed_set, seed_of_item, kept_after_first, same_in_workers):
+    for look in (seed_set, seed_of_item, kept_after_first, same_in_workers, unheard_by_workers):
         for fact in loaders:
             for found in look(seen, fact):
                 yield found
@@ -236,6 +236,20 @@ def made_in_class(seen: Seen, name: str) -> Place | None:
             if isinstance(node, ast.Assign) and any(ast.unparse(t) == f"self.{name}" for t in node.targets):
                 return Place(file, node.lineno)
     return None
+
+
+def unheard_by_workers(seen: Seen, fact: Loader) -> Iterator[Finding]:
+    """The dataset is told the epoch, and workers that live on keep the copy that they began with."""
+    if not fact.unheard:
+        return
+    names = ", ".join(f"`{name}`" for name in sorted(fact.unheard))
+    yield repeats(
+        "The workers never hear what the dataset is told between epochs",
+        f"The program changes {names} of the dataset after the first epoch; with persistent_workers=True its "
+        f"{fact.workers} workers keep the copies that they were given before it.",
+        f"Leave `persistent_workers=True` out: workers then begin anew in every epoch{line(fact.place)}.",
+        fact.place,
+    )
 
 
 def seeded_each_epoch(seen: Seen, loaders: list[Loader]) -> Iterator[Finding]:

@@ -120,6 +120,12 @@ class Loader:
     workers: int = 0
     first_labels: list[list[int]] = field(default_factory=list)
     fetches: list[Fetch] = field(default_factory=list)
+    persistent: bool = False
+    """Whether its workers, if there were any, would live through all epochs."""
+    plain: dict[str, Any] = field(default_factory=dict)
+    """The numbers and words that its dataset held when it last gave a batch."""
+    unheard: set[str] = field(default_factory=set)
+    """Those that the program changed between two passes."""
     stored_labels: bytes = b""
     """Digest of the labels that its dataset held at first."""
 
@@ -460,6 +466,12 @@ class Seen:
     """The first layer after which ReLU leaves almost nothing in the untrained net, and the share that it leaves."""
     blind: bool = False
     """Whether the net's output is the same for blank images."""
+    blinded: Place | None = None
+    """The user's line inside the net behind which nothing is left of the images."""
+    stored: Place | None = None
+    """Where fetching an item changes, in place, a part of what its dataset keeps."""
+    opened: list[str] = field(default_factory=list)
+    """Files that Pillow opened, in their order, each once."""
     failure: Failure | None = None
     error: BaseException | None = None
     ended: str = ""

@@ -23,8 +23,10 @@ def cleared(observer: Observer, original: Original) -> Original:
             backwards, got = observer.seen.backwards, observer.seen.got
             attack = observer.given is not None and observer.given.requires_grad  # its own gradient is wanted
             mine = parameters(self)
-            for held in holders(observer, mine):
-                unused = backwards > max(held.emptied, held.last) and id(held.optimizer) in got
+            holding = holders(observer, mine)
+            used = any(held.steps and held.last == backwards for held in holding)
+            for held in holding:
+                unused = not used and backwards > max(held.emptied, held.last) and id(held.optimizer) in got
                 held.wasted += unused and not attack and observer.enough is None
                 held.cleared, held.cleared_at, held.emptied = True, here(), backwards
                 for parameter in mine:

@@ -37,7 +37,7 @@ SYMPTOMS = {
 """What a root cause explains."""
 EXPLAINS: dict[str, set[str]] = {
     "input-not-finite": {"learning-rate-high", "normalisation-differs", "not-finite"},
-    "normalisation-doubled": {"normalisation-differs"},
+    "normalisation-doubled": {"normalisation-differs", "validation-augmented"},
     "bad-initialisation": {"learning-rate-high", "activation-doubled"},
     "loss-reduction": {"learning-rate-high", "not-finite"},
     "zero-grad-missing": {"learning-rate-high"},

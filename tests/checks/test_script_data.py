@@ -1,0 +1,177 @@
+"""Data that programs keep, collect, tell workers of, part and thaw: what must fire each rule, and lookalikes that must not."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+import tenfold
+from tenfold.checks.script.collecting import order_lost
+from tenfold.checks.script.copies import COPYING, REPEATING
+from tenfold.checks.script.families import checksums_split
+from tenfold.checks.script.mixing import samples_mixed
+from tenfold.checks.script.seen import Call, Loader, Place, Seen
+from tenfold.checks.script.storing import scaled_each_time, stored_again
+
+
+class Kept(Dataset):
+    """Images that are kept as numbers, and scaled where they are fetched."""
+
+    def __init__(self, images, scale):
+        self.images, self.scale = images, scale
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.scale(self.images[index]), 0
+
+
+class Subtracting(Kept):
+    """The same, in numpy's way."""
+
+    def __getitem__(self, index):
+        image = self.images[index]
+        image -= 0.5
+        return torch.from_numpy(image), 0
+
+
+def noisy(image):
+    """As an augmentation whose generator goes on."""
+    return image + torch.rand(image.shape, generator=GENERATOR)
+
+
+GENERATOR = torch.Generator().manual_seed(1)
+
+
+@pytest.mark.parametrize(
+    ("scale", "found"),
+    [(lambda i: i.sub_(0.5).div_(0.25), True), (lambda i: (i - 0.5) / 0.25, False), (noisy, False)],
+)
+def test_images_that_are_scaled_where_they_are_kept(scale, found):
+    assert scaled_each_time(Kept(torch.rand(6, 3, 8, 8), scale)) is found
+
+
+def test_the_line_that_scales_what_is_kept():
+    images = np.random.default_rng(0).random((6, 3, 8, 8), np.float32)
+    loader = DataLoader(Subtracting(images, None))
+    told = list(stored_again(Seen("a.py", loaders=[Loader(loader, Place("a.py", 3), batches=2)])))
+    assert [f.rule for f in told] == ["normalisation-doubled"]
+    assert "image -= 0.5" in told[0].evidence
+
+
+LOOP = """
+for x, {labels} in loader:
+    out.append(net(x))
+right = (out == data.{name}).mean()
+"""
+
+
+@pytest.mark.parametrize(
+    ("labels", "name", "shuffle", "found"),
+    [("_", "targets", True, 1), ("y", "targets", True, 0), ("_", "targets", False, 0), ("_", "classes", True, 0)],
+)
+def test_predictions_in_another_order_than_the_labels(labels, name, shuffle, found, tmp_path):
+    (tmp_path / "train.py").write_text(LOOP.format(labels=labels, name=name))
+    file = str(tmp_path / "train.py")
+    loader = DataLoader(TensorDataset(torch.rand(8, 3)), shuffle=shuffle)
+    fact = Loader(loader, Place(file, 2), batches=3)
+    call = Call(0, nn.Identity(), None, 0, False, (), (), places=(Place(file, 3),))
+    call.batch = type("Batch", (), {"loader": fact})()
+    told = list(order_lost(Seen(file, [file], calls=[call], loaders=[fact])))
+    assert [f.rule for f in told] == ["accuracy-count"] * found
+
+
+@pytest.mark.parametrize(
+    ("key", "shots", "found"), [("path.stem", 4, [2]), ("path.stem.split('_')[0]", 4, []), ("path.stem", 1, [])]
+)
+def test_files_parted_by_a_checksum_of_their_names(key, shots, found, tmp_path):
+    (tmp_path / "train.py").write_text(f"def held(path):\n    return zlib.crc32({key}.encode()) % 5 == 0\n")
+    file = str(tmp_path / "train.py")
+    opened = [f"oak/L{plant:03d}_{shot}.png" for plant in range(30) for shot in range(shots)]
+    assert [f.line for f in checksums_split(Seen(file, [file], opened=opened))] == found
+
+
+def net_with(*tail):
+    """A small net that ends in other layers before the mean over the map."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3, bias=False), *tail, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(16, 4),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tail", "blind"),
+    [([nn.InstanceNorm2d(16, affine=True)], True), ([nn.InstanceNorm2d(16), nn.ReLU()], False), ([], False)],
+)
+def test_a_norm_whose_mean_is_all_that_is_left(tail, blind):
+    net = net_with(*tail)
+    seen = Seen("a.py", first=net, model=net, inputs=(torch.rand(6, 1, 10, 10),))
+    assert not list(samples_mixed(seen))
+    assert seen.blind is blind
+
+
+@pytest.mark.parametrize(("code", "repeats"), [("img.resize((8, 8))", False), ("np.resize(x, 500)", True)])
+def test_pictures_made_smaller_are_not_copies(code, repeats):
+    assert bool(REPEATING.search(code)) is bool(COPYING.search(code)) is repeats
+
+
+PERSISTENT = """
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+torch.manual_seed(0)
+class Images(Dataset):
+    epoch = 0
+    def __init__(self):
+        self.x, self.y, self.epoch = torch.randn(320, 1, 8, 8), torch.arange(320) % 3, 0
+    def __len__(self):
+        return 320
+    def __getitem__(self, i):
+        noise = torch.randn(1, 8, 8, generator=torch.Generator().manual_seed(self.epoch * 1000 + i))
+        return self.x[i] + self.y[i] + 0.1 * noise, self.y[i]
+data = Images()
+loader = DataLoader(data, batch_size=32, shuffle=True, num_workers=2, persistent_workers={persistent})
+net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 3))
+opt = torch.optim.Adam(net.parameters(), lr=0.01)
+for epoch in range(4):
+    data.epoch = epoch
+    for images, labels in loader:
+        opt.zero_grad()
+        nn.functional.cross_entropy(net(images), labels).backward()
+        opt.step()
+"""
+
+
+@pytest.mark.parametrize(("persistent", "found"), [(True, [("augmentation-repeats", 16)]), (False, [])])
+def test_workers_that_never_hear_of_the_epoch(persistent, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(PERSISTENT.format(persistent=persistent))
+    told = tenfold.check("train.py", quiet=True).findings
+    assert [(f.rule, f.line) for f in told if f.severity != "note"] == found
+
+
+THAWED = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+x, y = torch.randn(480, 1, 8, 8), torch.arange(480) % 3
+x[torch.arange(480), 0, y] += 2.5
+net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 3))
+def fit(opt):
+    for order in torch.randperm(480).split(40):
+        opt.zero_grad()
+        nn.functional.cross_entropy(net(x[order]), y[order]).backward()
+        opt.step()
+fit(torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9))
+net[4] = nn.Linear(256, 3)
+fit(torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9))
+"""
+
+
+def test_a_second_optimiser_uses_what_the_first_one_holds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(THAWED)
+    assert not [f for f in tenfold.check("train.py", quiet=True).findings if f.severity != "note"]
