@@ -1,4 +1,4 @@
-"""Data that programs keep, collect, tell workers of, part and thaw: what must fire each rule, and lookalikes that must not."""
+"""Data that programs keep, collect, part and tell workers of: what must fire each rule, and lookalikes that must not."""
 
 import numpy as np
 import pytest
@@ -64,16 +64,22 @@ def test_the_line_that_scales_what_is_kept():
 LOOP = """
 for x, {labels} in loader:
     out.append(net(x))
-right = (out == data.{name}).mean()
+right = (out == {kept}).mean()
 """
 
 
 @pytest.mark.parametrize(
-    ("labels", "name", "shuffle", "found"),
-    [("_", "targets", True, 1), ("y", "targets", True, 0), ("_", "targets", False, 0), ("_", "classes", True, 0)],
+    ("labels", "kept", "shuffle", "found"),
+    [
+        ("_", "data.targets", True, 1),
+        ("y", "data.targets", True, 0),
+        ("_", "data.targets", False, 0),
+        ("_", "data.classes", True, 0),
+        ("_", "train_set.targets", True, 0),
+    ],
 )
-def test_predictions_in_another_order_than_the_labels(labels, name, shuffle, found, tmp_path):
-    (tmp_path / "train.py").write_text(LOOP.format(labels=labels, name=name))
+def test_predictions_in_another_order_than_the_labels(labels, kept, shuffle, found, tmp_path):
+    (tmp_path / "train.py").write_text(LOOP.format(labels=labels, kept=kept))
     file = str(tmp_path / "train.py")
     loader = DataLoader(TensorDataset(torch.rand(8, 3)), shuffle=shuffle)
     fact = Loader(loader, Place(file, 2), batches=3)

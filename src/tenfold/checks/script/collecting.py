@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from torch.utils.data import RandomSampler
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.copies import TRAINED
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Call, Loader, Seen
 from tenfold.checks.script.source import line, name_at, tree, trees
@@ -53,11 +54,12 @@ def labels_dropped(call: Call) -> bool:
 
 
 def labels_kept(seen: Seen) -> str:
-    """The code that reads a dataset's labels from outside of it; "" where there is none."""
+    """The code that reads the labels of a dataset, not of training, from outside of it; "" where there is none."""
     for _, module in trees(seen):
         for node in ast.walk(module):
             read = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and node.attr in KEPT
-            if read and isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "args", "cfg"):
+            owner = ast.unparse(node.value) if read and isinstance(node, ast.Attribute) else "self"
+            if owner not in ("self", "args", "cfg") and not TRAINED.search(owner):
                 return ast.unparse(node)
     return ""
 

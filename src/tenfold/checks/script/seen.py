@@ -471,7 +471,7 @@ class Seen:
     stored: Place | None = None
     """Where fetching an item changes, in place, a part of what its dataset keeps."""
     opened: list[str] = field(default_factory=list)
-    """Files that Pillow opened, in their order, each once."""
+    """Files that Pillow opened outside of loaders, in their order."""
     failure: Failure | None = None
     error: BaseException | None = None
     ended: str = ""
