@@ -1,4 +1,4 @@
-"""Data that programs keep, collect, part and tell workers of: what must fire each rule, and lookalikes that must not."""
+"""Data that programs keep, collect, part and tell workers of: what must fire a rule, and what must not."""
 
 import numpy as np
 import pytest
