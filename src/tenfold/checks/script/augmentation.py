@@ -89,14 +89,20 @@ def drawing(seen: Seen, call: int) -> Place | None:
 
 def differences(dataset: Any) -> list[float]:
     """By how much items differ that are fetched twice, from two states of the random generators."""
+    pairs = in_pairs(dataset, 1000)
+    return [float((a - b).abs().max()) for a, b in pairs if a is not None and b is not None and a.shape == b.shape]
+
+
+def in_pairs(dataset: Any, apart: int) -> list[tuple[Tensor | None, Tensor | None]]:
+    """The images of the first items, each fetched from two states of the random generators; from one if apart is 0."""
+    pairs = []
     with same_chance():
-        pairs = []
         for index in range(min(FEW, len(dataset))):
             seeded(index)
             first = item(dataset, index)
-            seeded(index + 1000)
+            seeded(index + apart)
             pairs.append((first, item(dataset, index)))
-    return [float((a - b).abs().max()) for a, b in pairs if a is not None and b is not None and a.shape == b.shape]
+    return pairs
 
 
 def collated(loader: Any) -> float:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from torch.utils.data import RandomSampler
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.copies import TRAINED
+from tenfold.checks.script.copies import TRAINED, named
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Call, Loader, Seen
-from tenfold.checks.script.source import line, name_at, tree, trees
+from tenfold.checks.script.seen import Call, Seen
+from tenfold.checks.script.source import line, tree, trees
 from tenfold.checks.script.splits import trained_and_judged
 from tenfold.errors import Finding
 
@@ -20,25 +20,20 @@ KEPT = ("targets", "labels")
 def order_lost(seen: Seen) -> Iterator[Finding]:
     """A shuffled loader's predictions are kept without its labels, which are read from the dataset instead."""
     _, judged = trained_and_judged(seen)
-    for fact in judged:
+    kept = labels_kept(seen) if judged else ""
+    for fact in judged if kept else ():
         calls = [call for call in seen.calls if call.batch and call.batch.loader is fact and not call.trained]
         shuffled = isinstance(getattr(fact.loader, "sampler", None), RandomSampler)
-        if not shuffled or not calls or not all(map(labels_dropped, calls)) or not labels_kept(seen):
+        if not shuffled or not calls or not all(map(labels_dropped, calls)):
             continue
         yield finding(
             "accuracy-count",
             f"Predictions of {named(fact)} come in a drawn order, and are held against labels in the stored one",
-            f"Its sampler is random, the loop over it drops the labels of its batches, and `{labels_kept(seen)}` is "
-            "read for them.",
+            f"Its sampler is random, the loop over it drops the labels of its batches, and `{kept}` is read for them.",
             f"Write shuffle=False for that loader{line(fact.place)}, or collect the labels in the same loop.",
             **where(fact.place),
         )
         return
-
-
-def named(fact: Loader) -> str:
-    """A loader's name."""
-    return f"`{name_at(fact.place, 'the evaluation loader')}`"
 
 
 def labels_dropped(call: Call) -> bool:

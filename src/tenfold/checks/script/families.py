@@ -33,11 +33,8 @@ def families_split(seen: Seen) -> Iterator[Finding]:
         for other in judged:
             theirs = [family(item[0]) for item in items(other.loader.dataset)]
             sizes = mine + Counter(theirs)
-            kin = sum(size for size in sizes.values() if size > 1)
-            if None in sizes or len(sizes) < max(FEWEST, 3 * classes) or sizes.total() > LARGEST * len(sizes):
-                continue
             shared = sum(name in mine for name in theirs)
-            if kin < WHOLE * sizes.total() or shared < 0.5 * len(theirs):
+            if not in_families(sizes, max(FEWEST, 3 * classes)) or shared < 0.5 * len(theirs):
                 continue
             place, example = split_place(seen), next(name for name in theirs if name in mine)
             yield finding(
@@ -56,8 +53,7 @@ def families_split(seen: Seen) -> Iterator[Finding]:
 def checksums_split(seen: Seen) -> Iterator[Finding]:
     """Files are parted by a checksum of their whole names, which parts every family."""
     sizes = Counter(family(file) for file in dict.fromkeys(seen.opened))
-    kin = sum(size for size in sizes.values() if size > 1)
-    if None in sizes or len(sizes) < FEWEST or not kin >= WHOLE * sizes.total() or sizes.total() > LARGEST * len(sizes):
+    if not in_families(sizes, FEWEST):
         return
     for file, module in trees(seen):
         for node in ast.walk(module):
@@ -77,6 +73,13 @@ def checksums_split(seen: Seen) -> Iterator[Finding]:
                 **Place(file, node.lineno).where,
             )
             return
+
+
+def in_families(sizes: Counter[str | None], fewest: int) -> bool:
+    """Whether files come in so many families or more, by their names: none too large, hardly a file without kin."""
+    if None in sizes or len(sizes) < fewest or sizes.total() > LARGEST * len(sizes):
+        return False
+    return sum(size for size in sizes.values() if size > 1) >= WHOLE * sizes.total()
 
 
 def scope_of(node: ast.AST) -> ast.AST:

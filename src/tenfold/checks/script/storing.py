@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.augmentation import item
-from tenfold.checks.script.chance import same_chance, seeded
+from tenfold.checks.script.augmentation import in_pairs
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Loader, Place, Seen, own
 from tenfold.checks.script.source import line, shown_code, tree
@@ -58,20 +58,16 @@ def scaling_line(fact: Loader) -> Place | None:
 
 def scaled_each_time(dataset: Any) -> bool:
     """Whether an image that is fetched again, by the same random numbers, is another one but for scale and shift."""
-    with same_chance():
-        for index in range(min(3, len(dataset))):
-            seeded(index)
-            one = item(dataset, index)
-            seeded(index)
-            other = item(dataset, index)
-            if one is None or other is None or one.shape != other.shape or torch.equal(one, other) or one.dim() < 2:
-                return False
-            planes = (
-                zip(one.double().flatten(0, -3), other.double().flatten(0, -3)) if one.dim() > 2 else [(one, other)]
-            )
-            if any(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1] < LINEAR for a, b in planes):
-                return False
-    return len(dataset) > 0
+    pairs = in_pairs(dataset, 0)
+    return bool(pairs) and all(scaled(one, other) for one, other in pairs)
+
+
+def scaled(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether each plane of pixels of an image is, in another one, the same but for scale and shift."""
+    if one is None or other is None or one.shape != other.shape or torch.equal(one, other) or one.dim() < 2:
+        return False
+    planes = zip(one.double().reshape(-1, *one.shape[-2:]), other.double().reshape(-1, *one.shape[-2:]))
+    return all(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1] >= LINEAR for a, b in planes)
 
 
 STORING = (stored_again,)

@@ -60,8 +60,8 @@ inline int64_t cache() {
     return bytes;
 }
 
-// Fetches the 4×4 pixels at a later tile's place, `count` channels, to be read (0) or written (1). Their lines lie in
-// sixteen rows of memory, which no processor foresees. Inlined by order: GCC takes it for a function without effect.
+// Fetches the 4×4 pixels at a later tile's place, `count` channels, to be read (0) or written (1). They lie in four
+// rows of memory, which no processor foresees. Inlined by order: GCC takes it for a function without effect.
 template <int WRITE>
 __attribute__((always_inline)) inline void fetch(const Shape& s, int64_t tile, const float* pixels, int64_t h, int64_t w,
                                                  int64_t channels, int64_t count) {
@@ -368,8 +368,8 @@ void gradient(const Shape& s, const float* x, const float* dy, float* dw, float*
             for (int64_t i = 0; i < s.cin; i += LINES)
                 for (int64_t c = 0; c < s.cout; c += panel)
                     accumulate<E, L, NV, LINES, LV>(v + f * v_stride + i / LV * elements * LV + i % LV,
-                                                d + f * d_stride + c * elements, (end - first + N - 1) / N,
-                                                own + i * s.cout + c, s.cout);
+                                                    d + f * d_stride + c * elements, (end - first + N - 1) / N,
+                                                    own + i * s.cout + c, s.cout);
         }
     }
 #pragma omp parallel for num_threads(threads)
