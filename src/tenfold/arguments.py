@@ -10,7 +10,7 @@ from pydantic import ValidationError, create_model
 from tyro.conf import Suppress, arg
 
 from tenfold.errors import RecipeError
-from tenfold.recipe import ModelOptions, Options, Recipe, explain, leaves
+from tenfold.recipe import BackendOptions, ModelOptions, Options, Recipe, explain, leaves
 from tenfold.recipes import DEFAULT, RECIPES, named
 
 # A recipe's own name is what it is called by, not an option: --name is the run folder's.
@@ -19,6 +19,11 @@ OPTION_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in Recipe.model_f
 MODEL_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in ModelOptions.model_fields.items() if n != "sha256"}
 ModelSettings = create_model("ModelSettings", __base__=Options, __doc__=ModelOptions.__doc__, **MODEL_FIELDS)
 OPTION_FIELDS["model"] = (ModelSettings, ModelSettings())
+BACKEND_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in BackendOptions.model_fields.items()}
+Choice = Annotated[BackendOptions.model_fields["choice"].annotation, arg(aliases=("--backend",))]  # type: ignore[name-defined]
+BACKEND_FIELDS["choice"] = (Choice, BackendOptions.model_fields["choice"])
+BackendSettings = create_model("BackendSettings", __base__=Options, __doc__=BackendOptions.__doc__, **BACKEND_FIELDS)
+OPTION_FIELDS["backend"] = (BackendSettings, BackendSettings())
 RecipeOptions = create_model("RecipeOptions", __base__=Options, **OPTION_FIELDS)
 RecipeName = Annotated[str | None, arg(metavar="RECIPE", help=f"{', '.join(RECIPES)}; unset: {DEFAULT}.")]
 RecipeFile = Annotated[
@@ -41,7 +46,8 @@ SameNet = Annotated[
 def flags(arguments: Sequence[str]) -> frozenset[str]:
     """The long options that were written, as option names: --optimizer.lr=1 → optimizer.lr."""
     found = (re.match(r"--([\w.-]+)", argument) for argument in arguments)
-    return frozenset(match[1].replace("-", "_") for match in found if match)
+    names = {match[1].replace("-", "_") for match in found if match}
+    return frozenset("backend.choice" if name == "backend" else name for name in names)
 
 
 def given(options: Options, written: frozenset[str], net: str | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tenfold.errors import RecipeError
 from tenfold.experiments import search as searching
-from tenfold.experiments.arms import Arm, resolve_all, train_arms
+from tenfold.experiments.arms import UNIMPORTANT, Arm, resolve_all, train_arms
 from tenfold.experiments.groups import Group, group_of, group_on_disk
 from tenfold.experiments.spaces import Space, options_of, words
 from tenfold.experiments.terms import SearchTerms, Terms
@@ -124,13 +124,12 @@ def grid(over: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 def trained(plans: Mapping[str, Plan], terms: Terms, tell: Tell, others: Sequence[Group]) -> dict[str, Group]:
     """The groups of these plans, trained as far as they are not there; what is unfair is refused before."""
+    refuse_twins({name: plan.recipe.model_dump(exclude=UNIMPORTANT - {"data"}) for name, plan in plans.items()})
     arms, split = resolve_all(plans)
     known: list[Group | Arm] = [*others, *arms.values()]
     for one in known[1:]:
         refuse_unfair(one, known[0], terms.unequal)
-    twins = [f"{a.name} and {b.name}" for a, b in itertools.combinations(arms.values(), 2) if a.key == b.key]
-    if twins:
-        raise RecipeError(f"{twins[0]} are the same recipe.", "Change an option that the recipe reads in one of them.")
+    refuse_twins({name: arm.key for name, arm in arms.items()})
     if len(known) > 1:
         images = next(iter(arms.values())).judging_images
         tell(announce(terms.error, images, terms.seeds, terms.delta, len(known) - 1))
@@ -140,6 +139,14 @@ def trained(plans: Mapping[str, Plan], terms: Terms, tell: Tell, others: Sequenc
     tell(f"{len(arms)} × {terms.seeds} runs, {sharing} (measured fastest).")
     outcomes = train_arms(list(arms.values()), range(terms.seeds), terms.out, split, tell)
     return {name: group_of(arm, outcomes[name], terms.metric) for name, arm in arms.items()}
+
+
+def refuse_twins(identities: Mapping[str, object]) -> None:
+    """RecipeError where two arms, by name, are the same; asked before anything is measured, and once all is resolved."""
+    for (a, one), (b, other) in itertools.combinations(identities.items(), 2):
+        if one == other:
+            told = f"{a} and {b} are the same recipe."
+            raise RecipeError(told, "Change an option that the recipe reads in one of them.")
 
 
 def written(

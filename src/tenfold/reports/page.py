@@ -9,6 +9,7 @@ import shlex
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ class Picture:
     width: int
 
 
+@cache
 def templates() -> Environment:
-    """The templates beside this file; everything that comes from a run is escaped."""
+    """The templates beside this file, compiled once; everything that comes from a run is escaped."""
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
