@@ -19,9 +19,12 @@ OPTION_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in Recipe.model_f
 MODEL_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in ModelOptions.model_fields.items() if n != "sha256"}
 ModelSettings = create_model("ModelSettings", __base__=Options, __doc__=ModelOptions.__doc__, **MODEL_FIELDS)
 OPTION_FIELDS["model"] = (ModelSettings, ModelSettings())
-BACKEND_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in BackendOptions.model_fields.items()}
-Choice = Annotated[BackendOptions.model_fields["choice"].annotation, arg(aliases=("--backend",))]  # type: ignore[name-defined]
-BACKEND_FIELDS["choice"] = (Choice, BackendOptions.model_fields["choice"])
+# `--backend reference` is short for --backend.choice.
+SHORT: dict[str, Any] = {"choice": arg(aliases=("--backend",))}
+BACKEND_FIELDS: dict[str, Any] = {
+    n: (Annotated[f.annotation, SHORT[n]] if n in SHORT else f.annotation, f)
+    for n, f in BackendOptions.model_fields.items()
+}
 BackendSettings = create_model("BackendSettings", __base__=Options, __doc__=BackendOptions.__doc__, **BACKEND_FIELDS)
 OPTION_FIELDS["backend"] = (BackendSettings, BackendSettings())
 RecipeOptions = create_model("RecipeOptions", __base__=Options, **OPTION_FIELDS)

@@ -157,10 +157,10 @@ def test_contradictions_are_refused(options, said):
 
 def test_native_without_a_compiler_is_refused_with_the_reason(monkeypatch):
     monkeypatch.setattr(kernels.shutil, "which", lambda name: None)
-    kernels.library.cache_clear()
+    kernels.opened.cache_clear()
     with pytest.raises(RecipeError, match=r"no C\+\+ compiler"):
         open_backend("cpu", BackendOptions(kernels="native"))
-    kernels.library.cache_clear()
+    kernels.opened.cache_clear()
 
 
 def test_bf16_gradients_without_the_instructions_are_refused(monkeypatch):

@@ -142,7 +142,7 @@ def trained(plans: Mapping[str, Plan], terms: Terms, tell: Tell, others: Sequenc
 
 
 def refuse_twins(identities: Mapping[str, object]) -> None:
-    """RecipeError where two arms, by name, are the same; asked before anything is measured, and once all is resolved."""
+    """RecipeError where two arms, by name, are the same: asked before measuring, and when all is resolved."""
     for (a, one), (b, other) in itertools.combinations(identities.items(), 2):
         if one == other:
             told = f"{a} and {b} are the same recipe."

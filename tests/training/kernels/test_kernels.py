@@ -1,6 +1,8 @@
 """The native kernels against torch in float64, and their own properties."""
 
 import copy
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -133,6 +135,18 @@ def test_norm_equals_torchs_in_double(activation, added, training):
     assert plain.num_batches_tracked == exact.num_batches_tracked
 
 
+@pytest.mark.parametrize("activation", sorted(norm.ACTIVATIONS))
+def test_norm_does_not_lose_nan(activation):
+    native, plain = ActivatedBatchNorm(8, activation), ActivatedBatchNorm(8, activation)
+    install(native)
+    x = images(2, 8, 3, 3)
+    x[0, 3, 1, 0] = torch.nan
+    for training in (False, True):  # whose statistics are NaN from then on
+        found, expected = native.train(training)(x), plain.train(training)(x)
+        assert torch.equal(found.isnan(), expected.isnan())
+        assert found[:, 3].isnan().sum() == (18 if training else 1)
+
+
 def test_variance_survives_a_large_mean():
     x = images(64, 8, 8, 8) + 1e4
     _, variance = norm.statistics(x)
@@ -204,9 +218,9 @@ def test_bias_is_added():
 
 def test_without_a_compiler_it_is_said_why(monkeypatch):
     monkeypatch.setattr(kernels.shutil, "which", lambda name: None)
-    kernels.library.cache_clear()
+    kernels.opened.cache_clear()
     assert "no C++ compiler" in kernels.unavailable()
-    kernels.library.cache_clear()
+    kernels.opened.cache_clear()
 
 
 def test_a_failing_compiler_is_quoted(monkeypatch, tmp_path):
@@ -215,6 +229,20 @@ def test_a_failing_compiler_is_quoted(monkeypatch, tmp_path):
     broken.chmod(0o755)
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(kernels.shutil, "which", lambda name: str(broken))
-    kernels.library.cache_clear()
+    kernels.opened.cache_clear()
     assert "unknown option" in kernels.unavailable()
-    kernels.library.cache_clear()
+    broken.unlink()
+    assert "unknown option" in kernels.unavailable()  # it is not tried again
+    kernels.opened.cache_clear()
+
+
+def test_a_library_that_was_cut_short_is_built_again(monkeypatch, tmp_path):
+    whole = kernels.library()._name
+    monkeypatch.setattr(kernels, "build", lambda compiler, made: shutil.copy(whole, made))
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path))
+    cut = tmp_path / "kernels" / Path(whole).name
+    cut.parent.mkdir()
+    cut.write_bytes(Path(whole).read_bytes()[:1000])
+    kernels.opened.cache_clear()
+    assert Path(kernels.library()._name) == cut
+    kernels.opened.cache_clear()

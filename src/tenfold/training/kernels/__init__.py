@@ -21,6 +21,8 @@ HEADER = "vectors.h"
 HERE = Path(__file__).parent
 COMPILERS = ("g++", "c++")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-fPIC")
+CHANNELS = 8
+"""Channels of a layer must be a multiple of it: half a register of AVX-512, a register of AVX2."""
 PATIENCE = 300
 """Seconds that the compiler may take; it takes about 6 (once)."""
 
@@ -29,26 +31,42 @@ class Unavailable(Exception):
     """The kernels cannot be built or loaded here; the message says why."""
 
 
-@cache
 def library() -> ctypes.CDLL:
     """The compiled kernels, built at the first call on a machine; Unavailable where that is not possible."""
-    compiler = next((path for path in map(shutil.which, COMPILERS) if path), None)
-    if compiler is None:
-        raise Unavailable("there is no C++ compiler (g++)")
-    built = cached(compiler)
-    try:
-        return ctypes.CDLL(str(built))
-    except OSError as error:
-        raise Unavailable(f"the compiled kernels do not load: {error}") from None
+    found = opened()
+    if isinstance(found, str):
+        raise Unavailable(found)
+    return found
 
 
 def unavailable() -> str | None:
     """Why there are no native kernels; None where there are."""
+    found = opened()
+    return found if isinstance(found, str) else None
+
+
+@cache
+def opened() -> ctypes.CDLL | str:
+    """The compiled kernels, or why there are none: a build that failed is not tried again in this process."""
+    compiler = next((path for path in map(shutil.which, COMPILERS) if path), None)
+    if compiler is None:
+        return "there is no C++ compiler (g++)"
     try:
-        library()
+        return load(compiler)
     except Unavailable as error:
         return str(error)
-    return None
+
+
+def load(compiler: str) -> ctypes.CDLL:
+    """The library of the cache; one that does not load, cut short by a full disk, say, is built again."""
+    try:
+        return ctypes.CDLL(str(cached(compiler)))
+    except OSError:
+        cached(compiler).unlink(missing_ok=True)
+    try:
+        return ctypes.CDLL(str(cached(compiler)))
+    except OSError as error:
+        raise Unavailable(f"the compiled kernels do not load: {error}") from None
 
 
 def identity() -> str:

@@ -53,7 +53,7 @@ template <int L> inline Vec<L> sigmoid(Vec<L> z) {
 }
 
 template <int A, int L> inline Vec<L> activate(Vec<L> z) {
-    if constexpr (A == RELU) return z > 0.0f ? z : Vec<L>{};
+    if constexpr (A == RELU) return z <= 0.0f ? Vec<L>{} : z;  // a NaN stays one, and is seen in the loss
     if constexpr (A == LEAKY_RELU) return z > 0.0f ? z : z * 0.01f;
     if constexpr (A == SILU) return z * sigmoid<L>(z);
     if constexpr (A == GELU) {
@@ -66,7 +66,7 @@ template <int A, int L> inline Vec<L> activate(Vec<L> z) {
 
 template <int A, int L> inline Vec<L> slope(Vec<L> z) {
     Vec<L> one = Vec<L>{} + 1.0f;
-    if constexpr (A == RELU) return z > 0.0f ? one : Vec<L>{};
+    if constexpr (A == RELU) return z <= 0.0f ? Vec<L>{} : one;
     if constexpr (A == LEAKY_RELU) return z > 0.0f ? one : one * 0.01f;
     if constexpr (A == SILU) {
         Vec<L> s = sigmoid<L>(z);

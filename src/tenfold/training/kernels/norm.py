@@ -9,10 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from tenfold.models.blocks import ActivatedBatchNorm
-from tenfold.training.kernels import library
-
-CHANNELS = 8
-"""Channels must be a multiple of it."""
+from tenfold.training.kernels import CHANNELS, library
 
 ACTIVATIONS = {"none": 0, "relu": 1, "leaky_relu": 2, "swish": 3, "silu": 3, "gelu": 4}
 """As norm.cpp numbers them."""
@@ -38,7 +35,7 @@ def place(tensor: Tensor | None) -> int | None:
 
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and (biased) variance of each channel of channels-last float32 [N, C, H, W]."""
-    mean, variance = torch.empty(2, x.shape[1])
+    mean, variance = x.new_empty(2, x.shape[1])
     rows = x.numel() // x.shape[1]
     functions().norm_statistics(place(x), place(mean), place(variance), rows, x.shape[1], torch.get_num_threads())
     return mean, variance

@@ -8,10 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tenfold.training.kernels import library
-
-CHANNELS = 8
-"""Channels must be a multiple of it."""
+from tenfold.training.kernels import CHANNELS, library
 
 
 @cache
@@ -30,8 +27,8 @@ class Pool(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         """The largest of each four."""
         n, c, h, w = ctx.shape = x.shape
-        y = torch.empty((n, c, h // 2, w // 2), memory_format=torch.channels_last)
-        winner = torch.empty(y.numel(), dtype=torch.uint8)
+        y = torch.empty((n, c, h // 2, w // 2), device=x.device, dtype=x.dtype, memory_format=torch.channels_last)
+        winner = x.new_empty(y.numel(), dtype=torch.uint8)
         functions().pool_forward(x.data_ptr(), y.data_ptr(), winner.data_ptr(), n, h, w, c, torch.get_num_threads())
         ctx.save_for_backward(winner)
         return y
@@ -42,7 +39,7 @@ class Pool(torch.autograd.Function):
         """The gradient goes to the pixel that won."""
         (winner,), (n, c, h, w) = ctx.saved_tensors, ctx.shape
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        x = torch.empty((n, c, h, w), memory_format=torch.channels_last)
+        x = torch.empty((n, c, h, w), device=gradient.device, dtype=gradient.dtype, memory_format=torch.channels_last)
         functions().pool_backward(
             gradient.data_ptr(), winner.data_ptr(), x.data_ptr(), n, h, w, c, torch.get_num_threads()
         )

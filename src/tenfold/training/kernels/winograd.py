@@ -13,10 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tenfold.training.kernels import library
-
-CHANNELS = 8
-"""Channels must be a multiple of it: half a register of AVX-512, a register of AVX2."""
+from tenfold.training.kernels import CHANNELS, library
 
 
 @cache
@@ -42,9 +39,10 @@ def convolve(images: Tensor, filters: Tensor, padding: int, halves: bool = False
     images = images.contiguous(memory_format=torch.channels_last)
     (n, c, h, w), k = images.shape, filters.shape[3]
     filters, threads = filters.contiguous(), torch.get_num_threads()
-    transformed = torch.empty(36 * c * k)
+    transformed = images.new_empty(36 * c * k)
     functions().winograd_weights(filters.data_ptr(), transformed.data_ptr(), c, k, halves, threads)
-    output = torch.empty((n, k, h + 2 * padding - 2, w + 2 * padding - 2), memory_format=torch.channels_last)
+    shape = (n, k, h + 2 * padding - 2, w + 2 * padding - 2)
+    output = torch.empty(shape, device=images.device, dtype=images.dtype, memory_format=torch.channels_last)
     functions().winograd_forward(
         images.data_ptr(), transformed.data_ptr(), output.data_ptr(), n, h, w, c, k, padding, halves, threads
     )
@@ -56,7 +54,7 @@ def filter_gradient(images: Tensor, gradient: Tensor, padding: int, halves: bool
     images = images.contiguous(memory_format=torch.channels_last)
     gradient = gradient.contiguous(memory_format=torch.channels_last)
     (n, c, h, w), k = images.shape, gradient.shape[1]
-    filters = torch.empty((3, 3, c, k))
+    filters = images.new_empty((3, 3, c, k))
     functions().winograd_gradient(
         *(t.data_ptr() for t in (images, gradient, filters)), n, h, w, c, k, padding, halves, torch.get_num_threads()
     )
