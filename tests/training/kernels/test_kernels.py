@@ -236,13 +236,13 @@ def test_a_failing_compiler_is_quoted(monkeypatch, tmp_path):
     kernels.opened.cache_clear()
 
 
-def test_a_library_that_was_cut_short_is_built_again(monkeypatch, tmp_path):
+def test_a_library_that_was_lost_is_built_again(monkeypatch, tmp_path):
     whole = kernels.library()._name
     monkeypatch.setattr(kernels, "build", lambda compiler, made: shutil.copy(whole, made))
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path))
     cut = tmp_path / "kernels" / Path(whole).name
     cut.parent.mkdir()
-    cut.write_bytes(Path(whole).read_bytes()[:1000])
+    cut.touch()  # what a machine that lost its power leaves of a new file
     kernels.opened.cache_clear()
     assert Path(kernels.library()._name) == cut
     kernels.opened.cache_clear()

@@ -58,7 +58,7 @@ def opened() -> ctypes.CDLL | str:
 
 
 def load(compiler: str) -> ctypes.CDLL:
-    """The library of the cache; one that does not load, cut short by a full disk, say, is built again."""
+    """The library of the cache; one that does not load, empty after a loss of power, say, is built again."""
     try:
         return ctypes.CDLL(str(cached(compiler)))
     except OSError:
