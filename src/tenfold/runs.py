@@ -60,9 +60,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write so that a kill at any moment leaves the old file or the new one, whole and on the disk."""
+    """Write so that a kill at any moment leaves the old file or the new one, whole and on the disk.
+
+    Several processes may write one file at the same time, in the cache, say: the last wins.
+    """
     content = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with writing(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +78,13 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def sweep_up(folder: Path) -> None:
+    """Remove what writes that were killed left below `folder`."""
+    for left in folder.rglob(".*.tmp"):
+        with writing(left):
+            left.unlink(missing_ok=True)
 
 
 def check_place(path: Path) -> None:

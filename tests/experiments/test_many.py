@@ -1,6 +1,5 @@
 """Many runs side by side: real processes, real kills."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -11,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from tenfold import api
-from tenfold.errors import RecipeError
+from tenfold.cores import core_numbers
+from tenfold.errors import RecipeError, TrainingError
 from tenfold.experiments import many
 from tenfold.experiments.many import Split, Splits, possible, shares, train_many
 from tenfold.experiments.rates import rate_side_by_side
+from tenfold.experiments.trainers import Trainer
 from tenfold.runs import Run
 
 
@@ -143,18 +144,45 @@ train_many({Path(sys.argv[2]): load(Path(sys.argv[1]))}, Split(1, 1))
     assert 0 < len(Run.open(tmp_path / "run").epochs) < 2000
 
 
+def test_a_trainer_that_dies_is_named_and_the_next_run_gets_a_new_one(plan, tmp_path):
+    trainer = Trainer({min(core_numbers())})
+    trainer.process.kill()
+    assert "its process ended: exit code -9" in trainer.train(["--help"])
+    (tmp_path / "recipe.json").write_text(plan.to_json())
+    assert trainer.train(["--recipe", str(tmp_path / "recipe.json"), "--dry-run"]) is None
+    trainer.close()
+
+
+def test_speed_is_measured_from_a_script_without_a_guard(plan, tmp_path):
+    (tmp_path / "recipe.json").write_text(plan.to_json())
+    (tmp_path / "script.py").write_text(
+        "from pathlib import Path\nfrom tenfold.experiments.rates import rate_side_by_side\n"
+        "from tenfold.recipe import load\n"
+        f"print(rate_side_by_side(load(Path('recipe.json')), [{{{min(core_numbers())}}}], 0.1) > 0)\n"
+    )
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_a_trial_that_fails_says_why_and_several_that_do_not_fit_count_nothing(plan, monkeypatch):
+    share = {min(core_numbers())}
+    missing = plan.override({"data": "nowhere/at/all"})
+    with pytest.raises(TrainingError, match="nowhere/at/all"):
+        many.rate_of(missing, [share])
+    assert many.rate_of(missing, [share, share]) == 0
+
+
 def test_speed_is_measured_where_the_rate_diverges(plan):
     """The first point of a sweep may be one whose loss is NaN after a step."""
-    assert rate_side_by_side(plan.override({"optimizer.lr": 1e30}), [{min(os.sched_getaffinity(0))}]) > 0
+    assert rate_side_by_side(plan.override({"optimizer.lr": 1e30}), [{min(core_numbers())}], 0.1) > 0
 
 
 @pytest.mark.slow
 def test_a_split_is_measured_once(plan, monkeypatch):
-    if len(os.sched_getaffinity(0)) < 2:
+    if len(core_numbers()) < 2:
         pytest.skip("one core can be shared in one way only")
-    monkeypatch.setattr("tenfold.experiments.rates.SECONDS", 0.1)
     found = many.fastest_split(plan)
-    assert [split for split, _ in found.rates] == possible(len(os.sched_getaffinity(0)))
+    assert [split for split, _ in found.rates] == possible(len(core_numbers()))
     assert all(rate > 0 for _, rate in found.rates)
     monkeypatch.setattr(many, "rate_side_by_side", lambda *_: 1 / 0)
     assert many.fastest_split(plan) == found

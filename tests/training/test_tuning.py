@@ -16,7 +16,7 @@ from tenfold.training import kernels, tuning
 from tenfold.training.backend import LAYOUTS, Backend, open_backend, rounding
 from tenfold.training.kernels import winograd
 from tenfold.training.resolve import check_options
-from tenfold.training.tuning import candidates, settle_backend, variations
+from tenfold.training.tuning import candidates, compiled, fewer_threads, settle_backend
 
 REFERENCE = Backend(torch.device("cpu"), "fp32", LAYOUTS["contiguous"], 2)
 
@@ -43,15 +43,24 @@ def test_candidates_are_distinct_and_keep_to_what_is_fixed():
     assert REFERENCE not in free
     for options in (BackendOptions(precision="bf16"), BackendOptions(layout="contiguous"), BackendOptions(threads=1)):
         start = tuning.first_of(options, replace(REFERENCE, threads=options.threads or 2))
-        for found in (*candidates(options, start, native=True), *variations(options, start)):
+        for found in (
+            *candidates(options, start, native=True),
+            *fewer_threads(options, start),
+            *compiled(options, start),
+        ):
             given = {name: value for name, value in options.model_dump().items() if value not in (None, "auto")}
             del given["choice"]
             assert given.items() <= tuning.described(found).items()
 
 
 def test_compile_is_tried_by_a_search_only():
-    assert not any(found.compile for found in variations(BackendOptions(), REFERENCE))
-    assert any(found.compile for found in variations(BackendOptions(choice="search"), REFERENCE))
+    assert not any(found.compile for found in compiled(BackendOptions(), REFERENCE))
+    assert any(found.compile for found in compiled(BackendOptions(choice="search"), REFERENCE))
+
+
+def test_of_many_cores_ever_fewer_are_tried():
+    assert [found.threads for found in fewer_threads(BackendOptions(), replace(REFERENCE, threads=12))] == [6, 3, 1]
+    assert not list(fewer_threads(BackendOptions(threads=12), replace(REFERENCE, threads=12)))
 
 
 def test_the_fastest_that_agrees_is_chosen_and_every_trial_is_told():

@@ -15,13 +15,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
 from tenfold.cores import core_numbers
-from tenfold.errors import Interrupted, RecipeError, RunError, TenfoldError
+from tenfold.errors import Interrupted, RecipeError, RunError, TenfoldError, TrainingError
 from tenfold.experiments.rates import rate_side_by_side
 from tenfold.experiments.trainers import Trainer
 from tenfold.models.own import find_own, is_own
@@ -42,6 +42,11 @@ class Split:
 
     processes: int
     threads: int
+
+    def text(self) -> str:
+        """In words: 2 processes of 1 thread."""
+        many, each = "es" * (self.processes > 1), "s" * (self.threads > 1)
+        return f"{self.processes} process{many} of {self.threads} thread{each}"
 
 
 @dataclass(frozen=True)
@@ -74,17 +79,35 @@ def fastest_split(plan: Plan) -> Splits:
 
     On a GPU the runs go one after the other: a run fills it.
     """
+    refuse_unseen(plan)
     own = core_numbers()
     if choose_device(plan.recipe.device).type != "cpu" or len(own) == 1:
-        return Splits(((Split(1, len(own)), 0.0),))
+        return Splits(((one_thread_each(plan), 0.0),))
     kept = cached_measurement("splits", plan.recipe.model_dump(include=set(KIND)))
     try:
         return Splits(tuple((Split(**split), rate) for split, rate in json.loads(kept.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError):
         pass
-    found = Splits(tuple((s, rate_side_by_side(plan, shares(own, s.threads))) for s in possible(len(own))))
-    write_atomic(kept, json.dumps([(asdict(split), rate) for split, rate in found.rates]))
+    found = Splits(tuple((split, rate_of(plan, shares(own, split.threads))) for split in possible(len(own))))
+    with suppress(RunError):  # a cache that cannot be written is no harm
+        write_atomic(kept, json.dumps([(asdict(split), rate) for split, rate in found.rates]))
     return found
+
+
+def rate_of(plan: Plan, among: list[set[int]]) -> float:
+    """Images/s of so many runs side by side; 0 where they do not fit the machine together, in its memory, say."""
+    try:
+        return rate_side_by_side(plan, among)
+    except TrainingError:
+        if len(among) == 1:
+            raise
+        return 0.0
+
+
+def one_thread_each(plan: Plan) -> Split:
+    """As many processes as there are cores, unmeasured; on a GPU one, which fills it."""
+    cores = len(core_numbers())
+    return Split(cores, 1) if choose_device(plan.recipe.device).type == "cpu" else Split(1, cores)
 
 
 def shares(own: list[int], threads: int) -> list[set[int]]:

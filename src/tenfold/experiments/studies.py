@@ -133,10 +133,7 @@ def trained(plans: Mapping[str, Plan], terms: Terms, tell: Tell, others: Sequenc
     if len(known) > 1:
         images = next(iter(arms.values())).judging_images
         tell(announce(terms.error, images, terms.seeds, terms.delta, len(known) - 1))
-    sharing = (
-        f"{split.processes} process{'es' * (split.processes > 1)} of {split.threads} thread{'s' * (split.threads > 1)}"
-    )
-    tell(f"{len(arms)} × {terms.seeds} runs, {sharing} (measured fastest).")
+    tell(f"{len(arms)} × {terms.seeds} runs, {split.text()} (measured fastest).")
     outcomes = train_arms(list(arms.values()), range(terms.seeds), terms.out, split, tell)
     return {name: group_of(arm, outcomes[name], terms.metric) for name, arm in arms.items()}
 

@@ -24,6 +24,7 @@ from types import FrameType
 
 from tenfold.datasets import SOURCES
 from tenfold.datasets.dataset import silent
+from tenfold.errors import TrainingError
 from tenfold.recipe import load
 
 PRELOADED = ("tenfold.cli", "tenfold.commands", "tenfold.api", "tenfold.reports.page")
@@ -39,12 +40,20 @@ class Trainer:
     """A process on cores of its own, waiting for runs to train."""
 
     def __init__(self, share: set[int]) -> None:
+        if not hasattr(os, "fork"):
+            raise TrainingError("Several runs cannot be trained here: this system has no fork.", "Use Linux or macOS.")
+        self.share, self.stopped = share, False
+        self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (as long as this)
+        self.start()
+
+    def start(self) -> None:
+        """The process, which imports what runs need."""
         command = [sys.executable, "-m", "tenfold.experiments.trainers"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
         )
         if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(self.process.pid, share)
+            os.sched_setaffinity(self.process.pid, self.share)
 
     def train(self, arguments: Sequence[str]) -> str | None:
         """Run `tenfold train ARGUMENTS`; what it said on standard error, if it failed."""
@@ -57,21 +66,38 @@ class Trainer:
         except OSError:
             answer = ""
         if not answer:
-            return f"its process ended: exit code {self.process.wait()}"
+            return self.ended()
         code, said = json.loads(answer)
         return None if code == 0 else said.strip() or f"exit code {code}"
 
+    def ended(self) -> str:
+        """How the process ended, which should have trained; the next run gets a new one."""
+        told = f"its process ended: exit code {self.process.wait()}"
+        self.said.seek(0)
+        if last := self.said.read().strip().splitlines()[-1:]:
+            told = f"{told}, {last[0]}"
+        if not self.stopped:
+            self.close_pipes()
+            self.start()
+        return told
+
     def stop(self) -> None:
         """Let a run that is under way save its state, and end."""
+        self.stopped = True
         self.process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
         """End when nothing is under way."""
+        self.close_pipes()
+        self.process.wait()
+        self.said.close()
+
+    def close_pipes(self) -> None:
+        """What tells a process that nothing more comes."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
-            with suppress(BrokenPipeError):  # it was stopped before
+            with suppress(BrokenPipeError):  # it has ended before
                 pipe.close()
-        self.process.wait()
 
 
 def serve() -> None:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch.nn.functional import cross_entropy
 
 from tenfold.cache import cache_folder
 from tenfold.cores import usable_cores
-from tenfold.errors import RecipeError
+from tenfold.errors import RecipeError, RunError
 from tenfold.models.blocks import seed_dropout
 from tenfold.randomness import generator
 from tenfold.recipe import BackendOptions, Plan
@@ -144,10 +145,15 @@ def candidates(options: BackendOptions, start: Backend, native: bool) -> Iterato
             yield found
 
 
-def variations(options: BackendOptions, best: Backend) -> Iterator[Backend]:
-    """The best so far with fewer threads, and compiled if everything is searched."""
-    if options.threads is None and best.device.type == "cpu" and best.threads > 1:
-        yield replace(best, threads=best.threads // 2)
+def fewer_threads(options: BackendOptions, best: Backend) -> Iterator[Backend]:
+    """The best so far with half the threads, a quarter, … one: of 64 a small net uses few."""
+    threads = best.threads if options.threads is None and best.device.type == "cpu" else 1
+    while threads := threads // 2:
+        yield replace(best, threads=threads)
+
+
+def compiled(options: BackendOptions, best: Backend) -> Iterator[Backend]:
+    """The best so far compiled, if everything is searched."""
     if options.choice == "search" and options.compile is None:
         yield replace(best, compile=True)
 
@@ -185,7 +191,8 @@ def measure(
                 best, fastest = candidate, seconds
 
     try_all(candidates(options, start, bool(suited(model))))
-    try_all(variations(options, best))
+    try_all(fewer_threads(options, best))
+    try_all(compiled(options, best))
     drift = 1.0
     if time.perf_counter() - began + (STEPS + 2) * exact.seconds < limit:
         drift = compute(reference, model, pixels, labels).seconds / exact.seconds
@@ -293,9 +300,5 @@ def remember(plan: Plan, pixels: Tensor, choice: Choice) -> None:
     doubtful = not STEADY[0] <= choice.drift <= STEADY[1]
     if choice.cached or doubtful or any(trial.rejected == TOO_SHORT for trial in choice.trials):
         return
-    try:
-        file = place_in_cache(plan, pixels)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(file, json.dumps(choice.to_dict(), indent=2))
-    except OSError:
-        pass
+    with suppress(RunError):
+        write_atomic(place_in_cache(plan, pixels), json.dumps(choice.to_dict(), indent=2))

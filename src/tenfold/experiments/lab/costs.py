@@ -1,18 +1,16 @@
 """What a run will take, from the speed measured on this machine."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tenfold.cores import core_numbers
 from tenfold.experiments.lab.parts import ARMS, RESNET, SIMPLENN
 from tenfold.experiments.lab.plan import Terms, plan_of
-from tenfold.experiments.many import Split, fastest_split
+from tenfold.experiments.many import Split, fastest_split, one_thread_each
+from tenfold.experiments.rates import train_some, train_step
 from tenfold.models import build
 from tenfold.models.inspection import inspect_model
 from tenfold.models.own import is_own
 from tenfold.recipe import Plan
-from tenfold.training.loop import descend
 from tenfold.training.resolve import check_options
 from tenfold.training.setup import Setup, prepare
 
@@ -49,7 +47,7 @@ def measured(nets: Iterable[str], terms: Terms) -> Pace:
         plan = plan_of(ARMS[BASES[net]], terms)
         setup = prepare(plan.override({"backend.choice": "reference"}, "recipe"))
         if terms.quick:
-            splits[net], rates[net] = Split(len(core_numbers()), 1), 0.0
+            splits[net], rates[net] = one_thread_each(plan), 0.0
         else:
             found = fastest_split(plan)
             splits[net], rates[net] = found.best, dict(found.rates)[found.best]
@@ -61,14 +59,8 @@ def measured(nets: Iterable[str], terms: Terms) -> Pace:
 
 def rate_here(setup: Setup) -> float:
     """Images/s of steps in this process, after one that is not timed."""
-    steps, done = setup.loader.steps, 0
-    descend(setup, 0, 0, *setup.loader.batch(0, 0))
-    began = time.perf_counter()
-    while time.perf_counter() - began < TIMED:
-        at = done % steps
-        descend(setup, 0, at, *setup.loader.batch(0, at))
-        done += 1
-    return done * setup.recipe.batch / (time.perf_counter() - began)
+    train_step(setup, 0)
+    return train_some(setup, TIMED)
 
 
 def multiply_adds(plan: Plan, size: int) -> int:

@@ -20,7 +20,7 @@ from tenfold.experiments.lab.looks import Bench
 from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, SIMPLENN, optimised
 from tenfold.experiments.lab.plan import Run, Terms, plan_of, run_of, wanted
 from tenfold.experiments.lab.sections import answered, facts, section
-from tenfold.experiments.many import Outcome, Split, train_many
+from tenfold.experiments.many import Outcome, train_many
 from tenfold.experiments.statements import MISTAKES, STATEMENTS, Answer
 from tenfold.experiments.statements.trainings import arms_of
 from tenfold.recipe import Plan
@@ -140,7 +140,7 @@ def train_runs(work: Work, net: str, runs: Mapping[Path, Named]) -> dict[Path, O
     assert work.pace is not None
     plans = {folder: plan for folder, (_, plan) in runs.items()}
     names = {folder: name for folder, (name, _) in runs.items()}
-    work.tell(f"{net}: {len(plans)} runs, {sharing(work.pace.splits[net])}.")
+    work.tell(f"{net}: {len(plans)} runs, {work.pace.splits[net].text()}.")
     each = sum(expected(plan, work.pace) for plan in plans.values()) / len(plans)
     return train_many(plans, work.pace.splits[net], teller(work, each), names, page=not work.terms.quick)
 
@@ -149,12 +149,6 @@ def settled(work: Work, name: str, plan: Plan) -> trained_arms.Arm:
     """The arm with nothing left open."""
     assert work.pace is not None
     return trained_arms.resolve(name, plan, work.pace.splits[ARMS[name].net].threads)
-
-
-def sharing(split: Split) -> str:
-    """How the runs share the machine."""
-    several, threads = "es" * (split.processes > 1), "s" * (split.threads > 1)
-    return f"{split.processes} process{several} of {split.threads} thread{threads}"
 
 
 def teller(work: Work, each: float) -> Tell:
@@ -254,7 +248,7 @@ def shares(work: Work) -> str:
     """How the runs shared the machine."""
     if work.pace is None:
         return "nothing was trained"
-    return "; ".join(f"{net}: {sharing(split)}" for net, split in work.pace.splits.items())
+    return "; ".join(f"{net}: {split.text()}" for net, split in work.pace.splits.items())
 
 
 def command() -> str:

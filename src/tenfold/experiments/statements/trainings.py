@@ -7,12 +7,11 @@ epochs of small batches on a share of the images, with arithmetic that is not me
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenfold.cores import core_numbers
 from tenfold.evidence.comparison import adjust
 from tenfold.evidence.power import FEWEST_PAIRS, fewest_pairs
 from tenfold.experiments.arms import Arm, resolve, resolve_all, train_arms
 from tenfold.experiments.groups import Group, group_of
-from tenfold.experiments.many import Split
+from tenfold.experiments.many import Split, one_thread_each
 from tenfold.experiments.statements.answers import Context, Table
 from tenfold.experiments.studies import forest_row
 from tenfold.experiments.verdicts import Judgement, judge
@@ -55,7 +54,8 @@ def over_seeds(plans: Mapping[str, Plan], seeds: int) -> list[Plan]:
 def arms_of(context: Context, plans: Mapping[str, Plan]) -> tuple[dict[str, Arm], Split]:
     """The arms by name, and how their runs share the machine; nothing is measured for quick ones."""
     if context.quick:
-        return {name: resolve(name, made, 1) for name, made in plans.items()}, Split(len(core_numbers()), 1)
+        split = one_thread_each(next(iter(plans.values())))
+        return {name: resolve(name, made, split.threads) for name, made in plans.items()}, split
     return resolve_all(plans)
 
 
