@@ -116,6 +116,15 @@ def test_option_of_the_recipe_that_the_users_choice_replaces_is_left_out_aloud()
     assert notes == ["optimizer.momentum = 0.9 of the recipe is left out: adam has no such option."]
 
 
+def test_nesterov_without_a_momentum_is_left_out_aloud_and_refused_where_it_was_asked_for():
+    notes = []
+    plain = Plan.of(named("resnet20")).override({"optimizer.momentum": 0.0})
+    assert check_options(plain, notes).recipe.optimizer.nesterov is False
+    assert notes == ["The recipe's Nesterov step is left out: optimizer.momentum is 0."]
+    with pytest.raises(RecipeError, match="nesterov needs a momentum"):
+        check_options(plain.override({"optimizer.nesterov": True}), [])
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

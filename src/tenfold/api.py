@@ -37,6 +37,7 @@ from tenfold.training.backend import choose_device
 from tenfold.training.environment import environment, matrix_rate
 from tenfold.training.loop import fit
 from tenfold.training.loop import resume as restore
+from tenfold.training.memory import memory_explained
 from tenfold.training.optimisers import buffers
 from tenfold.training.resolve import check_options
 from tenfold.training.setup import Setup, prepare, start_from_weights
@@ -100,10 +101,11 @@ def train(
     with screen.working() as progress:
         setup = prepare(plan(recipe, **options), verify, progress)
     start_from_weights(setup)
-    found = introduce(setup, screen, check)
-    if dry_run:
-        try_out(setup, screen)
-        return None
+    with memory_explained(setup.recipe.batch, setup.preprocessing.size):
+        found = introduce(setup, screen, check)
+        if dry_run:
+            try_out(setup, screen)
+            return None
     documents = {"environment.json": environment(setup.backend.device), "data.json": data_document(setup, found)}
     if setup.choice is not None:
         documents["backend.json"] = setup.choice.to_dict()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 
 def derived_seed(seed: int, purpose: str, *position: int) -> int:
@@ -24,7 +25,12 @@ def generator(seed: int, purpose: str, *position: int, device: str = "cpu") -> t
 
 @contextmanager
 def seeded_init(seed: int) -> Iterator[None]:
-    """Initialise layers inside this block from `seed`, and leave torch's global state as it was."""
+    """Initialise layers, on the CPU, inside this block from `seed`, and leave torch's global state as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(seed, "init"))
+        torch.default_generator.manual_seed(derived_seed(seed, "init"))  # torch.manual_seed would seed each GPU too
         yield
+
+
+def devices_of(model: nn.Module) -> list[int]:
+    """The GPUs on which a net lies, whose random states it may move."""
+    return sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})

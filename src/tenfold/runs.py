@@ -193,8 +193,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether every epoch of the recipe was trained, or the run stopped early as it asks for."""
-        epochs, recipe = self.epochs, self.recipe
-        return len(epochs) == recipe.epochs or stopped_early(epochs, recipe.early_stopping)
+        return is_whole(self.epochs, self.recipe)
 
     def weights(self, which: str = "best") -> Path:
         """The file of the best or last weights."""
@@ -212,6 +211,11 @@ def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
         return None
     validated = [row for row in epochs if row.val_accuracy is not None]
     return max(validated, key=lambda row: (row.val_accuracy or 0.0, -row.epoch)) if validated else epochs[-1]
+
+
+def is_whole(epochs: Sequence[Epoch], recipe: Recipe) -> bool:
+    """Whether every epoch of the recipe was trained, or the run stopped early as it asks for."""
+    return len(epochs) >= recipe.epochs or stopped_early(epochs, recipe.early_stopping)
 
 
 def stopped_early(epochs: Sequence[Epoch], patience: int | None) -> bool:

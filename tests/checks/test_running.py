@@ -27,6 +27,12 @@ def history(losses, rates=None, *, update=1e-3, slopes=(0.01, 0.01, 0.01), activ
     return History(list(losses), list(rates), samples, 0.1)
 
 
+def resumed(began, losses):
+    made = history(losses)
+    made.began = began
+    return made
+
+
 def falling(steps, start=2.3, to=1.0):
     return [start + (to - start) * i / steps for i in range(steps)]
 
@@ -53,6 +59,8 @@ LOOKALIKES = {
     "large updates of Muon while the loss falls": history(falling(60), update=0.2),
     "a drop after the loss came to rest": history(falling(200) + [1.0] * 220, [0.1] * 400 + [0.01] * 20),
     "a cosine": history(falling(400), [0.05 * (1 + math.cos(math.pi * i / 400)) + 1e-9 for i in range(400)]),
+    "resumed at a plateau far below the start": resumed(2.3, [0.8] * 600),
+    "resumed with next to no loss, which doubles": resumed(2.3, [0.02] * 5 + [0.04] * 40),
     "no loss seen at all": history([]),
     "too early to tell": history([2.3] * 5 + [9.0] * 5),
 }

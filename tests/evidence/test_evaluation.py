@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tenfold import api
+from tenfold.cores import usable_cores
 from tenfold.errors import DataError, RecipeError, RunError
 from tenfold.evidence import evaluation
 from tenfold.evidence.ledger import openings
@@ -95,4 +96,14 @@ def test_a_run_from_a_missing_gpu_is_judged_on_the_cpu_aloud(run):
     recipe = run.recipe.model_copy(update={"device": "cuda:0"})
     backend, notes = evaluation.backend_of(recipe, None)
     assert (backend.device.type, backend.precision) == ("cpu", "fp32")
-    assert "not here" in notes[0]
+    assert "cuda:0 is not there" in notes[0]
+
+
+def test_a_run_of_another_machine_is_judged_in_plain_fp32_aloud(run, monkeypatch):
+    monkeypatch.setattr("tenfold.training.backend.unavailable", lambda: "there is no C++ compiler (g++)")
+    options = run.recipe.backend.model_copy(update={"kernels": "native", "threads": 4096})
+    backend, notes = evaluation.backend_of(run.recipe.model_copy(update={"backend": options}), None)
+    assert (backend.kernels, backend.precision, backend.threads) == ("torch", "fp32", usable_cores())
+    assert "no C++ compiler" in notes[0]
+    with pytest.raises(RecipeError, match="cuda:7 is not there"):
+        evaluation.backend_of(run.recipe, "cuda:7")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
 from tenfold.datasets.preprocessing import Preprocessing
 from tenfold.errors import RecipeError
@@ -127,6 +127,13 @@ def test_simplenn_width_and_adaptive_pool():
     plain, pooled = model("simplenn"), model("simplenn", adaptive_pool=True)
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(pooled(images), plain(images))
+
+
+@pytest.mark.parametrize("height", [3, 6, 13])
+@pytest.mark.parametrize("width", [5, 9, 12])
+def test_means_of_areas_are_adaptive_pooling(height, width):
+    x = torch.randn(2, 3, height, width, dtype=torch.float64)
+    torch.testing.assert_close(blocks.area_means(x, 6), adaptive_avg_pool2d(x, 6))
 
 
 @pytest.mark.parametrize("activation", blocks.MONOTONE)

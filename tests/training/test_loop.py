@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from tenfold import api
+from tenfold.datasets.preprocessing import Preprocessing
 from tenfold.errors import RecipeError, RunError, TrainingError
 from tenfold.evidence.evaluation import judge
+from tenfold.recipe import ModelOptions
 from tenfold.runs import Epoch, best_of, stopped_early
 from tenfold.training.setup import prepare
 from tenfold.training.tensorfile import read_tensors
-from tenfold.training.weights import load_weights
+from tenfold.training.weights import Weights, load_weights, start_from
 
 
 def test_run_folder_is_complete(trained):
@@ -160,6 +163,17 @@ def test_memory_that_runs_out_suggests_a_smaller_batch(told, small, tmp_path, mo
     assert api.train(resume=tmp_path / "big", quiet=True).finished
 
 
+def test_memory_that_runs_out_while_backends_are_measured_is_explained_too(small, tmp_path, monkeypatch):
+    def full(*_):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr("tenfold.training.setup.settle_backend", full)
+    with pytest.raises(TrainingError, match="Memory ran out with a batch of 16 images of 32 pixels") as stopped:
+        api.train(out=tmp_path, quiet=True, **small)
+    assert "--batch 8" in str(stopped.value)
+    assert "continue" not in str(stopped.value)
+
+
 def test_train_on_both_ends_with_its_last_weights(small, tmp_path, capsys):
     run = api.train(out=tmp_path, name="final", train_on="train+val", **small)
     assert run.epochs[-1].val_accuracy is None
@@ -169,6 +183,8 @@ def test_train_on_both_ends_with_its_last_weights(small, tmp_path, capsys):
     assert "--split test" in capsys.readouterr().out
     with pytest.raises(RunError, match="trained on its validation images"):
         api.evaluate(run)
+    with pytest.raises(RunError, match="trained on its validation images"):
+        api.evaluate(run, data=small["data"])
     assert api.evaluate(run, split="test").metrics.total == 12
 
 
@@ -189,6 +205,25 @@ def test_fine_tuning_on_other_classes_gets_a_new_head_aloud(small, trained, phot
     before, after = load_weights(trained).tensors, load_weights(run, "last").tensors
     torch.testing.assert_close(after["conv1.weight"], before["conv1.weight"], rtol=0, atol=1e-6)
     assert after["fc3.weight"].shape == (2, 84)
+
+
+def own_net(classes: int, width: int = 4) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, width), nn.ReLU(), nn.Linear(width, classes))
+
+
+def weights_of(net: nn.Module, *classes: str) -> Weights:
+    return Weights(net.state_dict(), ModelOptions(), classes, Preprocessing(2, None, (0.0,) * 3, (1.0,) * 3), 1)
+
+
+def test_the_head_is_the_last_layer_and_all_others_must_fit():
+    """Of a net in one Sequential too, whose layers' names all begin alike."""
+    before, after = nn.Sequential(own_net(3)), nn.Sequential(own_net(2))
+    said = start_from(after, weights_of(before, "a", "b", "c"), ("d", "e"))
+    assert "new head (0.3.bias, 0.3.weight): 3 classes there, 2 here" in said
+    assert torch.equal(after[0][1].weight, before[0][1].weight)
+    for classes in (("a", "b", "c"), ("d", "e", "f")):
+        with pytest.raises(RunError, match=r"0\.1\.bias, 0\.1\.weight"):
+            start_from(nn.Sequential(own_net(3, width=8)), weights_of(before, "a", "b", "c"), classes)
 
 
 def test_weights_of_another_net_are_refused(small, trained, tmp_path):

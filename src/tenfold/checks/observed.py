@@ -38,9 +38,12 @@ class Observed:
         self.ignored = frozenset(setup.recipe.ignore)
         self.findings = kept(run)
         self.silenced = set(run.read(FILE)["silenced"]) if (run.path / FILE).exists() else set[str]()
-        self.sum, self.seen = 0.0, 0
+        at = setup.state.progress
+        self.sum, self.seen = at.loss_sum, at.seen
         self.watcher = Watcher(setup.state.model, setup.state.optimizer, self.hear)
         self.watcher.history.full_rate = setup.recipe.optimizer.lr
+        if at.rows or at.seen:
+            self.watcher.history.began = at.rows[0].train_loss if at.rows else at.loss_sum / at.seen
 
     def __enter__(self) -> "Observed":
         """Begin to watch."""

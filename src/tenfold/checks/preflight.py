@@ -4,7 +4,6 @@ Each rule is one function that returns a Finding or None.
 """
 
 import math
-from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -108,7 +107,7 @@ def initial_loss(setup: Setup, multiply_adds: int = 0) -> Finding:
     """
     images, model = setup.validation or setup.loader.images, setup.state.model.eval()
     count = min(JUDGED, max(64, WORK // max(1, multiply_adds)))
-    pairs = list(islice(images.batches(min(count, EVALUATION_BATCH)), -(-count // EVALUATION_BATCH)))
+    pairs = [images.take(positions) for positions in images.spread(count).split(EVALUATION_BATCH)]
     with batch_statistics(model):  # the running ones of an untrained net are still those of no data at all
         logits = torch.cat([judge_batch(model, batch, setup.preprocessing, setup.backend) for batch, _ in pairs])
     loss = cross_entropy(logits, torch.cat([labels for _, labels in pairs]).cpu()).item()

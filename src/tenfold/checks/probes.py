@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from tenfold.checks.rules import finding
 from tenfold.checks.trace import still
 from tenfold.errors import Finding
+from tenfold.randomness import devices_of
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits float32 [N, C] and labels int64 [N] to one number."""
@@ -49,7 +50,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     states = random.getstate(), np.random.get_state()
     try:
-        with still(model), torch.random.fork_rng():
+        with still(model), torch.random.fork_rng(devices=devices_of(model)):
             yield
     finally:
         random.setstate(states[0])

@@ -214,9 +214,9 @@ def confusion(net: nn.Module, setup: Setup, options: AugmentOptions) -> Tensor:
     """Shares float [classes, classes]: how the net calls up to 2,000 validation images of each true class."""
     images, classes = setup.validation or setup.loader.images, len(setup.dataset.classes)
     counts = torch.zeros(classes, classes)
-    for start in range(0, min(2000, len(images)), 500):
-        taken, labels = images.take(torch.arange(start, min(start + 500, len(images))))
-        chance = Chance(generator(0, "probe", start), 0, torch.zeros(len(labels)))
+    for at, rows in enumerate(images.spread(2000).split(500)):
+        taken, labels = images.take(rows)
+        chance = Chance(generator(0, "probe", at), 0, torch.zeros(len(labels)))
         made = augment(setup.preprocessing.crop(taken), replace_modes(options), chance)
         with torch.no_grad():
             called = net(small_pixels(setup, made)).argmax(1)

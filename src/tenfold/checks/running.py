@@ -64,11 +64,13 @@ class History:
     samples: list[Sample] = field(default_factory=list)
     full_rate: float = 0.0
     """The rate that the optimiser was made with."""
+    began: float | None = None
+    """The loss with which the training began, where it was resumed and these steps are not its first."""
 
     @property
     def first(self) -> float:
         """The loss at the start, the median of three steps."""
-        return statistics.median(self.losses[:3])
+        return statistics.median(self.losses[:3]) if self.began is None else self.began
 
     @property
     def now(self) -> float:

@@ -23,6 +23,7 @@ from tenfold.checks.rules import check_names, finding
 from tenfold.checks.running import History, LayerFacts, Sample, judge
 from tenfold.checks.trace import still
 from tenfold.errors import Finding
+from tenfold.randomness import devices_of
 from tenfold.training.nonfinite import first_bad_layer
 
 SHARE = 0.02
@@ -238,7 +239,7 @@ def not_finite(model: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]] |
     """The finding of a NaN, with the first layer where it shows."""
     layer = None
     if given:
-        with still(model), torch.random.fork_rng():
+        with still(model), torch.random.fork_rng(devices=devices_of(model)):
             layer = first_bad_layer(model, lambda: model(*given[0], **given[1]))
     return finding(
         "not-finite",

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tenfold.cores import usable_cores
 from tenfold.datasets import load
 from tenfold.datasets.dataset import Dataset, Progress, Rows, silent
 from tenfold.datasets.splits import split as split_rows
@@ -17,7 +18,7 @@ from tenfold.evidence.ledger import record_opening, record_result
 from tenfold.evidence.metrics import Metrics, ViewsResult, losses, measure
 from tenfold.recipe import Recipe
 from tenfold.runs import Run, csv_text, write_atomic
-from tenfold.training.backend import Backend, open_backend
+from tenfold.training.backend import Backend, choose_device, open_backend
 from tenfold.training.loader import Images
 from tenfold.training.step import logits_of
 from tenfold.training.views import logits_of_views, right
@@ -111,8 +112,6 @@ def evaluate(
     recipe, weights = run.recipe, load_weights(run, which)
     if split not in SPLITS:
         raise RecipeError(f"There is no split '{split}'.", "Known: val, test.")
-    if split == "val" and recipe.train_on == "train+val" and data is None:
-        raise RunError("This run was trained on its validation images too; they cannot judge it.", "Give --split test.")
     dataset, rows, notes = rows_to_judge(run, recipe, weights, split, data, progress)
     backend, more = backend_of(recipe, device)
     opening = record_opening(run, which, dataset.where or dataset.name) if split == "test" else 0
@@ -131,6 +130,9 @@ def rows_to_judge(
     known = run.read("data.json")["fingerprint"]
     dataset = same_classes(dataset, weights.classes)
     if dataset.fingerprint == known:
+        if split == "val" and recipe.train_on == "train+val":
+            told = "This run was trained on its validation images too; they cannot judge it."
+            raise RunError(told, "Give --split test.")
         return dataset, split_rows(dataset, recipe.split_seed, recipe.validation, recipe.test)[split], ()
     if data is None:
         raise DataError(
@@ -161,9 +163,20 @@ def same_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
 
 
 def backend_of(recipe: Recipe, device: str | None) -> tuple[Backend, tuple[str, ...]]:
-    """The backend that trained the run; where its device is not here, the CPU in fp32, said aloud."""
-    wanted = device or recipe.device
-    if device is None and wanted.startswith("cuda") and not torch.cuda.is_available():
-        options = recipe.backend.model_copy(update={"precision": "fp32", "threads": None})
-        return open_backend("cpu", options), (f"Trained on {wanted}, which is not here: computed on the CPU in fp32.",)
-    return open_backend(wanted, recipe.backend), ()
+    """The backend that trained the run; where this machine does not compute like it, plain fp32, said aloud."""
+    cores = usable_cores()
+    options = recipe.backend.model_copy(update={"threads": min(recipe.backend.threads or cores, cores)})
+    try:
+        return open_backend(device or recipe.device, options), ()
+    except RecipeError as error:
+        plain = options.model_copy(update={"precision": "fp32", "kernels": "torch"})
+        return open_backend(device or present(recipe.device), plain), (f"Computed in plain fp32: {error.what}",)
+
+
+def present(device: str) -> str:
+    """The device where it is here, the CPU otherwise."""
+    try:
+        choose_device(device)
+    except RecipeError:
+        return "cpu"
+    return device

@@ -202,7 +202,7 @@ def interrupts() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: it was not set from Python
 
 
 def is_done(folder: Path, plan: Plan, until: int | None = None, page: bool = True) -> bool:

@@ -45,8 +45,15 @@ def judge(a: Group, b: Group, delta_points: float = 0.5, unequal: bool = False) 
 def judge_all(
     variants: Sequence[Group], baseline: Group, delta_points: float = 0.5, unequal: bool = False
 ) -> list[Judgement]:
-    """Every variant against the baseline, the p values adjusted for their number (Holm)."""
-    single = [judge(variant, baseline, delta_points, unequal) for variant in variants]
+    """Every variant against the baseline, as one family."""
+    return judge_family([(variant, baseline) for variant in variants], delta_points, unequal)
+
+
+def judge_family(
+    pairs: Sequence[tuple[Group, Group]], delta_points: float = 0.5, unequal: bool = False
+) -> list[Judgement]:
+    """The first of each pair against the second, the p values adjusted for their number (Holm)."""
+    single = [judge(a, b, delta_points, unequal) for a, b in pairs]
     adjusted = adjust([one.comparison for one in single])
     return [Judgement(one.a, one.b, new, one.caveats) for one, new in zip(single, adjusted, strict=True)]
 

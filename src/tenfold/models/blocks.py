@@ -111,6 +111,29 @@ class Conv(nn.Module):
         return self.norm(self.conv(x))  # type: ignore[no-any-return]
 
 
+class FittedAvgPool2d(nn.AdaptiveAvgPool2d):
+    """nn.AdaptiveAvgPool2d to a square; on a GPU as two matrix products, whose gradients repeat to the bit."""
+
+    output_size: int
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, C, side, side]."""
+        return super().forward(input) if input.device.type == "cpu" else area_means(input, self.output_size)
+
+
+def area_means(x: Tensor, side: int) -> Tensor:
+    """What adaptive average pooling gives: the mean of each of side × side areas, which overlap where they must."""
+    rows, columns = (shares_of_areas(size, side).to(x) for size in x.shape[2:])
+    return rows @ x @ columns.T
+
+
+def shares_of_areas(size: int, side: int) -> Tensor:
+    """[side, size]: the weight of each pixel of a line in each area's mean."""
+    area, pixel = torch.arange(side)[:, None], torch.arange(size)
+    inside = (pixel >= area * size // side) & (pixel < -(-(area + 1) * size // side))
+    return inside / inside.sum(1, keepdim=True)
+
+
 def eighths(width: float, channels: int) -> int:
     """So many times the channels, as a multiple of 8, which vector instructions like; at least 8."""
     return max(8, 8 * round(width * channels / 8))

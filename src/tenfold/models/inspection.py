@@ -61,9 +61,7 @@ def inspect_model(model: nn.Module, channels: int, size: int, batch: int = 5, bu
                 return  # a user's own layer may give and take anything; its parameters count in the total
             own = 0 if id(module) in counted else sum(p.numel() for p in module.parameters(recurse=False))
             counted.add(id(module))
-            layers.append(
-                Layer(name, type(module).__name__, tuple(output.shape), own, multiply_adds(module, inputs[0], output))
-            )
+            layers.append(Layer(name, type(module).__name__, tuple(output.shape), own, multiply_adds(module, output)))
 
         return hook
 
@@ -110,7 +108,7 @@ def forward_memory(model: nn.Module, images: Tensor) -> tuple[Tensor, int]:
     return output.detach(), sum(kept.values())
 
 
-def multiply_adds(module: nn.Module, images: Tensor, output: Tensor) -> int:
+def multiply_adds(module: nn.Module, output: Tensor) -> int:
     """Multiply-adds for one image: k·k·in/groups for each output of a convolution, in·out for linear."""
     if isinstance(module, nn.Conv2d):
         each = module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]

@@ -36,7 +36,7 @@ class SimpleNN(nn.Module):
         self.monotone = activation in blocks.MONOTONE
         self.dropout = blocks.dropout(dropout)
         side = feature_side(size)
-        self.fit = nn.AdaptiveAvgPool2d(side) if adaptive_pool else nn.Identity()
+        self.fit = blocks.FittedAvgPool2d(side) if adaptive_pool else nn.Identity()
         self.fc1 = nn.Linear(c2 * side**2, f1)
         self.fc2 = nn.Linear(f1, f2)
         self.fc3 = nn.Linear(f2, classes)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from tenfold.checks.audit import Audit, Listed
-from tenfold.checks.audit.lists import parts_of
 from tenfold.datasets.dataset import Dataset
 from tenfold.reports.mosaics import image_grid
 from tenfold.reports.page import embed, templates, write_page
@@ -20,10 +19,9 @@ MOST_GROUPS = 30
 MOST_ROWS = 10
 """So many lines of a list stand on the page."""
 COLUMNS = 6
-FLIPS = {"": (), "mirrored": (-1,), "upside down": (-2,)}
 
 
-def sheet(dataset: Dataset, listed: Listed, parts: list[str]) -> bytes:
+def sheet(dataset: Dataset, listed: Listed) -> bytes:
     """The first groups of a list as a PNG: pairs side by side, each image with its id and class."""
     images, captions = [], []
     for number, group in enumerate(listed.groups[:MOST_GROUPS]):
@@ -39,11 +37,11 @@ def sheet(dataset: Dataset, listed: Listed, parts: list[str]) -> bytes:
 
 def write_audit(audit: Audit, out: Path) -> dict[str, Any]:
     """Write all files of an audit into `out`; returns what audit.json holds."""
-    parts, sheets = parts_of(audit.dataset), {}
+    sheets = {}
     for name, listed in audit.lists.items():
         write_atomic(out / f"{name}.csv", csv_text(listed.columns, listed.rows))
         if listed.groups:
-            sheets[name] = sheet(audit.dataset, listed, parts)
+            sheets[name] = sheet(audit.dataset, listed)
             write_atomic(out / f"{name}.png", sheets[name])
     document = {**to_dict(audit), "files": sorted(files_of(audit))}
     write_atomic(out / "audit.json", json.dumps(document, indent=2))

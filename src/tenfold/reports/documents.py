@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from tenfold.errors import Finding, RunError
 from tenfold.evidence.metrics import Metrics, ViewsResult
 from tenfold.recipe import Plan
-from tenfold.runs import Epoch, Run, best_of, stopped_early
+from tenfold.runs import Epoch, Run, best_of, is_whole
 
 Value = TypeVar("Value")
 Count = Annotated[int, Field(ge=0)]
@@ -130,8 +130,7 @@ class Documents:
     @property
     def finished(self) -> bool:
         """Whether every epoch of the recipe was trained, or the run stopped early as it asks for."""
-        recipe = self.plan.recipe
-        return len(self.epochs) >= recipe.epochs or stopped_early(self.epochs, recipe.early_stopping)
+        return is_whole(self.epochs, self.plan.recipe)
 
 
 def gather(run: Run) -> Documents:

@@ -71,6 +71,7 @@ class Backend:
         if self.device.type == "cuda":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.backends.cudnn.benchmark = False
+            torch.backends.cudnn.allow_tf32 = False  # by default fp32 convolutions round their factors to 10 bits
             torch.use_deterministic_algorithms(True)
 
 

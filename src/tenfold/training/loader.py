@@ -43,6 +43,11 @@ class Images:
         images = self.pixels.index_select(0, self.index[positions]).permute(0, 3, 1, 2).to(self.device)
         return images, self.labels[positions.to(self.device)]
 
+    def spread(self, wanted: int) -> Tensor:
+        """Positions of at most so many images, evenly spread: those of folders come sorted by class."""
+        count = min(wanted, len(self))
+        return torch.arange(count) * len(self) // count
+
     def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order."""
         for positions in torch.arange(len(self)).split(size):

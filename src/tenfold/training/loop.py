@@ -2,18 +2,17 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 from torch import Tensor
 
-from tenfold.errors import Interrupted, TrainingError
+from tenfold.errors import Interrupted
 from tenfold.models.blocks import seed_dropout
 from tenfold.randomness import generator
-from tenfold.runs import Epoch, Run, best_of, stopped_early, write_epochs
+from tenfold.runs import Epoch, Run, best_of, is_whole, write_epochs
 from tenfold.training.checkpoint import load_newest, save_checkpoint
 from tenfold.training.curriculum import size_at
+from tenfold.training.memory import memory_explained
 from tenfold.training.nonfinite import explain, first_bad_layer
 from tenfold.training.optimisers import set_rates
 from tenfold.training.setup import Setup, start_from_weights
@@ -49,9 +48,8 @@ def resume(setup: Setup, run: Run) -> list[str]:
 
 
 def complete(setup: Setup) -> bool:
-    """Whether nothing is left to train: every epoch is done, or the accuracy has not risen for too long."""
-    at, recipe = setup.state.progress, setup.recipe
-    return at.epoch == recipe.epochs or stopped_early(at.rows, recipe.early_stopping)
+    """Whether nothing is left to train."""
+    return is_whole(setup.state.progress.rows, setup.recipe)
 
 
 def fit(setup: Setup, run: Run, observer: Observer, until: int | None = None) -> None:
@@ -59,7 +57,8 @@ def fit(setup: Setup, run: Run, observer: Observer, until: int | None = None) ->
 
     until: stop after so many epochs in all, the state saved as after every epoch; schedules keep their whole length.
     """
-    with stopping() as stop, memory_explained(setup, run):
+    otherwise = f", or free memory and continue: {resume_command(run)}"
+    with stopping() as stop, memory_explained(setup.recipe.batch, setup.preprocessing.size, otherwise):
         try:
             while not complete(setup) and (until is None or setup.state.progress.epoch < until):
                 train_epoch(setup, run, observer, stop)
@@ -72,22 +71,6 @@ def fit(setup: Setup, run: Run, observer: Observer, until: int | None = None) ->
                 f"To continue: {resume_command(run)}",
                 stop.signal_number,
             ) from None
-
-
-@contextmanager
-def memory_explained(setup: Setup, run: Run) -> Iterator[None]:
-    """Turn running out of memory into a TrainingError that suggests a smaller batch."""
-    try:
-        yield
-    except RuntimeError as error:  # torch.OutOfMemoryError on a GPU, a plain RuntimeError on the CPU
-        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-            raise
-        batch = max(1, setup.recipe.batch // 2)
-        raise TrainingError(
-            f"Memory ran out with a batch of {setup.recipe.batch} images of {setup.preprocessing.size} pixels.",
-            f"Train anew with --batch {batch} or a smaller --image-size, or free memory and continue: "
-            f"{resume_command(run)}",
-        ) from None
 
 
 def train_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None:
@@ -115,8 +98,8 @@ def take_step(setup: Setup, run: Run, images: Tensor, labels: Tensor) -> None:
     except NotFinite as error:
         save(setup, run)
         pixels = setup.preprocessing.normalize(images, setup.backend.layout)
-        with setup.backend.autocast():
-            layer = first_bad_layer(state.model, lambda: state.model(pixels))
+        slices = pixels.split(setup.recipe.micro_batch or len(pixels))
+        layer = first_bad_layer(state.model, lambda: [setup.backend.logits(state.model, part) for part in slices])
         rows = setup.loader.images.rows[setup.loader.positions(at.epoch, at.step).numpy()]
         ids = [setup.dataset.ids[row] for row in rows]
         lr = rate(setup, at.epoch, at.step)

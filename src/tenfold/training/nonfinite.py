@@ -66,7 +66,7 @@ def explain(
         f"The loss is {loss} at epoch {epoch + 1}, step {step + 1}",
         f"First bad layer: {where}. Batch: {shown}.",
         lower_rate(lr),
-        f"The state before the step is saved; to replay it: {resume}",
+        f"The weights before the step are saved; to replay it: {resume}",
     )
 
 

@@ -4,6 +4,7 @@ Fused kernels where torch has them, several tensors at once otherwise: SimpleNN 
 plain loop over parameters.
 """
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -106,7 +107,9 @@ def adagrad(
     model: nn.Module, lr: float, weight_decay: float, *, decay_norms: bool = True, l1: float = 0.0
 ) -> Optimizer:
     """Adagrad (Duchi et al. 2011): each gradient divided by the root of the sum of all its squares so far."""
-    return Adagrad(regularised(model, decay_norms, l1), lr=lr, weight_decay=weight_decay, fused=True)
+    on_cpu = all(parameter.device.type == "cpu" for parameter in model.parameters())
+    fused = {"fused": True} if on_cpu else {"foreach": True}  # torch 2.10 has no fused one for CUDA
+    return Adagrad(regularised(model, decay_norms, l1), lr=lr, weight_decay=weight_decay, **fused)
 
 
 def lion(
@@ -140,11 +143,12 @@ def muon(
     """
     filters = {"lr": lr, "orthogonal": True, "momentum": momentum, "nesterov": nesterov, "ns_steps": ns_steps}
     side = {"orthogonal": False, "momentum": SIDE_MOMENTUM}
+    others = [*trained(model, 2, 3), *trained(model, 5)]
     return Muon(
         filled(
             {"params": trained(model, 4, 4), **filters},
             {"params": trained(model, 0, 1), **side, "lr": bias_lr, "weight_decay": weight_decay / bias_lr},
-            {"params": trained(model, 2, 3), **side, "lr": head_lr, "weight_decay": weight_decay / head_lr},
+            {"params": others, **side, "lr": head_lr, "weight_decay": weight_decay / head_lr},
         )
     )
 
@@ -169,8 +173,8 @@ def regularised(model: nn.Module, decay_norms: bool, l1: float) -> list[Group]:
     return filled({"params": trained(model, 2), "l1": l1}, {"params": trained(model, 0, 1), "l1": 0.0, **spared})
 
 
-def trained(model: nn.Module, least: int = 0, most: int = 4) -> list[nn.Parameter]:
-    """The parameters with `least` to `most` axes that are not frozen; biases and norms have one axis, filters four."""
+def trained(model: nn.Module, least: int = 0, most: int = sys.maxsize) -> list[nn.Parameter]:
+    """The parameters of `least` to `most` axes that are not frozen; biases and norms have one axis, filters four."""
     return [p for p in model.parameters() if p.requires_grad and least <= p.dim() <= most]
 
 

@@ -18,6 +18,7 @@ def check_options(plan: Plan, notes: list[str]) -> Plan:
     plan = settle(plan, "model", find(plan.recipe.model), notes)
     plan = settle(plan, "optimizer", lookup(OPTIMISERS, plan.recipe.optimizer.name, "optimizer"), notes)
     plan = settle(plan, "schedule", lookup(SCHEDULES, plan.recipe.schedule.name, "schedule"), notes)
+    plan = fit_nesterov(plan, notes)
     check_augmentation(plan)
     check_warmup(plan)
     plan = fit_stages(plan, notes)
@@ -25,6 +26,15 @@ def check_options(plan: Plan, notes: list[str]) -> Plan:
     check_validation(plan)
     device = str(choose_device(plan.recipe.device))
     return plan if device == plan.recipe.device else plan.override({"device": device}, "measured")
+
+
+def fit_nesterov(plan: Plan, notes: list[str]) -> Plan:
+    """Nesterov's step without a momentum: refused if the user asked for it, left out otherwise."""
+    if not plan.recipe.optimizer.nesterov or plan.recipe.optimizer.momentum != 0:
+        return plan
+    told = "optimizer.nesterov needs a momentum, and optimizer.momentum is 0."
+    note = "The recipe's Nesterov step is left out: optimizer.momentum is 0."
+    return give_way(plan, "optimizer.nesterov", False, told, "Leave one of both out.", note, notes)
 
 
 def check_augmentation(plan: Plan) -> None:

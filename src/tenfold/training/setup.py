@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -21,6 +20,7 @@ from tenfold.training.averaging import Average
 from tenfold.training.backend import Backend, choose_device, open_backend
 from tenfold.training.curriculum import check_sizes
 from tenfold.training.loader import Images, Loader
+from tenfold.training.memory import memory_explained
 from tenfold.training.resolve import check_data, check_options
 from tenfold.training.state import State
 from tenfold.training.tuning import Choice, settle_backend
@@ -75,9 +75,9 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
     show_images(model, loader)
     choice = None
     if not recorded:
-        plan, choice = settle_backend(
-            plan, model.to(device), *probe_batch(loader, plan.recipe), passes(loader, plan.recipe)
-        )
+        with memory_explained(plan.recipe.batch, preprocessing.size):
+            probed = probe_batch(loader, plan.recipe)
+            plan, choice = settle_backend(plan, model.to(device), *probed, passes(loader, plan.recipe))
     backend = open_backend(plan.recipe.device, plan.recipe.backend)
     model = backend.place(model)
     state = fresh_state(model, plan.recipe)
@@ -120,17 +120,17 @@ def passes(loader: Loader, recipe: Recipe) -> int:
 def slow_norms(model: nn.Module, recipe: Recipe) -> None:
     """With slices, batch norms' running statistics take a smaller step for each, and as large a one for the batch."""
     if recipe.micro_batch is not None:
+        slices = -(-recipe.batch // recipe.micro_batch)
         for module in model.modules():
             if isinstance(module, _BatchNorm) and module.momentum is not None:
-                module.momentum = 1 - (1 - module.momentum) ** (recipe.micro_batch / recipe.batch)
+                module.momentum = 1 - (1 - module.momentum) ** (1 / slices)
 
 
 def show_images(model: nn.Module, loader: Loader) -> None:
-    """Let a net that asks for it see training images: spread evenly, since folders come sorted by class."""
+    """Let a net that asks for it see training images of every class."""
     if isinstance(model, LooksAtImages):
-        count, numbers = len(loader.images), loader.preprocessing.channels * loader.preprocessing.size**2
-        wanted = min(count, max(1, LOOKED_AT // numbers))
-        images, _ = loader.images.take(torch.arange(wanted) * count // wanted)
+        numbers = loader.preprocessing.channels * loader.preprocessing.size**2
+        images, _ = loader.images.take(loader.images.spread(max(1, LOOKED_AT // numbers)))
         model.look_at(loader.preprocessing.normalize(loader.preprocessing.crop(images)))
 
 

@@ -78,16 +78,19 @@ def load_weights(run: Run, which: str = "best") -> Weights:
 
 
 def start_from(model: nn.Module, weights: Weights, classes: tuple[str, ...]) -> str:
-    """Fine-tuning: copy every tensor that fits, a new head where the classes differ; says what was done."""
+    """Fine-tuning: copy every tensor, but for a new head where the classes differ; says what was done.
+
+    The head is the last layer with parameters. RunError where another layer does not fit.
+    """
     own = model.state_dict()
-    fits = {name: t for name, t in weights.tensors.items() if name in own and own[name].shape == t.shape}
-    head = {name for name in own if name.split(".")[0] == list(own)[-1].split(".")[0]}
-    if weights.classes != classes:
-        fits = {name: t for name, t in fits.items() if name not in head}
+    layer = list(dict(model.named_parameters()))[-1].rpartition(".")[0]
+    head = {name for name in own if name.rpartition(".")[0] == layer} if weights.classes != classes else set()
+    kept = {name: t for name, t in weights.tensors.items() if name in own and name not in head}
+    fits = {name: t for name, t in kept.items() if own[name].shape == t.shape}
     missing = sorted(set(own) - set(fits) - head)
-    if missing:
+    if missing or not fits:
         raise RunError(
-            f"The weights do not fit this net: {', '.join(missing)} differ.",
+            f"The weights do not fit this net: {', '.join(missing) or 'all its layers'} differ.",
             "Choose the recipe and image size with which the weights were trained.",
         )
     with torch.no_grad():

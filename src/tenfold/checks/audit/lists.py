@@ -1,6 +1,6 @@
 """Listed: the images behind a finding, as a table to be written and as groups to be drawn."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +19,6 @@ class Listed:
     rows: tuple[tuple[Cell, ...], ...]
     groups: tuple[tuple[int, ...], ...] = ()
     said: tuple[str, ...] = ()
-    turned: tuple[str, ...] = field(default=())
 
 
 def parts_of(dataset: Dataset) -> list[str]:

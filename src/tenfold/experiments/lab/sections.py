@@ -145,16 +145,16 @@ def lines(
     terms: Terms,
 ) -> list[Line]:
     """The part's lines of the first table."""
-    made = [comparison_line(part, one) for one in judgements]
+    made = [comparison_line(one) for one in judgements]
     if part.sweep:
-        made.append(sweep_line(part, last))
+        made.append(sweep_line(last))
     own = [name for name in part.arms if name in part.figures and (not part.pairs or name == part.pairs[0][0])]
     made += [figure_line(name, best[name], part.figures[name], terms) for name in own]
     made += seen.lines
     return [replace(one, id=part.id, title=one.title or part.title, said=one.said or part.said) for one in made]
 
 
-def comparison_line(part: Part, one: Judgement) -> Line:
+def comparison_line(one: Judgement) -> Line:
     """A judgement as one line."""
     a, b, found = one.a, one.b, one.comparison
     difference = f"{points(found.difference)} points" if found.difference is not None else "no whole pair"
@@ -163,7 +163,7 @@ def comparison_line(part: Part, one: Judgement) -> Line:
     return Line("", f"{a.name} against {b.name}", "", told, interval_words(one), f"{found.verdict}{within}")
 
 
-def sweep_line(part: Part, groups: Mapping[str, Group]) -> Line:
+def sweep_line(groups: Mapping[str, Group]) -> Line:
     """Where the sweep is best."""
     finished = {name: group for name, group in groups.items() if group.mean is not None}
     if not finished:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tenfold.experiments.statements import trainings
 from tenfold.experiments.statements.answers import Context, Experiment, Found
-from tenfold.experiments.statements.trainings import always_helps, family, over_seeds, seeds_for, told
+from tenfold.experiments.statements.trainings import always_helps, over_seeds, seeds_for, told
+from tenfold.experiments.verdicts import judge_family
 from tenfold.recipe import Plan
 
 QUICK_ARROWS = 10
@@ -27,7 +28,7 @@ def flips(context: Context) -> Found:
     """Each data set with the flip against itself without."""
     found = trainings.groups(context, plans(context), seeds_for(context, 2))
     plain, flipped, plain_arrows, flipped_arrows = found.values()
-    judgements = family([(flipped, plain), (flipped_arrows, plain_arrows)])
+    judgements = judge_family([(flipped, plain), (flipped_arrows, plain_arrows)])
     evidence = (
         f"On {Path(context.data).name}, where a mirrored picture keeps its label: {told(judgements[0])} On arrows, "
         "whose classes are left, right, up and down, the flip gives half of all left and right arrows the wrong label, "

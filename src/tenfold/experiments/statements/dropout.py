@@ -10,7 +10,8 @@ from tenfold.experiments.groups import Group
 from tenfold.experiments.statements import trainings
 from tenfold.experiments.statements.answers import Context, Experiment, Found, Table
 from tenfold.experiments.statements.drawings import loss_curves
-from tenfold.experiments.statements.trainings import always_helps, family, over_seeds, seeds_for, told, undecided
+from tenfold.experiments.statements.trainings import always_helps, over_seeds, seeds_for, told, undecided
+from tenfold.experiments.verdicts import judge_family
 from tenfold.recipe import Plan
 from tenfold.runs import Epoch
 
@@ -102,7 +103,7 @@ def regularisers(context: Context) -> Found:
     """Each of them with dropout against itself without."""
     found = trainings.groups(context, on_top(context), seeds_for(context, 2))
     decay, decay_dropout, augmented, augmented_dropout = found.values()
-    judgements = family([(decay_dropout, decay), (augmented_dropout, augmented)])
+    judgements = judge_family([(decay_dropout, decay), (augmented_dropout, augmented)])
     evidence = (
         f"Dropout {DROPOUT} on top of weight decay 1e-4: {told(judgements[0])} On top of weight decay and augmentation "
         f"(random crop and flip): {told(judgements[1])} Whether it helps depends on how much the net overfits without: "

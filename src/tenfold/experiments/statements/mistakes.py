@@ -15,8 +15,8 @@ from tenfold.experiments.groups import Group
 from tenfold.experiments.statements import trainings
 from tenfold.experiments.statements.answers import Context, Experiment, Found, Table
 from tenfold.experiments.statements.nets import batches, trained, validation_images
-from tenfold.experiments.statements.trainings import family, over_seeds, told, undecided
-from tenfold.experiments.verdicts import Judgement
+from tenfold.experiments.statements.trainings import over_seeds, told, undecided
+from tenfold.experiments.verdicts import Judgement, judge_family
 from tenfold.recipe import Plan
 from tenfold.reports.style import BLUE, GREEN, INK, MUTED, ORANGE, WIDTH, drawing, figure, png
 
@@ -47,7 +47,7 @@ def activation_on_logits(context: Context) -> Found:
     """Accuracy, the lowest output, and the classes that are never answered."""
     found = trainings.groups(context, heads(context))
     right, silu, relu = found.values()
-    judgements = family([(silu, right), (relu, right)])
+    judgements = judge_family([(silu, right), (relu, right)])
     outputs = {name: all_outputs(group) for name, group in found.items()}
     rows = tuple(
         (name, f"{lowest(several):.2f}", f"{np.mean([dead(each) for each in several]):.1f}")
@@ -113,7 +113,7 @@ def softmax_before_loss(context: Context) -> Found:
     """Accuracy, and how near the loss comes to its floor."""
     found = trainings.groups(context, with_softmax(context))
     right, wrong = found.values()
-    judgements = family([(wrong, right)])
+    judgements = judge_family([(wrong, right)])
     runs = [group for group in wrong.runs.values() if group.epochs]
     classes = len(runs[0].read("data.json")["classes"]) if runs else 10
     reached = {name: lowest_loss(group) for name, group in found.items()}
@@ -171,7 +171,7 @@ def one_seed(context: Context) -> Found:
     """What one run of each arm would have said, for every choice of the two runs."""
     found = trainings.groups(context, with_norm(context))
     without, norm = found.values()
-    judgements = family([(norm, without)])
+    judgements = judge_family([(norm, without)])
     single = differences(norm.values, without.values)
     same = [abs(a - b) for group in found.values() for a, b in itertools.combinations(group.values, 2)]
     mean = float(np.mean(single)) if single else math.nan

@@ -7,14 +7,13 @@ epochs of small batches on a share of the images, with arithmetic that is not me
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenfold.evidence.comparison import adjust
 from tenfold.evidence.power import FEWEST_PAIRS, fewest_pairs
 from tenfold.experiments.arms import Arm, resolve, resolve_all, train_arms
 from tenfold.experiments.groups import Group, group_of
 from tenfold.experiments.many import Split, one_thread_each
 from tenfold.experiments.statements.answers import Context, Table
 from tenfold.experiments.studies import forest_row
-from tenfold.experiments.verdicts import Judgement, judge
+from tenfold.experiments.verdicts import Judgement
 from tenfold.recipe import Plan, Recipe
 from tenfold.recipes import named
 from tenfold.reports.evidence import forest
@@ -87,13 +86,6 @@ def told(judgement: Judgement) -> str:
 def undecided(pairs: int) -> str:
     """The answer where the figures decide nothing: too few pairs for a verdict, or enough of them."""
     return "no verdict" if pairs < FEWEST_PAIRS else "inconclusive"
-
-
-def family(pairs: Sequence[tuple[Group, Group]]) -> list[Judgement]:
-    """The first of each pair against the second, the p values adjusted for their number (Holm)."""
-    single = [judge(a, b) for a, b in pairs]
-    adjusted = adjust([one.comparison for one in single])
-    return [Judgement(one.a, one.b, new, one.caveats) for one, new in zip(single, adjusted, strict=True)]
 
 
 def always_helps(judgements: Sequence[Judgement]) -> str:
