@@ -31,7 +31,7 @@ from tenfold.models.own import Make, choose, choose_again, find_own, is_own
 from tenfold.recipe import Plan, Recipe, leaves
 from tenfold.recipes import DEFAULT, RECIPES, named
 from tenfold.registry import defaults
-from tenfold.runs import Run, check_place, find_runs, sweep_up, write_atomic
+from tenfold.runs import Run, check_place, find_runs, held_alone, sweep_up, write_atomic
 from tenfold.session import conclude, data_document, draw_evaluation, draw_page, headline, introduce, try_out, warn
 from tenfold.training.backend import choose_device
 from tenfold.training.environment import environment, matrix_rate
@@ -114,8 +114,9 @@ def train(
         silenced = [one.rule for one in found if one.rule in setup.recipe.ignore]
         documents[observed.FILE] = observed.document(told, silenced)
     run = Run.create(Path(out), name, setup.plan, documents)
-    screen.attach(run)
-    return fit_observed(setup, run, screen, check, until, page)
+    with held_alone(run.path):
+        screen.attach(run)
+        return fit_observed(setup, run, screen, check, until, page)
 
 
 def fit_observed(setup: Setup, run: Run, screen: Screen, check: bool, until: int | None, page: bool) -> Run:
@@ -138,11 +139,12 @@ def continue_run(run: Run, screen: Screen, check: bool, until: int | None, page:
             f"The data {run.recipe.data} changed since this run began: its fingerprint differs.",
             "Restore the data, or train anew under another --name.",
         )
-    sweep_up(run.path)
-    screen.attach(run)
-    for line in restore(setup, run):
-        screen.say(line)
-    return fit_observed(setup, run, screen, check, until, page)
+    with held_alone(run.path):
+        sweep_up(run.path)
+        screen.attach(run)
+        for line in restore(setup, run):
+            screen.say(line)
+        return fit_observed(setup, run, screen, check, until, page)
 
 
 def evaluate(

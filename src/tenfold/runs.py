@@ -20,11 +20,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RunError
 from tenfold.recipe import Plan, Recipe
+
+fcntl: Any = import_module("fcntl") if os.name == "posix" else None
+"""Locks on files and folders."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,26 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a run folder; RunError where there is one. Without such locks nothing is held."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            told = f"{folder} is being trained by another process."
+            raise RunError(told, "Wait until it has ended, or stop it.") from None
+        except OSError:  # a network disk without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def sweep_up(folder: Path) -> None:

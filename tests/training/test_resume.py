@@ -13,7 +13,7 @@ import pytest
 
 from tenfold import api, session
 from tenfold.errors import DataError, RunError
-from tenfold.runs import Run
+from tenfold.runs import Run, held_alone
 from tenfold.training.checkpoint import checkpoints
 
 TIMES = {"seconds", "images_per_second"}
@@ -142,6 +142,15 @@ def test_resume_refuses_data_that_changed(photos, small, tmp_path):
     shutil.copy(photos / "disc/000.png", tmp_path / "photos/disc/new.png")
     with pytest.raises(DataError, match="changed since this run began"):
         api.train(resume=run, quiet=True)
+
+
+def test_a_run_that_is_being_trained_is_left_alone(trained, tmp_path):
+    shutil.copytree(trained.path, tmp_path / "run")
+    (tmp_path / "run" / ".results.csv.1.tmp").touch()
+    with held_alone(tmp_path / "run"), pytest.raises(RunError, match="is being trained by another process"):
+        api.train(resume=tmp_path / "run", quiet=True)
+    assert api.train(resume=tmp_path / "run", quiet=True).finished
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_resume_of_no_run(tmp_path):
