@@ -19,7 +19,7 @@ SMOKE = {"epochs": 1, "batch": 16, "backend.threads": 1}
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_survives_a_strict_round_trip(name):
     plan = Plan.of(named(name))
-    assert Plan.from_json(plan.to_json(), "here") == plan
+    assert Plan.from_dict(json.loads(plan.to_json()), "here") == plan
     assert plan.recipe.name == name
 
 
@@ -206,7 +206,7 @@ def test_leaves_and_nested_are_inverse(tree):
 def test_a_recorded_plan_may_lack_younger_options():
     values = json.loads(Plan.of(named("simplenn")).to_json())
     del values["origin"]["micro_batch"], values["recipe"]["micro_batch"]
-    plan = Plan.from_json(json.dumps(values), "an older run")
+    plan = Plan.from_dict(values, "an older run")
     assert (plan.recipe.micro_batch, plan.origin["micro_batch"]) == (None, "default")
 
 

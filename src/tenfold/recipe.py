@@ -331,9 +331,8 @@ class Plan:
         return json.dumps({"recipe": self.recipe.model_dump(), "origin": self.origin}, indent=2)
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> "Plan":
-        """The inverse of `to_json`."""
-        values = json.loads(text)
+    def from_dict(cls, values: dict[str, Any], where: str) -> "Plan":
+        """From what `to_json` wrote, read as JSON."""
         # An option younger than the run has its default.
         return cls(parse(values["recipe"], where), {**dict.fromkeys(OPTION_NAMES, "default"), **values["origin"]})
 

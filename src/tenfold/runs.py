@@ -191,7 +191,7 @@ class Run:
         values = self.read("recipe.json")
         if not (isinstance(values, dict) and all(isinstance(values.get(part), dict) for part in ("recipe", "origin"))):
             raise RunError(f"{self.path / 'recipe.json'} is damaged.", "Restore it from a copy, or train again.")
-        return Plan.from_json(json.dumps(values), str(self.path / "recipe.json"))
+        return Plan.from_dict(values, str(self.path / "recipe.json"))
 
     @property
     def recipe(self) -> Recipe:
