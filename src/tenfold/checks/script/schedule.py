@@ -105,7 +105,7 @@ def never_warm(seen: Seen) -> Iterator[Finding]:
     """A warm-up that is longer than the training: the rate never comes near what was asked for."""
     batches, passes = planned_batches(seen), max((one.passes for one in seen.loaders if one.steps), default=0)
     for fact in seen.schedulers:
-        base = float(fact.scheduler.base_lrs[0]) if getattr(fact.scheduler, "base_lrs", None) else 0.0
+        base = float(fact.scheduler.optimizer.param_groups[0].get("initial_lr", 0.0))
         one = isinstance(fact.scheduler, OneCycleLR)  # which rises from a twenty-fifth of its highest rate
         base = float(fact.scheduler.optimizer.param_groups[0].get("max_lr", base)) if one else base
         if not batches or not 0 < base < 1 or inside(fact, seen) or not fact.at:
