@@ -94,11 +94,17 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
     observer.ran.clear()
     observer.given = given if call.grad and len(args) == 1 and given is args[0] and not kwargs else None
     ready = not any(isinstance(p, UninitializedParameter) for p in net.parameters())
-    if call.grad and seen.first is None and given is not None and ready:
+    if call.grad and seen.model is None and given is not None and ready:
         seen.model, seen.inputs = net, tuple(copied(a) for a in args)
         if sum(p.numel() for p in net.parameters()) <= MOST:
-            seen.first = copy.deepcopy(net)
+            seen.first = observer.quietly(lambda: twin(net), None)
     return call
+
+
+def twin(net: nn.Module) -> nn.Module:
+    """A copy; what its modules keep of an earlier graph, as weight_norm its weight, is copied without the graph."""
+    held = [value for module in net.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    return copy.deepcopy(net, {id(value): value.detach().clone() for value in held if not value.is_leaf})
 
 
 def inner(observer: Observer, layer: nn.Module) -> None:
