@@ -191,7 +191,10 @@ class Call:
     loss: float | None = None
     right: float | None = None
     """The share of right answers, where the program compares them."""
-
+    losses: int = 0
+    """How many losses were seen before it: those after may be its own, as of a criterion with weights."""
+    whole: bool = False
+    """Whether it was given whole numbers."""
     mode: bool = True
     """Whether the net as a whole is in training mode."""
     images: Tensor | None = None
