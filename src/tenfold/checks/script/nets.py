@@ -199,7 +199,7 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
 
 
 def loss_of(observer: Observer, call: Call, output: Tensor) -> LossCall | None:
-    """The loss that a criterion computed of a net's output: one with weights of its own, whose call looks like a net's."""
+    """The loss that a criterion with weights of its own, whose call looks like a net's, computed of a net's output."""
     inside = observer.seen.losses[call.losses :] if output.numel() == 1 else []
     return next((loss for loss in inside if loss.call is not None), None)
 
