@@ -3,13 +3,16 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from tenfold.checks.script.crash import crash
+from tenfold.checks.script.loaders import Batches
 from tenfold.checks.script.losses import FIRST, loss
 from tenfold.checks.script.normalisation import normalisation, normalisation_differs
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.parent import run
 from tenfold.checks.script.seen import Batch, Call, Loader, Seen, length
+from tenfold.checks.script.tags import AFTER
 
 PROGRAM = """
 import copy, io, os, random, tempfile
@@ -143,6 +146,18 @@ def test_few_storages_of_single_batches_are_held():
 
 def test_length_of_what_does_not_know_it():
     assert (length([1, 2]), length(iter([])), length(object())) == (2, 0, 0)
+
+
+@pytest.mark.parametrize(("images", "known", "long"), [(640, True, False), (640, False, True), (9000, True, True)])
+def test_only_a_long_evaluation_is_cut_short(images, known, long):
+    observer = Observer("a.py", 30, 60)
+    data = TensorDataset(torch.zeros(images, 3, 16, 16))
+    loader = DataLoader(data, 64) if known else type("Endless", (), {"dataset": data})()
+    batches = Batches(observer, Loader(loader, None), iter(DataLoader(data, 64)))
+    observer.seen.calls += [Call(0, nn.Identity(), None, 0, False, (), ())] * 9
+    batches.calls = 0
+    given = sum(1 for _ in batches)
+    assert (given, batches.fact.given) == ((AFTER, {64 * AFTER}) if long else (10, set()))
 
 
 def rows(pixels: torch.Tensor, judged: bool = False, **facts) -> Call:

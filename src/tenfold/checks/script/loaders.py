@@ -166,8 +166,8 @@ class Batches:
         parts = list(tensors(batch))
         self.images += next((len(part) for part in parts if part.dim()), 0)
         if not self.number:
-            numbers = max((part.numel() / max(1, len(part)) for part in parts if part.dim()), default=0)
-            self.long = numbers * length(self.fact.loader.dataset) > JUDGED_WHOLE
+            numbers = max((part.numel() for part in parts), default=0) * length(self.fact.loader)
+            self.long = not 0 < numbers <= JUDGED_WHOLE
         if self.fact.batches <= 6:
             fact.parts = tuple(part.detach().clone() for part in parts)
         for part in parts:

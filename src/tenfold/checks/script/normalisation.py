@@ -32,6 +32,7 @@ def mean_of(calls: list[Call], value: Callable[[Call], float]) -> float:
 def normalisation(seen: Seen) -> Iterator[Finding]:
     """Images as bytes, divided or shifted twice."""
     calls = [call for call in seen.training_calls() if of_images(call)]
+    calls = [call for call in calls if len(call.shape) == len(calls[0].shape)]
     if calls:
         yield from inside_again(seen, calls[0])
     if not calls or seen.reads_norm:
