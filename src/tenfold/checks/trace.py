@@ -202,9 +202,14 @@ def trace(model: nn.Module, pixels: Tensor) -> Graph:
     """
     recorder = Recorder(model, pixels)
     with hooked(model, recorder), still(model), torch.no_grad(), recorder:
-        output = model(pixels)
+        output = logits(model(pixels))
     found = recorder.made.get(id(output))
     return Graph(model, recorder.ops, recorder.input, found[1] if found else None)
+
+
+def logits(output: Any) -> Any:
+    """The logits among a net's named outputs; its output as it is where none has that name."""
+    return output.get("logits", output) if isinstance(output, dict) else output
 
 
 @contextmanager

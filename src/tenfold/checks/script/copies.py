@@ -14,7 +14,7 @@ from torch.utils.data import ConcatDataset, Subset
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.resemblance import by_chance, resemblance, same_grain, variants
-from tenfold.checks.script.seen import Call, Loader, Place, Seen
+from tenfold.checks.script.seen import Call, Loader, Place, Seen, length
 from tenfold.checks.script.source import assignment, called, flat, line, name_at, shown_code, statement, tree, trees
 from tenfold.checks.script.splits import dataset_place, items, trained_and_judged
 from tenfold.errors import Finding, Severity
@@ -106,23 +106,15 @@ def held(dataset: Any) -> list[bytes]:
         return [image for part in parts for image in part] if all(parts) else []
     values = [*getattr(dataset, "tensors", ()), *getattr(dataset, "__dict__", {}).values()]
     for value in values:
-        if isinstance(value, Tensor) and value.dim() > 2 and len(value) == size(dataset):
+        if isinstance(value, Tensor) and value.dim() > 2 and len(value) == length(dataset):
             value = value.detach().cpu().numpy()
-        stacked = isinstance(value, np.ndarray) and value.ndim > 2 and len(value) == size(dataset)
-        listed = isinstance(value, list | tuple) and len(value) == size(dataset) and value
+        stacked = isinstance(value, np.ndarray) and value.ndim > 2 and len(value) == length(dataset)
+        listed = isinstance(value, list | tuple) and len(value) == length(dataset) and value
         if stacked and value.nbytes < 400_000_000:
             return [hashed(image) for image in value]
         if listed and isinstance(value[0], Tensor | np.ndarray) and value[0].ndim > 1:
             return [hashed(np.asarray(image)) for image in value]
     return []
-
-
-def size(dataset: Any) -> int:
-    """How many items it has; -1 if it does not say."""
-    try:
-        return len(dataset)
-    except TypeError:
-        return -1
 
 
 def hashed(image: Any) -> bytes:

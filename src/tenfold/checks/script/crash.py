@@ -20,7 +20,7 @@ OURS = (ZeroDivisionError, AssertionError, StopIteration, IndexError, KeyError, 
 def crash(seen: Seen) -> Iterator[Finding]:
     """What ended the program."""
     error = seen.error
-    if error is None or isinstance(error, SystemExit):
+    if error is None or isinstance(error, SystemExit) or cut_short(error, seen):
         return
     failure = seen.failure if seen.failure and seen.failure.error is error else None
     place = raised_at(error)
@@ -43,6 +43,12 @@ def crash(seen: Seen) -> Iterator[Finding]:
         layer=failure.layer or None if failure else None,
         **(place.where if place else {}),
     )
+
+
+def cut_short(error: BaseException, seen: Seen) -> bool:
+    """Whether it speaks of as many images as came of an evaluation that the observer ended early."""
+    given = {str(images) for fact in seen.loaders for images in fact.given}
+    return bool(given & set(re.findall(r"\d+", str(error))))
 
 
 def first_line(error: BaseException) -> str:

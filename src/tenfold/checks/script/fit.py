@@ -12,7 +12,7 @@ from torch.optim import SGD
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.origins import origin
-from tenfold.checks.script.seen import Call, Held, Place, Seen
+from tenfold.checks.script.seen import Call, Held, Place, Seen, length
 from tenfold.checks.script.source import line, shown_code, tree, trees
 from tenfold.errors import Finding
 
@@ -79,9 +79,7 @@ def overfitting(seen: Seen) -> Iterator[Finding]:
 
 def few_images(seen: Seen) -> tuple[Place | None, int]:
     """Where the training images were made so few, else where they are trained on; and how many there are."""
-    sizes = [
-        len(fact.loader.dataset) for fact in seen.loaders if fact.steps and hasattr(fact.loader.dataset, "__len__")
-    ]
+    sizes = [size for fact in seen.loaders if fact.steps and (size := length(fact.loader.dataset))]
     distinct = len({h for call in seen.training_calls() for h in call.hashes})
     call = next(seen.training_calls(), None)
     for file, module in trees(seen):

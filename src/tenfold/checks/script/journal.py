@@ -159,7 +159,7 @@ def klass(observer: Observer, original: Any) -> Any:
 
     class Kind(type(original)):  # type: ignore[misc]
         def __instancecheck__(cls, value: Any) -> bool:
-            return isinstance(value, original)
+            return isinstance(value, original) if cls is Seeded else super().__instancecheck__(value)
 
     def keep(name: str, args: Any) -> None:
         if args and args[0] is not None and not observer.paused:

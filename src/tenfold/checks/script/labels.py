@@ -15,7 +15,7 @@ from tenfold.checks.script.copies import split_place
 from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import labels_of_call
-from tenfold.checks.script.seen import Loader, Place, Seen
+from tenfold.checks.script.seen import Loader, Place, Seen, length
 from tenfold.checks.script.source import around, called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
 from tenfold.checks.script.weights import WEIGHTS
@@ -163,9 +163,9 @@ def not_judged(seen: Seen, counts: Counter[int], judged: list[Loader]) -> tuple[
     """The first loader whose images lack classes of which ten or more were to be expected, these, and its size."""
     for fact in judged:
         there = Counter(labels_of(fact.loader.dataset))
-        if not there and hasattr(fact.loader.dataset, "__len__"):
+        if not there and (size := length(fact.loader.dataset)):
             whole = met(seen, [fact], once=True)
-            there = whole if whole.total() >= len(fact.loader.dataset) else there
+            there = whole if whole.total() >= size else there
         if not there:
             continue
         share = there.total() / counts.total()

@@ -5,21 +5,28 @@ The temporary folders that they may read outlive the program, until all is judge
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
+from torch.utils.data._utils import worker
+from torch.utils.data._utils.worker import WorkerInfo
 
-from tenfold.checks.script.chance import chance
+from tenfold.checks.script.chance import chance, same_chance
 from tenfold.checks.script.journal import fetching
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Batch, Loader, here
+from tenfold.checks.script.seen import Batch, Loader, here, length
 from tenfold.checks.script.tags import AFTER, FEW_IMAGES, Original, Tag, tensors
 
 LATER = 12
 """So many steps are seen of an optimiser whose first one comes when enough was seen of another."""
 LONGER = 10.0
 """Seconds for which a loader of few images goes on, so that over- and underfitting show."""
+JUDGED_WHOLE = 6_000_000
+"""So many numbers, as of 2,000 colour images of 32×32, are judged to the end, for what counts on all of them."""
 
 
 def loader_made(observer: Observer, original: Original) -> Original:
@@ -58,15 +65,42 @@ def iterated(observer: Observer, original: Original) -> Original:
     """A loader is gone through."""
 
     def __iter__(self: DataLoader[Any]) -> Any:
-        inner = original(self)
         fact = next((fact for fact in observer.seen.loaders if fact.loader is self), None)
         if fact is None or observer.elsewhere:
-            return inner
+            return original(self)
+        begun(observer, fact)
+        with as_worker(fact):
+            inner = original(self)
         batches = Batches(observer, fact, inner)
         fetching(observer, fact, inner)
         return batches
 
     return __iter__
+
+
+def begun(observer: Observer, fact: Loader) -> None:
+    """What the program does where a worker begins, which may be to open the dataset's file, is done here, once."""
+    if not fact.workers or fact.worker_init is None or fact.passes:
+        return
+    observer.paused += 1
+    try:
+        with same_chance(), as_worker(fact):
+            fact.worker_init(0)
+    finally:
+        observer.paused -= 1
+
+
+@contextmanager
+def as_worker(fact: Loader, number: int = 0, workers: int = 1) -> Iterator[None]:
+    """Inside this block a dataset that asks is told that a worker loads, the only one, if the program wants workers."""
+    known = worker._worker_info
+    if fact.workers:
+        seed = torch.initial_seed() + fact.passes + number
+        worker._worker_info = WorkerInfo(id=number, num_workers=workers, seed=seed, dataset=fact.loader.dataset)
+    try:
+        yield
+    finally:
+        worker._worker_info = known
 
 
 class Batches:
@@ -80,7 +114,9 @@ class Batches:
         elif fact.persistent:
             now = plain(fact.loader.dataset)
             fact.unheard |= {name for name, value in now.items() if fact.plain.get(name, value) != value}
-        self.number, self.late = 0, observer.enough is not None
+        self.number, self.images, self.late = 0, 0, observer.enough is not None
+        self.long = True
+        """Whether a pass over it without training takes so long that it is cut short."""
         self.calls, self.backwards = len(observer.seen.calls), observer.seen.backwards
 
     def __iter__(self) -> "Batches":
@@ -93,10 +129,13 @@ class Batches:
         observer = self.observer
         observer.tick()
         if self.over():
+            if observer.seen.backwards == self.backwards:
+                self.fact.given.add(self.images)
             raise StopIteration
         observer.data += 1
         try:
-            batch = next(self.inner)
+            with as_worker(self.fact):
+                batch = next(self.inner)
         finally:
             observer.data -= 1
         observer.quietly(lambda: self.note(batch), None)
@@ -107,7 +146,7 @@ class Batches:
         """Whether enough batches were given."""
         seen = self.observer.seen
         trains = seen.backwards > self.backwards
-        judges = not trains and len(seen.calls) - self.calls >= AFTER and self.number >= AFTER
+        judges = not trains and len(seen.calls) - self.calls >= AFTER and self.number >= AFTER and self.long
         if self.observer.enough is None or self.number == 0:
             return judges
         if self.fact.steps or trains:
@@ -125,6 +164,10 @@ class Batches:
             self.fact.plain = plain(self.fact.loader.dataset)
         fact = Batch(self.fact, self.number, chance())
         parts = list(tensors(batch))
+        self.images += next((len(part) for part in parts if part.dim()), 0)
+        if not self.number:
+            numbers = max((part.numel() for part in parts), default=0) * length(self.fact.loader)
+            self.long = not 0 < numbers <= JUDGED_WHOLE
         if self.fact.batches <= 6:
             fact.parts = tuple(part.detach().clone() for part in parts)
         for part in parts:
@@ -144,10 +187,7 @@ def plain(dataset: Any) -> dict[str, Any]:
 
 def few_images(loader: Any) -> bool:
     """Whether so few images are trained on that they may be learned by heart soon."""
-    try:
-        return len(loader.dataset) <= FEW_IMAGES
-    except (TypeError, AttributeError):
-        return False
+    return 0 < length(loader.dataset) <= FEW_IMAGES
 
 
 def all_moved(observer: Observer, fact: Loader) -> bool:

@@ -22,6 +22,9 @@ from tenfold.checks.script.tags import (
     weights_of,
 )
 
+FIRST = 30
+"""Losses whose targets are kept, and storages of labels that hold no more than one batch."""
+
 
 def loss(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
     """Facts of one call of a loss function."""
@@ -63,12 +66,12 @@ def entered(
         target_rows=row_sums(target), criterion=observer.criterion, right=right_answers(name, given, target),
         weights=weights_of(kwargs), positive=number_of(kwargs.get("pos_weight")),
         smoothing=float(kwargs.get("label_smoothing") or 0.0), ignored=kwargs.get("ignore_index", -100),
-        target=target.detach().clone() if len(observer.seen.losses) < 30 else None,
+        target=target.detach().clone() if len(observer.seen.losses) < FIRST else None,
     )  # fmt: skip
     observer.seen.losses.append(fact)
     learn(observer, fact, target, kwargs)
-    if not target.is_floating_point():
-        memory = target.untyped_storage()
+    memory = target.untyped_storage()
+    if not target.is_floating_point() and (memory.nbytes() >= 2 * target.nbytes or len(observer.seen.targets) < FIRST):
         observer.seen.targets[memory.data_ptr()] = memory
     label(tag.calls, target)
     for call in tag.calls:

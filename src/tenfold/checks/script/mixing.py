@@ -1,6 +1,7 @@
 """Samples that are mixed with each other, or whose pixels are: in the net, and on the way to it."""
 
 import ast
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,10 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.chance import same_chance, seeded
 from tenfold.checks.script.modes import deaf, where
 from tenfold.checks.script.seen import Place, Seen, here
-from tenfold.checks.script.source import called, line, shown_code, statement, tree
+from tenfold.checks.script.source import called, line, model_name, shown_code, statement, tree
 from tenfold.checks.script.tags import SHAPES
 from tenfold.checks.script.units import FEW, asleep
+from tenfold.checks.trace import logits
 from tenfold.errors import Finding
 
 AT_ONCE = 5
@@ -67,14 +69,14 @@ def moved(name: str, args: Any) -> bool:
     return name in ("transpose", "swapaxes", "movedim") and 0 in [n % dims for n in numbers]
 
 
-def run(net: nn.Module, images: Tensor, seed: int | None = None) -> tuple[Any, list[Ran]]:
-    """The output in eval mode, and what was called; by the random numbers that come next, or by a seed."""
+def run(net: nn.Module, images: Tensor, seed: int | None = None, training: bool = False) -> tuple[Any, list[Ran]]:
+    """The output in eval or training mode, and what was called; by the next random numbers, or by a seed."""
     modes = [(module, module.training) for module in net.modules()]
     try:
         with same_chance(), torch.no_grad(), Recorder() as recorder:
             if seed is not None:
                 seeded(seed)
-            return net.eval()(images), recorder.ran
+            return logits(net.train(training)(images)), recorder.ran
     finally:
         for module, mode in modes:
             module.training = mode
@@ -116,17 +118,45 @@ def drawn(seen: Seen, images: Tensor) -> Iterator[Finding]:
     """The net draws random numbers in evaluation mode, other than a dropout's, which eval-missing tells."""
     if seen.first is None or seen.always_dropout:
         return
-    (one, ran), (other, again) = run(seen.first, images, 0), run(seen.first, images, 1)
-    if not isinstance(one, Tensor) or one.shape != other.shape or torch.equal(one, other):
+    drew, place = draws(seen.first, images)
+    if not drew:
         return
-    pairs = zip(ran, again)
-    place = next((a.place for a, b in pairs if a.result.shape != b.result.shape or not a.result.equal(b.result)), None)
     yield finding(
         "validation-augmented",
         "The net changes its images at random in evaluation too",
         f"In eval mode one batch gives other outputs each time; {shown_code(place)}{line(place)} draws first.",
         f"Do it only `if self.training:`{line(place)}.",
         **where(place),
+    )
+
+
+def draws(net: nn.Module, images: Tensor, training: bool = False) -> tuple[bool, Place | None]:
+    """Whether the output depends on random numbers, and the line that draws first."""
+    (one, ran), (other, again) = (run(net, images, seed, training) for seed in (0, 1))
+    if not isinstance(one, Tensor) or one.shape != other.shape or torch.equal(one, other):
+        return False, None
+    pairs = zip(ran, again)
+    apart = (a.place for a, b in pairs if a.result.shape != b.result.shape or not a.result.equal(b.result))
+    return True, next(apart, None)
+
+
+def drawn_as_in_training(seen: Seen) -> Iterator[Finding]:
+    """The net is judged in training mode, and in that mode draws by no layer that is known to."""
+    calls = [c for c in seen.judging_calls() if c.mode and not c.noisy and c.module is seen.model]
+    images = seen.inputs[0] if len(seen.inputs) == 1 else None
+    if not calls or seen.first is None or not isinstance(images, Tensor) or not images.is_floating_point():
+        return
+    drew, place = draws(copy.deepcopy(seen.first), images[:AT_ONCE], training=True)
+    if not drew or draws(seen.first, images[:AT_ONCE])[0]:  # of the latter validation-augmented tells
+        return
+    name, at = model_name(calls[0].place, "model"), line(calls[0].place)
+    yield finding(
+        "eval-missing",
+        f"`{name}` is judged in training mode",
+        f"{len(calls)} batches were judged in it, and then one batch gives other outputs each time: "
+        f"{shown_code(place)}{line(place)} draws random numbers.",
+        f"Write `{name}.eval()` before the evaluation{at}; `{name}.train()` before training on.",
+        **where(calls[0].place),
     )
 
 
@@ -213,4 +243,4 @@ def zero_head(net: nn.Module) -> bool:
     return any(p.dim() > 1 and not bool(p.any()) for p in net.parameters())
 
 
-MIXING = (samples_mixed,)
+MIXING = (samples_mixed, drawn_as_in_training)

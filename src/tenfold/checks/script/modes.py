@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.seen import Call, Place, Seen
+from tenfold.checks.script.seen import Call, Place, Seen, length
 from tenfold.checks.script.source import around, line, model_name, name_at, receiver, shown_code, statement, trees
 from tenfold.errors import Finding
 from tenfold.models.usercode import is_users
@@ -265,14 +265,14 @@ def wrong_count(node: ast.expr, loaders: dict[str, Any], seen: Seen) -> str | No
     iterated = known or names[0].endswith(("loader", "dl", "batches"))
     if not iterated or not judged:
         return None
-    try:
-        images, size = len(judged[0].loader.dataset), judged[0].loader.batch_size
-    except TypeError:
+    loader = judged[0].loader
+    images, batches, size = length(loader.dataset), length(loader), loader.batch_size
+    if not images or not batches:
         return None
-    if text == f"len({names[0]})" and images != len(judged[0].loader):
-        return f"`len({names[0]})` is the number of batches ({len(judged[0].loader)}), not of images ({images})."
-    if "*" in text and size and images != len(judged[0].loader) * size:
-        return f"`{text}` = {len(judged[0].loader) * size}, but there are {images} images: the last batch is smaller."
+    if text == f"len({names[0]})" and images != batches:
+        return f"`len({names[0]})` is the number of batches ({batches}), not of images ({images})."
+    if "*" in text and size and images != batches * size:
+        return f"`{text}` = {batches * size}, but there are {images} images: the last batch is smaller."
     return None
 
 

@@ -14,7 +14,7 @@ from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.mixing import MIXING
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.places import birth, builtin, given_at, layer_of, layer_place, lines_of, written
-from tenfold.checks.script.seen import Place, Seen
+from tenfold.checks.script.seen import Place, Seen, length
 from tenfold.checks.script.source import around, line, name_at, shown_code, statement
 from tenfold.checks.script.units import at, units
 from tenfold.checks.structure import examine, fading
@@ -104,7 +104,7 @@ def last_batch(seen: Seen) -> Iterator[Finding]:
         size = fact.loader.batch_size
         if not fact.steps or not size or fact.loader.drop_last or size < 8:
             continue
-        images = len(fact.loader.dataset)
+        images = length(fact.loader.dataset)
         rest = images % size
         if 0 < rest <= (1 if size < 32 else 2):
             name = name_at(fact.place, "the training loader")

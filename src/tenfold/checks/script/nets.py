@@ -1,6 +1,7 @@
 """Hung into nets: where layers are made, what a net is called with and gives, and where it is moved."""
 
 import copy
+import inspect
 import math
 import weakref
 from typing import Any
@@ -14,8 +15,8 @@ from torch.nn.parameter import UninitializedParameter
 
 from tenfold.checks.script.chance import chance
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Call, frames, here
-from tenfold.checks.script.tags import Original, Tag, tensors
+from tenfold.checks.script.seen import Call, LossCall, frames, here
+from tenfold.checks.script.tags import Original, Tag, is_whole, tensors
 
 MOST = 30_000_000
 """A net of more numbers is not copied."""
@@ -82,7 +83,7 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
         describe(call, given)
         if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
             call.images, seen.room = given.detach().clone(), seen.room - given.numel()
-    call.places = frames()
+    call.places, call.losses = frames(), len(seen.losses)
     before = dict.fromkeys(c for t in tensors([args, kwargs]) for c in observer.tag(t).calls)
     call.fed = tuple(c for c in before if c.module is not net)
     call.moved = call.moved or any(part.moved for part in call.fed)
@@ -92,13 +93,44 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
     call.taken, observer.taken = tuple(observer.taken) if len(seen.calls) < 12 else (), []
     seen.calls.append(call)
     observer.ran.clear()
-    observer.given = given if call.grad and len(args) == 1 and given is args[0] and not kwargs else None
+    inputs = in_order(net, args, kwargs)
+    alone = len(args) + len(kwargs) == len(inputs) == 1 and given is inputs[0]
+    observer.given = given if call.grad and alone else None
     ready = not any(isinstance(p, UninitializedParameter) for p in net.parameters())
-    if call.grad and seen.first is None and given is not None and ready:
-        seen.model, seen.inputs = net, tuple(copied(a) for a in args)
+    if call.grad and seen.model is None and given is not None and ready:
+        seen.model, seen.inputs = net, tuple(copied(a) for a in inputs)
         if sum(p.numel() for p in net.parameters()) <= MOST:
-            seen.first = copy.deepcopy(net)
+            seen.first = observer.quietly(lambda: twin(net), None)
     return call
+
+
+def in_order(net: nn.Module, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """What a net is given, as it can be given by position; none of it where it cannot.
+
+    Of what is given by name only, labels and options after the images are left out where forward does without.
+    """
+    if args or not kwargs:
+        return tuple(args)
+    try:
+        signature = inspect.signature(net.forward)
+        given = dict(signature.bind(**kwargs).arguments)
+    except (TypeError, ValueError):
+        return ()
+    while len(given) > 1 and optional(*list(given.items())[-1], signature):
+        given.popitem()
+    return tuple(given.values()) if list(given) == list(signature.parameters)[: len(given)] else ()
+
+
+def optional(name: str, value: Any, signature: inspect.Signature) -> bool:
+    """Whether an argument is an option with a default, or class numbers that need not be given."""
+    images = isinstance(value, Tensor) and (value.is_floating_point() or value.dim() > 1)
+    return not images and signature.parameters[name].default is not inspect.Parameter.empty
+
+
+def twin(net: nn.Module) -> nn.Module:
+    """A copy; what its modules keep of an earlier graph, as weight_norm its weight, is copied without the graph."""
+    held = [value for module in net.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    return copy.deepcopy(net, {id(value): value.detach().clone() for value in held if not value.is_leaf})
 
 
 def inner(observer: Observer, layer: nn.Module) -> None:
@@ -141,7 +173,7 @@ def describe(call: Call, given: Tensor) -> None:
     if not values.numel():
         return
     call.mean, call.low, call.high = float(values.mean()), float(values.min()), float(values.max())
-    call.std = float(values.std()) if values.numel() > 1 else 0.0
+    call.std, call.whole = float(values.std()) if values.numel() > 1 else 0.0, is_whole(values)
     rows = values.reshape(len(values), -1)[:512] if values.dim() > 1 else values[:, None]
     call.same = len(rows) > 1 and bool((rows == rows[0]).all())
     weights = torch.linspace(0.5, 1.5, rows.shape[1], dtype=torch.float64) ** 2
@@ -163,7 +195,13 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
         call.output = tuple(outputs[0].shape)
         for output in outputs:
             old = observer.tag(output)
-            observer.tags[output] = Tag(call.batch, (call,), old.made)
+            observer.tags[output] = Tag(call.batch, (call,), old.made, loss=loss_of(observer, call, output))
+
+
+def loss_of(observer: Observer, call: Call, output: Tensor) -> LossCall | None:
+    """The loss that a criterion with weights of its own, whose call looks like a net's, computed of a net's output."""
+    inside = observer.seen.losses[call.losses :] if output.numel() == 1 else []
+    return next((loss for loss in inside if loss.call is not None), None)
 
 
 def mode_set(observer: Observer, original: Original) -> Original:

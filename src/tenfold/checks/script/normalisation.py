@@ -20,6 +20,8 @@ FLOATS = re.compile(r"\.float\(\)|float32|astype\(|torch\.float|\bto_tensor|\"f4
 TENSORS = re.compile(r"(from_numpy|as_tensor|torch\.tensor|FloatTensor)\((?!.*(lab|targ|\by)).*")
 NOT_IMAGES = re.compile(r"argmax|print\(|==|loss|\.item\(|accuracy")
 FETCHES = re.compile(r"__getitem__|transform|__call__|collate|preprocess|prepare|forward|step|train|fit|batch")
+PIXELS = 50
+"""Rows of more numbers may be pixels."""
 
 
 def mean_of(calls: list[Call], value: Callable[[Call], float]) -> float:
@@ -29,7 +31,8 @@ def mean_of(calls: list[Call], value: Callable[[Call], float]) -> float:
 
 def normalisation(seen: Seen) -> Iterator[Finding]:
     """Images as bytes, divided or shifted twice."""
-    calls = [call for call in seen.training_calls() if len(call.shape) == 4]
+    calls = [call for call in seen.training_calls() if of_images(call)]
+    calls = [call for call in calls if len(call.shape) == len(calls[0].shape)]
     if calls:
         yield from inside_again(seen, calls[0])
     if not calls or seen.reads_norm:
@@ -48,6 +51,8 @@ def normalisation(seen: Seen) -> Iterator[Finding]:
             f"Write it without the underscore, as `.sub(…).div(…)`{line(again[0])}: that makes new tensors.",
             **where(again[0]),
         )
+    elif flattened(calls[0]) and not calls[0].whole:  # such may be any numbers
+        return
     elif (low >= 0 and high > 20) or (high > 300 and high > -20 * low):
         if seen.entering is not None and seen.entering[1] < 5:  # the net does it itself
             return
@@ -60,8 +65,18 @@ def normalisation(seen: Seen) -> Iterator[Finding]:
             f"evaluation alike{line(place)}.",
             **where(place),
         )
-    else:
+    elif not flattened(calls[0]):
         yield from doubled(seen, calls, (low, high, mean, std), seen_so)
+
+
+def of_images(call: Call) -> bool:
+    """Whether a net got images: maps, or as many columns as these have pixels that are no other net's output."""
+    return len(call.shape) == 4 or flattened(call)
+
+
+def flattened(call: Call) -> bool:
+    """Whether they came as rows of pixels."""
+    return len(call.shape) == 2 and call.shape[1] > PIXELS and not call.fed
 
 
 def inside_again(seen: Seen, call: Call) -> Iterator[Finding]:
@@ -202,7 +217,7 @@ def normalisation_differs(seen: Seen) -> Iterator[Finding]:
 def by_loader(calls: Iterable[Call]) -> list[list[Call]]:
     """Calls that got images, by the loader that these came from: two trainings, say, or validation and test."""
     found: dict[int, list[Call]] = {}
-    for call in (c for c in calls if len(c.shape) == 4):
+    for call in (c for c in calls if of_images(c)):
         found.setdefault(id(call.batch.loader) if call.batch else 0, []).append(call)
     return list(found.values())
 

@@ -71,6 +71,10 @@ class Observer(TorchFunctionMode):
         self.loss_refs: list[Any] = []
         self.bases: dict[int, tuple[Callable[[], Any], int]] = {}
         """What the parts that are changed in place belong to, and the call at which that was first seen."""
+        self.stepping = False
+        """Whether an optimiser's step runs."""
+        self.wrapped: dict[Any, Callable[..., Any]] = {}
+        """Classes whose steps are seen, with the step that they had."""
         self.strangers: list[Tensor] = []
         """Parameters of layers that ran but are not among the net's modules."""
         self.before: list[tuple[str, Tensor, Tensor, float]] = []

@@ -55,7 +55,8 @@ def run(script: str, args: list[str], steps: int, timeout: float, quiet: bool) -
     """What the child wrote."""
     with tempfile.TemporaryDirectory(prefix="tenfold-check-") as folder:
         out = Path(folder, "answer.json")
-        wanted = {"script": script, "args": args, "steps": steps, "seconds": timeout, "out": str(out)}
+        file = str(Path(script).absolute())  # the program may change the folder
+        wanted = {"script": file, "args": args, "steps": steps, "seconds": timeout, "out": str(out)}
         sys.stdout.flush()
         child = subprocess.Popen(
             [sys.executable, "-m", "tenfold.checks.script.child", json.dumps(wanted)],

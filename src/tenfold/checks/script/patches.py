@@ -7,8 +7,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, ReduceLROnPlateau, SequentialLR
 from torch.utils.data import DataLoader
 
 from tenfold.checks.script.functions import note
@@ -17,15 +16,13 @@ from tenfold.checks.script.loaders import iterated, loader_made, removed
 from tenfold.checks.script.nets import born, called, mode_set, module_back, module_moved
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.steps import (
-    after_step,
     backward,
-    before_step,
     cleared,
     clipped,
-    closure,
     loaded,
     optimizer_made,
     scheduler_made,
+    unwrapped,
 )
 
 
@@ -49,7 +46,9 @@ def watching(observer: Observer) -> Iterator[None]:
             (Optimizer, "zero_grad", cleared),
             (Optimizer, "load_state_dict", loaded),
             (LRScheduler, "__init__", scheduler_made),
-            (ReduceLROnPlateau, "__init__", scheduler_made),  # it does not call its parent's
+            (ReduceLROnPlateau, "__init__", scheduler_made),  # these do not call their parent's
+            (SequentialLR, "__init__", scheduler_made),
+            (ChainedScheduler, "__init__", scheduler_made),
             (DataLoader, "__init__", loader_made),
             (DataLoader, "__iter__", iterated),
             (TemporaryDirectory, "cleanup", removed),
@@ -57,11 +56,7 @@ def watching(observer: Observer) -> Iterator[None]:
             original = getattr(owner, name)
             setattr(owner, name, wrap(observer, original))
             stack.callback(setattr, owner, name, original)
-        for handle in (
-            register_optimizer_step_pre_hook(lambda o, a, k: None if closure(a, k) else before_step(observer, o)),
-            register_optimizer_step_post_hook(lambda o, a, k: after_step(observer, o, closure(a, k))),
-        ):
-            stack.callback(handle.remove)
+        stack.callback(unwrapped, observer)
         stack.enter_context(listening(observer))
         observer.told, observer.told_of_data = note, noted
         stack.enter_context(observer)

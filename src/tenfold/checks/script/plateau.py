@@ -11,7 +11,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.origins import argument_at, origin
 from tenfold.checks.script.schedule import per_batch
-from tenfold.checks.script.seen import Scheduled, Seen
+from tenfold.checks.script.seen import Scheduled, Seen, length
 from tenfold.checks.script.source import calls_at, line, name_at, receiver, shown_code
 from tenfold.errors import Finding
 
@@ -72,15 +72,15 @@ def direction(name: str, values: list[float]) -> str | None:
 
 def impatient(fact: Scheduled, seen: Seen) -> Finding | None:
     """Asked after every batch, it waits for a few batches where epochs were meant."""
-    length = max((len(one.loader) for one in seen.loaders if one.steps), default=0)
+    epoch = max((length(one.loader) for one in seen.loaders if one.steps), default=0)
     patience = fact.scheduler.patience
-    if not per_batch(fact) or length <= patience or min(fact.rates) >= 0.6 * fact.first_rate:
+    if not per_batch(fact) or epoch <= patience or min(fact.rates) >= 0.6 * fact.first_rate:
         return None
     name = receiver(fact.stepped_at, "step", name_at(fact.place, "scheduler"))
     return finding(
         "scheduler-per-batch",
         f"`{name}` (ReduceLROnPlateau) is asked after every batch",
-        f"Its patience of {patience} counts batches then, of which an epoch has {length}: the rate went from "
+        f"Its patience of {patience} counts batches then, of which an epoch has {epoch}: the rate went from "
         f"{fact.first_rate:.3g} to {fact.rates[-1]:.3g} in {len(fact.rates)} of them.",
         f"Move `{name}.step(…)`{line(fact.stepped_at)} to the end of the epoch, and give it the validation loss.",
         **where(fact.stepped_at),

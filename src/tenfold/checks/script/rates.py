@@ -10,7 +10,7 @@ from tenfold.checks.script.fit import decay_too_strong
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.places import birth, rate_place
 from tenfold.checks.script.replay import by_heart, finite_median, gain, replay
-from tenfold.checks.script.seen import Held, Seen, Step
+from tenfold.checks.script.seen import Held, Seen, Step, length
 from tenfold.checks.script.source import line, shown_code
 from tenfold.errors import Finding
 
@@ -161,10 +161,10 @@ def tried(seen: Seen, p: Pace, factors: tuple[float, ...]) -> tuple[str, float |
 def too_low(seen: Seen, p: Pace) -> Finding | None:
     """Weights that hardly move in an epoch, and a loss that stays."""
     rising = len(p.held.rates) > 1 and p.held.rates[-1] == p.rate > p.held.rates[0]
-    length = max([len(p.losses), *(len(fact.loader) for fact in seen.loaders if fact.steps and sized(fact.loader))])
-    if not p.rate or rising or p.largest * length > SLOW or len(p.losses) < 5:
+    epoch = max([len(p.losses), *(length(fact.loader) for fact in seen.loaders if fact.steps)])
+    if not p.rate or rising or p.largest * epoch > SLOW or len(p.losses) < 5:
         return None
-    moved = p.largest * length > 1e-3  # else a loss that falls does so by chance
+    moved = p.largest * epoch > 1e-3  # else a loss that falls does so by chance
     if moved and gain(p.losses, finite_median(p.losses[:5])) > 0.03:
         return None
     told, better = tried(seen, p, (10, 100, 1000))
@@ -177,14 +177,6 @@ def too_low(seen: Seen, p: Pace) -> Finding | None:
         f"Try {p.rate * (better or 1000):g} in {shown_code(p.held.place)}{line(p.held.place)}.",
         **where(rate_place(p.held)),
     )
-
-
-def sized(loader: object) -> bool:
-    """Whether a loader knows its length."""
-    try:
-        return len(loader) > 0  # type: ignore[arg-type]
-    except TypeError:
-        return False
 
 
 def unlearnable(seen: Seen, p: Pace) -> Finding | None:

@@ -15,6 +15,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.augmentation import item
 from tenfold.checks.script.augmenting import augmented_places, augmenting, augments_around, functions
 from tenfold.checks.script.chance import chance, same_chance, seeded
+from tenfold.checks.script.loaders import as_worker
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Event, Fetch, Loader, Place, Seen
 from tenfold.checks.script.source import around, line, shown_code, trees
@@ -214,7 +215,8 @@ def generators(owner: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:
 def worker_state(fact: Loader, worker: int) -> tuple[Any, ...]:
     """The generators' states after a worker began, which torch gives a seed of its own."""
     seeded(worker + 5)
-    fact.worker_init(worker)
+    with as_worker(fact, worker, fact.workers):
+        fact.worker_init(worker)
     return chance()
 
 

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import (
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.origins import origin
-from tenfold.checks.script.seen import Held, Place, Scheduled, Seen
+from tenfold.checks.script.seen import Held, Place, Scheduled, Seen, length
 from tenfold.checks.script.source import line, name_at, receiver, shown_code, trees
 from tenfold.errors import Finding
 
@@ -38,16 +38,16 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
         kind = type(fact.scheduler).__name__
         held = seen.held_of(fact.scheduler.optimizer)
         loaders = [held.loader] if held and held.loader else seen.loaders
-        length = max((len(one.loader) for one in loaders if one.steps), default=0)
-        if per_batch(fact) and length != 1 and isinstance(fact.scheduler, FOR_EPOCHS):
-            rates = simulated(fact, length or len(fact.at))
+        epoch = max((length(one.loader) for one in loaders if one.steps), default=0)
+        if per_batch(fact) and epoch != 1 and isinstance(fact.scheduler, FOR_EPOCHS):
+            rates = simulated(fact, epoch or len(fact.at))
             gone = rates and min(rates) < GONE * full_rate(fact, rates)
             if (gone or drops_at_once(fact, rates, planned_batches(seen, held))) and not warms_up(rates):
                 yield finding(
                     "scheduler-per-batch",
                     f"`{name}` ({kind}) steps after every batch",
                     f"The rate goes from {rates[0]:.3g} to {min(rates):.3g} within {len(rates)} batches"
-                    + (", one epoch." if length else "."),
+                    + (", one epoch." if epoch else "."),
                     f"Move `{name}.step()`{line(fact.stepped_at)} out of the loop over batches, to the epoch's end.",
                     **where(fact.stepped_at),
                 )
@@ -105,7 +105,7 @@ def never_warm(seen: Seen) -> Iterator[Finding]:
     """A warm-up that is longer than the training: the rate never comes near what was asked for."""
     batches, passes = planned_batches(seen), max((one.passes for one in seen.loaders if one.steps), default=0)
     for fact in seen.schedulers:
-        base = float(fact.scheduler.base_lrs[0]) if getattr(fact.scheduler, "base_lrs", None) else 0.0
+        base = float(fact.scheduler.optimizer.param_groups[0].get("initial_lr", 0.0))
         one = isinstance(fact.scheduler, OneCycleLR)  # which rises from a twenty-fifth of its highest rate
         base = float(fact.scheduler.optimizer.param_groups[0].get("max_lr", base)) if one else base
         if not batches or not 0 < base < 1 or inside(fact, seen) or not fact.at:
@@ -191,10 +191,9 @@ def planned_batches(seen: Seen, held: Held | None = None) -> int:
     if loader is None and seen.ended == "script":  # no loader was cut short: these were all steps
         return max((held.steps * held.micro for held in seen.helds), default=0)
     trainings = sum(one.steps > 0 and one.loader in (loader, None) for one in seen.helds)
-    try:
-        return loader.passes * len(loader.loader) // trainings if loader and seen.ended == "script" else 0
-    except (TypeError, ZeroDivisionError):
+    if loader is None or not trainings or seen.ended != "script":
         return 0
+    return loader.passes * length(loader.loader) // trainings
 
 
 def per_part(fact: Scheduled, held: Held) -> bool:

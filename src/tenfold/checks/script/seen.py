@@ -66,6 +66,14 @@ def frames(of: object = None) -> tuple[Place, ...]:
     return tuple(found)
 
 
+def length(loads: Any) -> int:
+    """Batches of a loader, or items of a dataset; 0 where it does not know."""
+    try:
+        return len(loads)
+    except (TypeError, NotImplementedError):
+        return 0
+
+
 DEEP = 12
 """Lines of a stack that are kept."""
 
@@ -128,6 +136,8 @@ class Loader:
     """Those that the program changed between two passes."""
     stored_labels: bytes = b""
     """Digest of the labels that its dataset held at first."""
+    given: set[int] = field(default_factory=set)
+    """How many images it gave in each pass without training that was cut short."""
 
 
 @dataclass(eq=False)
@@ -181,7 +191,10 @@ class Call:
     loss: float | None = None
     right: float | None = None
     """The share of right answers, where the program compares them."""
-
+    losses: int = 0
+    """How many losses were seen before it: those after may be its own, as of a criterion with weights."""
+    whole: bool = False
+    """Whether it was given whole numbers."""
     mode: bool = True
     """Whether the net as a whole is in training mode."""
     images: Tensor | None = None

@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, SequentialSampler, Subset, TensorDat
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Loader, LossCall, Place, Seen
+from tenfold.checks.script.seen import Loader, LossCall, Place, Seen, length
 from tenfold.checks.script.source import argument, assignment, line, name_at, statement, tree
 from tenfold.checks.script.tags import yes_or_no
 from tenfold.errors import Finding
@@ -33,7 +33,7 @@ def shuffle_off(seen: Seen) -> Iterator[Finding]:
         if (
             not fact.steps
             or not fixed
-            or len(loader) < 2
+            or length(loader) < 2
             or isinstance(loader.dataset, torch.utils.data.IterableDataset)
         ):
             continue
@@ -96,7 +96,7 @@ def labels_of(dataset: Any, most: int = 100_000) -> list[int]:
         if fractions and yes_or_no(torch.as_tensor(value)):
             listed = torch.as_tensor(value).flatten().long().tolist()
         if isinstance(listed, list | tuple) and 0 < len(listed) <= most and all(isinstance(v, int) for v in listed):
-            return list(listed) if len(listed) == len(dataset) else []
+            return list(listed) if len(listed) == length(dataset) else []
     return []
 
 
@@ -113,16 +113,13 @@ def items(dataset: Any) -> list[tuple[Any, ...]]:
         return [inner[i] for i in dataset.indices] if inner else []
     if isinstance(dataset, ConcatDataset):
         return [item for part in dataset.datasets for item in items(part)]
-    try:
-        return [(path,) for path in files_of(dataset)] or [(id(dataset), i) for i in range(len(dataset))]
-    except TypeError:
-        return []
+    return [(path,) for path in files_of(dataset)] or [(id(dataset), i) for i in range(length(dataset))]
 
 
 def files_of(dataset: Any) -> list[str]:
     """The image files of a dataset, one an item, where it keeps their paths; else none."""
     for value in vars(dataset).values() if hasattr(dataset, "__dict__") else ():
-        if isinstance(value, list) and value and len(value) == len(dataset):
+        if isinstance(value, list) and value and len(value) == length(dataset):
             first = [one[0] if isinstance(one, tuple) and one else one for one in value]
             if all(isinstance(one, str | PurePath) for one in first) and len(set(first)) == len(first):
                 paths = [str(one) for one in first]

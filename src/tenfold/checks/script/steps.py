@@ -1,8 +1,8 @@
 """Hung into what makes a step: backward, optimisers, schedulers, clearing of gradients, loading of weights."""
 
-import os
+import functools
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -207,16 +207,29 @@ def optimizer_made(observer: Observer, original: Original) -> Original:
             raise
         if not observer.elsewhere:
             observer.seen.helds.append(Held(self, stack[0] if stack else None, stack=stack))
+            in_class(observer, type(self), stepped)
 
     return __init__
 
 
-def before_step(observer: Observer, optimizer: Optimizer) -> None:
-    """Facts before a step: gradients, and whether they were cleared since the last one."""
+def stepped(observer: Observer, step: Original, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
+    """An optimiser steps: the facts before, and how far the weights went."""
     if observer.elsewhere:
-        return
-    observer.quietly(lambda: look_before_step(observer, optimizer), None)
-    observer.paused += 1
+        if observer.stepping:
+            observer.quietly(lambda: counted(observer, optimizer, whole=False), None)
+        return step(optimizer, *args, **kwargs)
+    whole = closure(args, kwargs)
+    if not whole:
+        observer.quietly(lambda: look_before_step(observer, optimizer), None)
+        observer.paused, observer.stepping = observer.paused + 1, True
+    try:
+        result = step(optimizer, *args, **kwargs)
+    finally:
+        if not whole:
+            observer.paused, observer.stepping = observer.paused - 1, False
+    observer.quietly(lambda: look_after_step(observer, optimizer, whole), None)
+    observer.tick()
+    return result
 
 
 def look_before_step(observer: Observer, optimizer: Optimizer) -> None:
@@ -230,10 +243,6 @@ def look_before_step(observer: Observer, optimizer: Optimizer) -> None:
     held.uncleared += held.steps > 0 and not held.cleared
     if held.cleared and held.stale:
         held.partly, held.left = held.partly + 1, list(held.stale.values())
-    held.last = observer.seen.backwards
-    if observer.enough is None:
-        held.micro = max(1, round(observer.seen.backwards / (held.steps + 1)))
-    held.rates.append(float(optimizer.param_groups[0].get("lr", 0.0)))
     names = {id(p): n for n, p in observer.seen.model.named_parameters()} if observer.seen.model is not None else {}
     observer.before = [
         (names.get(id(p), f"parameter {index}"), p, p.detach().clone(), norm(p.grad))
@@ -249,38 +258,40 @@ def norm(tensor: Tensor | None) -> float:
 
 def closure(args: Any, kwargs: Any) -> bool:
     """Whether a step computes the loss itself, as often as it likes: nothing is said of its gradients."""
-    return (len(args) > 1 and callable(args[1])) or callable(kwargs.get("closure"))
+    return (bool(args) and callable(args[0])) or callable(kwargs.get("closure"))
 
 
-def after_step(observer: Observer, optimizer: Optimizer, whole: bool) -> None:
-    """Facts after a step: how far the weights went."""
-    if os.getpid() != observer.pid or not (observer.paused or whole):
-        return
-    if whole:
-        observer.before = []
-        if held := observer.seen.held_of(optimizer):
-            held.closed = True
-    observer.quietly(lambda: look_after_step(observer, optimizer), None)
-    observer.paused -= not whole
-    observer.tick()
-
-
-def look_after_step(observer: Observer, optimizer: Optimizer) -> None:
-    """The facts themselves."""
-    held = observer.seen.held_of(optimizer)
+def look_after_step(observer: Observer, optimizer: Optimizer, whole: bool) -> None:
+    """The facts themselves; whole: of a step that computed the loss itself."""
+    held = counted(observer, optimizer, whole)
     if held is None:
         return
-    held.later |= held.steps == 0 and observer.enough is not None
-    held.steps += 1
+    before = [] if whole else observer.before
     held.cleared = False
     held.stale = {id(p): p for p in parameters(optimizer) if p.grad is not None and p.requires_grad}
-    ratios = {n: norm(p.detach() - old) / (norm(old) + 1e-12) for n, p, old, _ in observer.before}
-    gradients = {n: g for n, _, _, g in observer.before}
+    ratios = {n: norm(p.detach() - old) / (norm(old) + 1e-12) for n, p, old, _ in before}
+    gradients = {n: g for n, _, _, g in before}
     observer.seen.steps.append(Step(len(observer.seen.steps), held, observer.last_loss, ratios, gradients))
     recent = next((call for call in reversed(observer.seen.calls) if call.trained), None)
     if recent and recent.batch:
         held.loader = recent.batch.loader
         held.loader.steps += 1
+
+
+def counted(observer: Observer, optimizer: Optimizer, whole: bool) -> Held | None:
+    """One more step of an optimiser, on its own or as a part of another's."""
+    held = observer.seen.held_of(optimizer)
+    if held is None:
+        return None
+    if not whole:
+        held.last = observer.seen.backwards
+        if observer.enough is None:
+            held.micro = max(1, round(observer.seen.backwards / (held.steps + 1)))
+        held.rates.append(float(optimizer.param_groups[0].get("lr", 0.0)))
+    held.closed |= whole
+    held.later |= held.steps == 0 and observer.enough is not None
+    held.steps += 1
+    return held
 
 
 def number(value: Any) -> bool:
@@ -289,28 +300,64 @@ def number(value: Any) -> bool:
 
 
 def scheduler_made(observer: Observer, original: Original) -> Original:
-    """A scheduler is made; from then on its steps are seen."""
+    """A scheduler is made; what it steps meanwhile is not the program's doing, and from then on its steps are seen."""
 
     def __init__(self: LRScheduler, *args: Any, **kwargs: Any) -> None:
-        stack = frames(self)
-        original(self, *args, **kwargs)
-        if observer.elsewhere or any(fact.scheduler is self for fact in observer.seen.schedulers):
+        if observer.elsewhere:
+            original(self, *args, **kwargs)
             return
-        rate = float(self.optimizer.param_groups[0]["lr"])
-        fact = Scheduled(self, stack[0] if stack else None, first_rate=rate, stack=stack)
-        observer.seen.schedulers.append(fact)
-        step = self.step
-
-        def stepped(*given: Any, **named: Any) -> None:
-            fact.stepped_at = fact.stepped_at or here()
-            held = observer.seen.held_of(self.optimizer)
-            if observer.enough is None:
-                fact.at.append(held.steps if held else 0)
-            if isinstance(self, ReduceLROnPlateau):
-                fact.metrics += [float(value) for value in (*given[:1], *named.values()) if number(value)][:1]
-            step(*given, **named)
-            fact.rates.append(float(self.optimizer.param_groups[0]["lr"]))
-
-        self.step = stepped  # type: ignore[method-assign]
+        stack = frames(self)
+        observer.paused += 1
+        try:
+            original(self, *args, **kwargs)
+        finally:
+            observer.paused -= 1
+        if scheduled(observer, self) is None:
+            rate = float(self.optimizer.param_groups[0]["lr"])
+            observer.seen.schedulers.append(Scheduled(self, stack[0] if stack else None, first_rate=rate, stack=stack))
+            in_class(observer, type(self), rescheduled)
 
     return __init__
+
+
+def scheduled(observer: Observer, scheduler: LRScheduler) -> Scheduled | None:
+    """What is known of a scheduler; None of a copy."""
+    return next((fact for fact in observer.seen.schedulers if fact.scheduler is scheduler), None)
+
+
+def rescheduled(observer: Observer, step: Original, scheduler: LRScheduler, args: Any, kwargs: Any) -> Any:
+    """A scheduler steps."""
+    fact = None if observer.elsewhere else scheduled(observer, scheduler)
+    if fact is None:
+        return step(scheduler, *args, **kwargs)
+    fact.stepped_at = fact.stepped_at or here()
+    held = observer.seen.held_of(scheduler.optimizer)
+    if observer.enough is None:
+        fact.at.append(held.steps if held else 0)
+    if isinstance(scheduler, ReduceLROnPlateau):
+        fact.metrics += [float(value) for value in (*args[:1], *kwargs.values()) if number(value)][:1]
+    result = step(scheduler, *args, **kwargs)
+    fact.rates.append(float(scheduler.optimizer.param_groups[0]["lr"]))
+    return result
+
+
+def in_class(observer: Observer, kind: type, seen: Callable[..., Any]) -> None:
+    """Step of a class is wrapped, once: objects hold nothing of it, so that they can be copied and saved as ever."""
+    owner: Any = next(one for one in kind.__mro__ if "step" in vars(one))
+    if owner in observer.wrapped:
+        return
+    original = observer.wrapped[owner] = owner.step
+
+    @functools.wraps(original)
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(self).step is not step:  # called by a subclass's own
+            return original(self, *args, **kwargs)
+        return seen(observer, original, self, args, kwargs)
+
+    owner.step = step
+
+
+def unwrapped(observer: Observer) -> None:
+    """Classes get their own step back."""
+    for owner, original in observer.wrapped.items():
+        owner.step = original
