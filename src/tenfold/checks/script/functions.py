@@ -11,7 +11,7 @@ from tenfold.checks.script.journal import ADJUSTS, noted
 from tenfold.checks.script.losses import loss, own_loss
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.picks import keep, leaves, pick, threshold
-from tenfold.checks.script.seen import LossCall, Made, Pick, here
+from tenfold.checks.script.seen import LossCall, Made, Pick, here, in_layer
 from tenfold.checks.script.tags import (
     ACTIVATING,
     ACTIVATIONS,
@@ -20,10 +20,8 @@ from tenfold.checks.script.tags import (
     COMPARES,
     CUTS,
     DROPOUTS,
-    FACTORIES,
     LOSSES,
     MOVES,
-    NOTHING,
     PAIRS,
     SAME,
     SHAPES,
@@ -156,8 +154,6 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
             result = result.detach()  # as on a GPU: another tensor, so that a forgotten assignment shows
         observer.tags[result] = replace(observer.tag(args[0]), moved=True)
         return result
-    elif name in FACTORIES and kwargs.get("device") is not None:
-        observer.tags[result] = replace(NOTHING, moved=True)
     if (name.endswith("_") and not name.endswith("__")) or name in WRITES:
         in_place(observer, name, args or (kwargs.get("tensor"),))
     sharpness(observer, name, args)
@@ -168,9 +164,19 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
     observer.pass_on(args, result, name in SAME)
     if own is not None:
         observer.tags[result] = replace(observer.tag(result), loss=own, made=None)
+    if kwargs.get("device") is not None and isinstance(result, Tensor):
+        made_there(observer, result)
     if name in ADDS:
         added(observer, args, result)
     return None
+
+
+def made_there(observer: Observer, result: Tensor) -> None:
+    """A tensor is made on a device: by the program, or as a layer's parameter."""
+    observer.tags[result] = replace(observer.tag(result), moved=True)
+    if in_layer() and observer.seen.model_moved is None:
+        observer.seen.model_moved = here()
+        observer.seen.moves += 1
 
 
 def added(observer: Observer, args: Any, result: Any) -> None:

@@ -144,24 +144,21 @@ def part_of(batch: int, size: int) -> int:
 
 def plain_tensors(seen: Seen) -> Iterator[Finding]:
     """Tensors that a layer holds as plain attributes stay where they were made when the net is moved."""
-    for module in seen.model.modules() if seen.model is not None and seen.model_moved else ():
-        kind = type(module)
-        if not is_users(kind.forward.__code__.co_filename if hasattr(kind.forward, "__code__") else ""):
+    for kind, name, shape in seen.plain if seen.model_moved else ():
+        if not shape or not is_users(kind.forward.__code__.co_filename if hasattr(kind.forward, "__code__") else ""):
             continue
-        code = inspect.getsource(kind)
-        for name, value in vars(module).items():
-            used = re.search(rf"self\.{name}\b", inspect.getsource(kind.forward))
-            moved = re.search(rf"self\.{name}(\[[^\]]*\])?\.(to|cuda|type_as)\(", code)
-            if isinstance(value, Tensor) and value.dim() > 0 and used and not moved:
-                place = given_at(seen, kind.__name__, f"self.{name}")
-                yield finding(
-                    "device-mismatch",
-                    f"self.{name} is a plain tensor: moving the net leaves it where it is",
-                    f"{list(value.shape)} in {kind.__name__}, neither parameter nor buffer. On a GPU this fails.",
-                    f'Write `self.register_buffer("{name}", …)`{line(place)}.',
-                    **where(place),
-                )
-                return
+        used = re.search(rf"self\.{name}\b", inspect.getsource(kind.forward))
+        moved = re.search(rf"self\.{name}(\[[^\]]*\])?\.(to|cuda|type_as)\(", inspect.getsource(kind))
+        if used and not moved:
+            place = given_at(seen, kind.__name__, f"self.{name}")
+            yield finding(
+                "device-mismatch",
+                f"self.{name} is a plain tensor: moving the net leaves it where it is",
+                f"{list(shape)} in {kind.__name__}, neither parameter nor buffer. On a GPU this fails.",
+                f'Write `self.register_buffer("{name}", …)`{line(place)}.',
+                **where(place),
+            )
+            return
 
 
 def device_mismatch(seen: Seen) -> Iterator[Finding]:

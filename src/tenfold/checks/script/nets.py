@@ -96,6 +96,8 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
     ready = not any(isinstance(p, UninitializedParameter) for p in net.parameters())
     if call.grad and seen.first is None and given is not None and ready:
         seen.model, seen.inputs = net, tuple(copied(a) for a in args)
+        held = ((type(module), *one) for module in net.modules() for one in vars(module).items())
+        seen.plain = [(kind, name, tuple(value.shape)) for kind, name, value in held if isinstance(value, Tensor)]
         if sum(p.numel() for p in net.parameters()) <= MOST:
             seen.first = copy.deepcopy(net)
     return call
@@ -163,7 +165,7 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
         call.output = tuple(outputs[0].shape)
         for output in outputs:
             old = observer.tag(output)
-            observer.tags[output] = Tag(call.batch, (call,), old.made)
+            observer.tags[output] = Tag(call.batch, (call,), old.made, call.moved)
 
 
 def mode_set(observer: Observer, original: Original) -> Original:

@@ -54,6 +54,16 @@ def here() -> Place | None:
     return None
 
 
+def in_layer() -> bool:
+    """Whether a layer of torch's runs, called by the user's line."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not own(frame.f_code.co_filename):
+        if frame.f_globals.get("__name__", "").startswith("torch.nn.modules"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def frames(of: object = None) -> tuple[Place, ...]:
     """The user's lines that are running now, the innermost first; those of `of`'s own __init__ are left out."""
     found: list[Place] = []
@@ -385,6 +395,8 @@ class Seen:
     """A copy of the net as it was before its first training call."""
     model: nn.Module | None = None
     """The net itself."""
+    plain: list[tuple[type[nn.Module], str, tuple[int, ...]]] = field(default_factory=list)
+    """The tensors that its layers held then as plain attributes: the layer's class, their name and shape."""
     inputs: tuple[Any, ...] = ()
     target: Tensor | None = None
     loaded: list[Any] = field(default_factory=list)

@@ -29,7 +29,6 @@ CHOOSES = {"gather", "__getitem__", "take_along_dim"}
 TIMES = {"mul", "__mul__", "__rmul__"}
 PAIRS = TIMES | {"sub", "__sub__", "__rsub__", "rsub"}
 COMPARES = {"gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"}
-FACTORIES = {"zeros", "ones", "randn", "rand", "tensor", "full", "arange", "eye", "empty", "as_tensor"}
 CUTS = {"detach", "item", "numpy", "tolist", "detach_"}
 MOVES = {"to", "cuda"}
 AFTER = 5
