@@ -3,6 +3,8 @@
 import pytest
 from torch import nn
 
+import tenfold
+
 from tenfold.checks.script.copies import learned_and_judged
 from tenfold.checks.script.picks import answering
 from tenfold.checks.script.seen import Batch, Call, Loader, Seen
@@ -45,3 +47,57 @@ def test_a_bank_of_features_answers_nothing():
     assert answering([asked, *kept, twice], 6) == [asked, twice]
     assert answering([asked, *kept], 16) == kept
     assert answering([asked, *kept], 7) == [asked, *kept]
+
+
+ATTACKED = """
+import torch
+from torch import nn
+
+import tenfold
+from torch.nn import functional as F
+torch.manual_seed(0)
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(288, 16))
+        self.head = nn.Linear(16, 3)
+    def forward(self, x):
+        self.features = self.body(x)  # for plots
+        return self.head(self.features)
+
+def attack(x, y):
+    net.eval()
+    near = x.clone().requires_grad_()
+    F.cross_entropy(net(near), y).backward()
+    {mode}
+    return (x + 0.1 * near.grad.sign()).detach()
+
+with torch.device(device):
+    net, judge = Net(), nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+x, y = torch.randn(900, 1, 8, 8), torch.randint(0, 3, (900,))
+x += y[:, None, None, None] * torch.linspace(-1, 1, 64).view(8, 8)
+optimizer = torch.optim.SGD([*net.parameters(), *judge.parameters()], lr=0.05)
+for step in range(32):
+    order = torch.randint(0, 900, (30,))
+    images, labels = x[order].to(device), y[order].to(device)
+    images = torch.cat([images, attack(images, labels)])
+    optimizer.zero_grad()
+    real, changed = judge(images).chunk(2)
+    told = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+    told += F.binary_cross_entropy_with_logits(changed, torch.zeros_like(changed))
+    (told + F.cross_entropy(net(images), labels.repeat(2))).backward()
+    optimizer.step()
+net.eval()
+near = x[:50].to(device).requires_grad_()
+net(near).gather(1, y[:50, None].to(device)).sum().backward()
+"""
+
+
+@pytest.mark.parametrize(("mode", "rules"), [("net.train()", []), ("pass", ["train-missing"])])
+def test_gradients_of_images_are_no_training(mode, rules, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(ATTACKED.format(mode=mode))
+    found = tenfold.check("train.py", quiet=True, ignore=["step-missing"]).findings
+    assert [f.rule for f in found if f.severity != "note"] == rules

@@ -77,6 +77,7 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
     if given is not None:
         tag = observer.tag(given)
         call.batch, call.moved, call.shape = tag.batch, tag.moved, tuple(given.shape)
+        call.sought = given.requires_grad and given.is_leaf
         if call.batch and call.batch.randomness is not None:
             call.drawn = call.batch.randomness != chance()
         describe(call, given)

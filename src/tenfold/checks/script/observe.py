@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from tenfold.checks.script.seen import Failure, Seen, here
+from tenfold.checks.script.seen import Call, Failure, Seen, here
 from tenfold.checks.script.tags import (
     AFTER_SECONDS,
     DATA,
@@ -60,6 +60,10 @@ class Observer(TorchFunctionMode):
         """The loss module that is running."""
         self.given: Tensor | None = None
         """The only thing that the net got in its running call, if it is a tensor."""
+        self.waiting: list[Call] = []
+        """Calls whose gradients no step has used yet."""
+        self.unused: list[Call] = []
+        """Calls since the last step whose gradients were cleared unused."""
         self.leftovers: list[Callable[[], None]] = []
         """What removes the program's temporary folders, once all is judged."""
         self.ran: set[int] = set()

@@ -186,6 +186,8 @@ class Call:
     moved: bool = False
     drawn: bool = False
     """Whether random numbers were drawn between the loader's batch and this call."""
+    sought: bool = False
+    """Whether the gradient of its images themselves is wanted."""
     trained: bool = False
     judged: bool = False
     loss: float | None = None
@@ -514,7 +516,7 @@ class Seen:
         return next((held for held in self.helds if held.optimizer is optimizer), None)
 
     def training_calls(self) -> Iterator[Call]:
-        """Calls whose loss went backward."""
+        """Calls that a step learned from."""
         return (call for call in self.calls if call.trained)
 
     def judging_calls(self) -> Iterator[Call]:
@@ -522,5 +524,5 @@ class Seen:
         return (call for call in self.calls if call.judged and not call.trained)
 
     def training_losses(self) -> list[LossCall]:
-        """Losses that went backward."""
-        return [loss for loss in self.losses if loss.backward]
+        """Losses that went backward, and whose calls a step learned from."""
+        return [loss for loss in self.losses if loss.backward and (loss.call is None or loss.call.trained)]
