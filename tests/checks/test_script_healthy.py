@@ -1,11 +1,13 @@
 """Healthy programs that look like faulty ones, and the facts that tell them apart."""
 
 import pytest
+import torch
 from torch import nn
 
 import tenfold
 
 from tenfold.checks.script.copies import learned_and_judged
+from tenfold.checks.script.mixing import by_image, spread
 from tenfold.checks.script.picks import answering
 from tenfold.checks.script.seen import Batch, Call, Loader, Seen
 
@@ -61,7 +63,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(288, 16))
+        self.body = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(288, 16), nn.ReLU())
         self.head = nn.Linear(16, 3)
     def forward(self, x):
         self.features = self.body(x)  # for plots
@@ -101,3 +103,12 @@ def test_gradients_of_images_are_no_training(mode, rules, tmp_path, monkeypatch)
     (tmp_path / "train.py").write_text(ATTACKED.format(mode=mode))
     found = tenfold.check("train.py", quiet=True, ignore=["step-missing"]).findings
     assert [f.rule for f in found if f.severity != "note"] == rules
+
+
+def test_images_may_lie_along_any_axis_of_the_output():
+    rows = torch.arange(5.0)
+    for output in (rows[:, None], rows.repeat(4, 1), rows.repeat_interleave(7)[:, None], rows.repeat(7)[:, None]):
+        changed = output + (output == 2)
+        assert not all(spread(a, b, 2) for a, b in zip(by_image(output, 5), by_image(changed, 5))), output.shape
+        assert all(spread(a, b, 2) for a, b in zip(by_image(output, 5), by_image(output + 1, 5))), output.shape
+    assert by_image(torch.zeros(3), 5) == []

@@ -20,6 +20,7 @@ from tenfold.checks.script.tags import (
     COMPARES,
     CUTS,
     DROPOUTS,
+    FILLS,
     LOSSES,
     MOVES,
     PAIRS,
@@ -155,7 +156,10 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         observer.tags[result] = replace(observer.tag(args[0]), moved=True)
         return result
     if (name.endswith("_") and not name.endswith("__")) or name in WRITES:
-        in_place(observer, name, args or (kwargs.get("tensor"),))
+        of = args[0] if args else kwargs.get("tensor")
+        in_place(observer, name, (of,))
+        if observer.tag(of).filled:
+            observer.tags[of] = replace(observer.tag(of), filled=False)
     sharpness(observer, name, args)
     finite(observer, name, args, result)
     if name in PAIRS and observer.seen.spread is None:
@@ -166,6 +170,8 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
         observer.tags[result] = replace(observer.tag(result), loss=own, made=None)
     if kwargs.get("device") is not None and isinstance(result, Tensor):
         made_there(observer, result)
+    if name in FILLS and observer.tag(result) is not WEIGHT:
+        observer.tags[result] = replace(observer.tag(result), filled=True)
     if name in ADDS:
         added(observer, args, result)
     return None

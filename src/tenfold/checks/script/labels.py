@@ -18,6 +18,7 @@ from tenfold.checks.script.samples import labels_of_call
 from tenfold.checks.script.seen import Loader, Place, Seen
 from tenfold.checks.script.source import around, called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
+from tenfold.checks.script.tags import LABELLED
 from tenfold.checks.script.weights import WEIGHTS
 from tenfold.errors import Finding
 
@@ -126,6 +127,7 @@ def classes(seen: Seen) -> Iterator[Finding]:
 def one_class(seen: Seen) -> Iterator[Finding]:
     """Every label that was trained on is the same."""
     losses = [loss for loss in seen.training_losses() if loss.whole and math.prod(loss.target_shape[1:]) == 1]
+    losses = [loss for loss in losses if not loss.filled]
     values = {value for loss in losses for value in (loss.target_low, loss.target_high)}
     images = sum(loss.target_shape[0] for loss in losses if loss.target_shape)
     if len(values) != 1 or len(losses) < 5 or images < 100:
@@ -306,9 +308,6 @@ def shuffles(seen: Seen) -> Iterator[Place]:
                     and LABELLED.search(code)
                 ):
                     yield Place(file, node.lineno)
-
-
-LABELLED = re.compile(r"label|target|class|\by\b|\by_|_y\b|\btags?\b|\blabs?\b|\bY\b", re.I)
 
 
 def at_once(seen: Seen) -> Iterator[Place]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.labels import LABELLED
+from tenfold.checks.script.tags import LABELLED
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import target_of, whole
 from tenfold.checks.script.seen import Call, LossCall, Place, Seen

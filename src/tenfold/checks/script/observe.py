@@ -174,6 +174,7 @@ class Observer(TorchFunctionMode):
             any(tag.moved for tag in known),
             next((tag.loss for tag in known if tag.loss), None),
             frozenset().union(*(tag.steps for tag in known)),
+            filled=same and len(known) == 1 and known[0].filled,
         )
         for out in outs:
             old = self.tags.get(out)

@@ -41,8 +41,10 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
         length = max((len(one.loader) for one in loaders if one.steps), default=0)
         if per_batch(fact) and length != 1 and isinstance(fact.scheduler, FOR_EPOCHS):
             rates = simulated(fact, length or len(fact.at))
+            planned = planned_batches(seen, held)
             gone = rates and min(rates) < GONE * full_rate(fact, rates)
-            if (gone or drops_at_once(fact, rates, planned_batches(seen, held))) and not warms_up(rates):
+            one_epoch = 0 < planned <= length  # of which the schedule may well be
+            if (gone or drops_at_once(fact, rates, planned)) and not warms_up(rates) and not one_epoch:
                 yield finding(
                     "scheduler-per-batch",
                     f"`{name}` ({kind}) steps after every batch",

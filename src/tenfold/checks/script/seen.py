@@ -254,6 +254,8 @@ class LossCall:
     """The value that went backward; another than `value` where the loss was scaled or others were added."""
     target: Tensor | None = None
     """Of the first losses."""
+    filled: bool = False
+    """Whether the program made the targets of one number: all pairs fit, all images are real."""
     weights: tuple[float, ...] = ()
     """Of the classes."""
     own: bool = False

@@ -1,5 +1,6 @@
 """Where tensors come from, and small facts about them: what the observer keeps beside them."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,9 @@ CHOOSES = {"gather", "__getitem__", "take_along_dim"}
 TIMES = {"mul", "__mul__", "__rmul__"}
 PAIRS = TIMES | {"sub", "__sub__", "__rsub__", "rsub"}
 COMPARES = {"gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"}
+FILLS = {"zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "fill_"}
+LABELLED = re.compile(r"label|target|class|\bys?\b|\by_|_y\b|\btags?\b|\blabs?\b|\bY\b", re.I)
+"""Names of labels."""
 CUTS = {"detach", "item", "numpy", "tolist", "detach_"}
 MOVES = {"to", "cuda"}
 AFTER = 5
@@ -52,6 +56,8 @@ class Tag:
     """Steps whose losses were added up in it."""
     values: bool = False
     """The values, not the places, of a maximum."""
+    filled: bool = False
+    """Whether the program filled it with one number."""
 
 
 NOTHING = Tag()
