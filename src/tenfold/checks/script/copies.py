@@ -197,7 +197,7 @@ def copies_cut(seen: Seen) -> Iterator[Finding]:
     found, source = resemblance(one, other), copying(seen)
     if found.pixels > 0.3:
         told = f"{found.pixels:.0%} of the images judged hold a block of pixels that a training image holds too"
-    elif source is not None and found.near > 0.4:
+    elif repeats(source) and found.near > 0.4:
         told = f"{found.near:.0%} of the images judged are far nearer to one training image than to forty others"
     elif (grain := same_grain(one, other)) > 0.4:
         told = f"{grain:.0%} of the images judged have the noise and edges of one training image, moved or scaled"

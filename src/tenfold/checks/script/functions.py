@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tenfold.checks.script.journal import ADJUSTS, noted
 from tenfold.checks.script.losses import loss, own_loss
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.picks import keep, leaves, pick, threshold
+from tenfold.checks.script.picks import compares, keep, leaves, pick, threshold
 from tenfold.checks.script.seen import LossCall, Made, Pick, here, in_layer
 from tenfold.checks.script.tags import (
     ACTIVATING,
@@ -77,7 +77,7 @@ def activated(observer: Observer, name: str, args: Any, kwargs: Any, result: Ten
         return
     if name == "log_softmax":
         observer.seen.log_softmax = shape, place
-    if "softmax" in name and tag.calls:
+    if "softmax" in name and tag.calls and not compares(tag.calls, shape):
         keep(observer, Pick("softmax" if torch.is_grad_enabled() else "probabilities", place, shape, dim))
 
 

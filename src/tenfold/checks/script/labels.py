@@ -99,6 +99,8 @@ def classes(seen: Seen) -> Iterator[Finding]:
     learned = [loss for loss in seen.losses if loss.grad and len(loss.target_shape) == 1]  # of several heads too
     known = set(labels) or {label for loss in learned for label in loss.labels}
     others = {label for other in judged for label in labels_of(other.loader.dataset)} or seen.judged_labels
+    if other_task(seen, known, others):
+        return
     images = len(labels) or sum(len(loss.labels) for loss in seen.training_losses())
     counts = Counter(labels) or met(seen, training)
     if counts and (unasked := not_judged(seen, counts, judged)):
@@ -122,6 +124,13 @@ def classes(seen: Seen) -> Iterator[Finding]:
             "Shuffle before splitting: `order = torch.randperm(len(x)); x, y = x[order], y[order]`.",
             **where(training[0].place if training else split_place(seen)),
         )
+
+
+def other_task(seen: Seen, known: set[int], others: set[int]) -> bool:
+    """Whether classes are judged that are all new, and that the net has no outputs for: its features are compared."""
+    losses = [loss for loss in seen.training_losses() if len(loss.shape) == 2 and len(loss.target_shape) == 1]
+    outputs = max((loss.shape[1] for loss in losses), default=0)
+    return bool(known and others) and not known & others and max(others) >= outputs
 
 
 def one_class(seen: Seen) -> Iterator[Finding]:
@@ -322,7 +331,8 @@ def at_once(seen: Seen) -> Iterator[Place]:
                 if isinstance(n, ast.Subscript)
                 and any(isinstance(c, ast.Call) and permutes(c) for c in ast.walk(n.slice))
             ]
-            if len({ast.unparse(n.value) for n in drawn}) > 1:
+            names = {ast.unparse(n.value) for n in drawn}
+            if len({bool(LABELLED.search(name)) for name in names}) > 1:
                 yield Place(file, node.lineno)
 
 

@@ -107,7 +107,9 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
         other = images.clone()
         other[changed] = other[changed].flip(-1) + 0.5 * images.std() + 0.1
         again, ran_again = run(net, other)
-        if all(spread(one, two, changed) for one, two in zip(by_image(output, len(images)), by_image(again, len(images)))):
+        if all(
+            spread(one, two, changed) for one, two in zip(by_image(output, len(images)), by_image(again, len(images)))
+        ):
             yield mixed(seen, *culprit(ran, ran_again, len(images)))
             return
 

@@ -45,10 +45,11 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
     seen.reads_norm = bool(graph.input.read_by) and all(op.kind in ("norm", "scale") for op in graph.input.read_by)
     if graph.output is not None and graph.output.file and graph.output.line:
         seen.last_line = Place(graph.output.file, graph.output.line)
+    seen.affine = graph.output is not None and graph.output.kind in ("linear", "conv")
     seen.entering = graph.layers[0].entering if graph.layers else None
     for found in examine(graph):
-        loaded = bool(seen.loaded) and found.rule == "bad-initialisation"
-        if found.rule not in ELSEWHERE and not loaded:
+        fine = found.rule == "bad-initialisation" and (seen.loaded or zeros_learned(seen, found))
+        if found.rule not in ELSEWHERE and not fine:
             yield replaced(seen, found)
     own_start = seen.written and not seen.loaded and not any(op.kind == "norm" for op in graph.ops)
     if own_start and (faded := fading(graph)) is not None:
@@ -64,6 +65,13 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
                 **at(seen, op.layer, Place(op.file, op.line or 0) if op.file else None),
             )
             return
+
+
+def zeros_learned(seen: Seen, found: Finding) -> bool:
+    """Whether a layer began as 0 and moved, as a gate or a correction does; equal weights that are not 0 stay alike."""
+    begun, now = seen.first.get_submodule(found.layer or "") if seen.first else None, layer_of(seen, found.layer)
+    weights = getattr(begun, "weight", None), getattr(now, "weight", None)
+    return isinstance(weights[0], Tensor) and not bool(weights[0].any()) and id(weights[1]) in seen.moved()
 
 
 MADE = {"bias-before-norm", "pooled-away", "norm-momentum", "input-ignored"}

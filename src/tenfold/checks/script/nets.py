@@ -164,6 +164,7 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
             seen.bad_input = seen.calls[-1]
     if call is not None and outputs:
         call.output = tuple(outputs[0].shape)
+        call.lowest = float(outputs[0].detach().min()) if outputs[0].numel() else 0.0
         for output in outputs:
             old = observer.tag(output)
             observer.tags[output] = Tag(call.batch, (call,), old.made, call.moved)

@@ -23,6 +23,7 @@ from tenfold.checks.script.tags import (
     MOVES,
     NOTHING,
     SWALLOWED,
+    TURNED,
     Finished,
     Tag,
     moves_device,
@@ -102,9 +103,10 @@ class Observer(TorchFunctionMode):
             self.failed(error, name, args, kwargs)
             raise
         if name == "__get__":
-            if getattr(func, "__self__", None) is not DATA:
+            read = getattr(func, "__self__", None)
+            if read is not DATA and read not in TURNED:
                 return result
-            name = "data"
+            name = "data" if read is DATA else "t"
         return self.quietly(lambda: self.told(self, name, args, kwargs, result), result)
 
     @property

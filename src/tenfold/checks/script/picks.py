@@ -115,7 +115,8 @@ def chosen(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -
         dim = kwargs.get("dim", args[2] if len(args) > 2 else -1)
     elif name == "max" and dim is None:
         return
-    keep(observer, Pick("choose", here(), shape, dim))
+    if not compares(tag.calls, shape):
+        keep(observer, Pick("choose", here(), shape, dim))
     if not any(call.grad for call in tag.calls):  # it may be compared with labels outside torch
         turned = len(shape) == 2 and dim in (0, -2)
         asked = answering(tag.calls[::-1], shape[1]) if turned else answering(tag.calls, shape[0] if shape else 1)
@@ -136,6 +137,13 @@ def answering(calls: Sequence[Call], count: int) -> Sequence[Call]:
             batches = {id(call.batch) for call in calls[start : full[0]]}
             return [call for call in calls if id(call.batch) in batches]
     return calls
+
+
+def compares(calls: Sequence[Call], shape: tuple[int, ...]) -> bool:
+    """Whether rows are compared with other images, or texts, as columns: these are no classes."""
+    sizes = [call.shape[0] if call.shape else 0 for call in calls]
+    several = len({id(call.module) for call in calls}) > 1
+    return len(shape) == 2 and shape[1] in (*sizes, sum(sizes)) and (several or calls[-1].output[-1:] != shape[1:])
 
 
 def keep(observer: Observer, pick: Pick) -> None:

@@ -183,6 +183,8 @@ class Call:
     hashes: tuple[float, ...] = ()
     batch: Batch | None = None
     output: tuple[int, ...] = ()
+    lowest: float = 0.0
+    """Of its output."""
     moved: bool = False
     drawn: bool = False
     """Whether random numbers were drawn between the loader's batch and this call."""
@@ -474,6 +476,8 @@ class Seen:
     """Where a net loads, as weights that were kept, its own as they are."""
     normed: dict[int, int] = field(default_factory=dict)
     """How often a batch norm in training mode got so many images."""
+    affine: bool = False
+    """Whether the net's output is what a linear layer or convolution gives."""
     last_line: Place | None = None
     """The user's line that gives the net's output."""
     entering: tuple[float, float] | None = None
@@ -516,6 +520,13 @@ class Seen:
     def held_of(self, optimizer: Optimizer) -> Held | None:
         """What is known of an optimiser."""
         return next((held for held in self.helds if held.optimizer is optimizer), None)
+
+    def moved(self) -> set[int]:
+        """The net's parameters that are not as they were before its first training call, whatever changed them."""
+        begun = dict(self.first.named_parameters()) if self.first is not None else {}
+        now = self.model.named_parameters() if self.model is not None else ()
+        same = {id(p) for name, p in now if name in begun and p.shape == begun[name].shape and p.equal(begun[name])}
+        return {id(p) for p in self.model.parameters()} - same if self.model is not None and begun else set()
 
     def training_calls(self) -> Iterator[Call]:
         """Calls that a step learned from."""

@@ -90,6 +90,7 @@ LOOSE = 50
 ACTIVATING = (nn.ReLU.__module__,)
 DROPOUTS = nn.Dropout.__module__
 DATA = Tensor.data
+TURNED = (Tensor.T, Tensor.mT, Tensor.H, Tensor.mH)
 
 
 def label(calls: Sequence[Call], labels: Tensor) -> None:
