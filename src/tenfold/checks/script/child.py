@@ -80,6 +80,8 @@ def observe(observer: Observer, program: Any, script: str, args: list[str], seco
         seen.ended, seen.error = seen.ended or "error", error
     finally:
         stop_timer()
+        for call in (*observer.waiting, *observer.unused) if not seen.steps else ():
+            call.trained = True  # what a step would learn from
         seen.sources = sources(script)
         seen.cuda = any(speaks_of_gpu(file) for file in seen.sources)
 

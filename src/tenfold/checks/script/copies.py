@@ -52,7 +52,7 @@ def trained_on_validation(seen: Seen) -> Iterator[Finding]:
     training, _ = trained_and_judged(seen)
     for one in training if len(training) > 1 else ():
         name = name_at(one.place, "")
-        if any(word in name.lower() for word in ("val", "test")):
+        if any(word in name.lower() for word in ("val", "test")) and not TRAINED.search(name):
             yield finding(
                 "validation-in-training",
                 f"The net is trained on `{name}`",
@@ -64,10 +64,9 @@ def trained_on_validation(seen: Seen) -> Iterator[Finding]:
 
 def shared_items(seen: Seen) -> Iterator[Finding]:
     """Both loaders' datasets are parts of one, and share indices of it."""
-    training, judged = trained_and_judged(seen)
-    for one in training:
+    for one, others in learned_and_judged(seen):
         mine = set(items(one.loader.dataset))
-        for other in judged:
+        for other in others:
             theirs = items(other.loader.dataset)
             shared = sum(item in mine for item in theirs)
             if shared and theirs and shared < len(theirs) + (one.loader.dataset is not other.loader.dataset):
@@ -78,11 +77,10 @@ def shared_items(seen: Seen) -> Iterator[Finding]:
 
 def shared_images(seen: Seen) -> Iterator[Finding]:
     """Images that both datasets hold are equal, pixel by pixel."""
-    training, judged = trained_and_judged(seen)
-    for one in training:
+    for one, others in learned_and_judged(seen):
         kept = held(one.loader.dataset)
         mine = set(kept)
-        for other in judged:
+        for other in others:
             if one.loader.dataset is other.loader.dataset or re.search("train", name_at(other.place, ""), re.I):
                 continue
             theirs = held(other.loader.dataset)
@@ -94,6 +92,30 @@ def shared_images(seen: Seen) -> Iterator[Finding]:
             told = f"{shared:,} of its {len(theirs):,} images are, pixel by pixel, also trained on"
             yield overlap(seen, named(other), named(one), told, source or dataset_place(one), "note" if few else None)
             return
+
+
+def learned_and_judged(seen: Seen) -> Iterator[tuple[Loader, list[Loader]]]:
+    """Each loader of training, and those that a net was judged on after it had learned from that one."""
+    training, judged = trained_and_judged(seen)
+    known = {
+        id(other): {id(c.batch.loader) for c in learned_before(seen, calls) if c.batch}
+        for other in judged
+        if (calls := [c for c in seen.calls if c.batch and c.batch.loader is other])
+    }
+    asked = [other for other in judged if other.judged] or judged  # not those that a bank of features is made of
+    for one in training:
+        yield one, [other for other in asked if id(one) in known.get(id(other), {id(one)})]
+
+
+def learned_before(seen: Seen, calls: list[Call]) -> list[Call]:
+    """The training calls of the nets that some calls judge, before these; of a net that never learned itself, as an
+    average of weights does not, those of all nets.
+    """
+    last = {id(call.module): call.number for call in calls}
+    trained = list(seen.training_calls())
+    learners = {id(call.module) for call in trained}
+    others = max((number for net, number in last.items() if net not in learners), default=-1)
+    return [call for call in trained if call.number < max(last.get(id(call.module), -1), others)]
 
 
 def held(dataset: Any) -> list[bytes]:
@@ -125,8 +147,6 @@ def hashed(image: Any) -> bytes:
 def shared_calls(seen: Seen) -> Iterator[Finding]:
     """Images that the net was judged on are equal to images that it was trained on."""
     training, judged = trained_and_judged(seen)
-    trained = [h for c in seen.training_calls() for h in c.hashes if not c.same]
-    known = set(trained)
     groups: dict[Any, list[Call]] = {}
     for call in seen.judging_calls():
         loader = call.batch.loader if call.batch else None
@@ -134,6 +154,7 @@ def shared_calls(seen: Seen) -> Iterator[Finding]:
             groups.setdefault(id(loader) if loader else tuple(call.places[:3]), []).append(call)
     for calls in groups.values():
         hashes = [h for c in calls for h in c.hashes]
+        known = {h for c in learned_before(seen, calls) if not c.same for h in c.hashes}
         shared = sum(h in known for h in hashes)
         batch = calls[0].batch
         if batch and any(one.loader.dataset is batch.loader.loader.dataset for one in training):
@@ -158,16 +179,17 @@ def shared_calls(seen: Seen) -> Iterator[Finding]:
 def copies_cut(seen: Seen) -> Iterator[Finding]:
     """Images of the evaluation are cut from the same pixels as training images, or are copies changed a little."""
     training, _ = trained_and_judged(seen)
-    trained = [c for c in seen.training_calls() if c.images is not None and c.images.dim() == 4]
     calls = [c for c in seen.judging_calls() if c.images is not None and not judges_training(c)]
     calls = [c for c in calls if not (c.batch and any(c.batch.loader is one for one in training))]
+    calls = [c for c in calls if c.module is calls[0].module]  # of cross-validation, one net
+    trained = [c for c in learned_before(seen, calls) if c.images is not None and c.images.dim() == 4]
     one, other = joined(trained), joined(calls)
     if one is None or other is None or one.shape[1:] != other.shape[1:] or len(other) < 40:
         return
     found, source = resemblance(one, other), copying(seen)
     if found.pixels > 0.3:
         told = f"{found.pixels:.0%} of the images judged hold a block of pixels that a training image holds too"
-    elif source is not None and found.near > 0.4:
+    elif repeats(source) and found.near > 0.4:
         told = f"{found.near:.0%} of the images judged are far nearer to one training image than to forty others"
     elif (grain := same_grain(one, other)) > 0.4:
         told = f"{grain:.0%} of the images judged have the noise and edges of one training image, moved or scaled"

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from tenfold.checks.script.journal import ADJUSTS, noted
 from tenfold.checks.script.losses import loss, own_loss
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.picks import keep, leaves, pick, threshold
-from tenfold.checks.script.seen import LossCall, Made, Pick, here
+from tenfold.checks.script.picks import compares, keep, leaves, pick, threshold
+from tenfold.checks.script.seen import LossCall, Made, Pick, here, in_layer
 from tenfold.checks.script.tags import (
     ACTIVATING,
     ACTIVATIONS,
@@ -20,10 +20,9 @@ from tenfold.checks.script.tags import (
     COMPARES,
     CUTS,
     DROPOUTS,
-    FACTORIES,
+    FILLS,
     LOSSES,
     MOVES,
-    NOTHING,
     PAIRS,
     SAME,
     SHAPES,
@@ -78,7 +77,7 @@ def activated(observer: Observer, name: str, args: Any, kwargs: Any, result: Ten
         return
     if name == "log_softmax":
         observer.seen.log_softmax = shape, place
-    if "softmax" in name and tag.calls:
+    if "softmax" in name and tag.calls and not compares(tag.calls, shape):
         keep(observer, Pick("softmax" if torch.is_grad_enabled() else "probabilities", place, shape, dim))
 
 
@@ -156,10 +155,11 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
             result = result.detach()  # as on a GPU: another tensor, so that a forgotten assignment shows
         observer.tags[result] = replace(observer.tag(args[0]), moved=True)
         return result
-    elif name in FACTORIES and kwargs.get("device") is not None:
-        observer.tags[result] = replace(NOTHING, moved=True)
     if (name.endswith("_") and not name.endswith("__")) or name in WRITES:
-        in_place(observer, name, args or (kwargs.get("tensor"),))
+        of = args[0] if args else kwargs.get("tensor")
+        in_place(observer, name, (of,))
+        if observer.tag(of).filled:
+            observer.tags[of] = replace(observer.tag(of), filled=False)
     sharpness(observer, name, args)
     finite(observer, name, args, result)
     if name in PAIRS and observer.seen.spread is None:
@@ -168,9 +168,21 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
     observer.pass_on(args, result, name in SAME)
     if own is not None:
         observer.tags[result] = replace(observer.tag(result), loss=own, made=None)
+    if kwargs.get("device") is not None and isinstance(result, Tensor):
+        made_there(observer, result)
+    if name in FILLS and observer.tag(result) is not WEIGHT:
+        observer.tags[result] = replace(observer.tag(result), filled=True)
     if name in ADDS:
         added(observer, args, result)
     return None
+
+
+def made_there(observer: Observer, result: Tensor) -> None:
+    """A tensor is made on a device: by the program, or as a layer's parameter."""
+    observer.tags[result] = replace(observer.tag(result), moved=True)
+    if in_layer() and observer.seen.model_moved is None:
+        observer.seen.model_moved = here()
+        observer.seen.moves += 1
 
 
 def added(observer: Observer, args: Any, result: Any) -> None:

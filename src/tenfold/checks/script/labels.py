@@ -18,6 +18,7 @@ from tenfold.checks.script.samples import labels_of_call
 from tenfold.checks.script.seen import Loader, Place, Seen, length
 from tenfold.checks.script.source import around, called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
+from tenfold.checks.script.tags import LABELLED
 from tenfold.checks.script.weights import WEIGHTS
 from tenfold.errors import Finding
 
@@ -98,6 +99,8 @@ def classes(seen: Seen) -> Iterator[Finding]:
     learned = [loss for loss in seen.losses if loss.grad and len(loss.target_shape) == 1]  # of several heads too
     known = set(labels) or {label for loss in learned for label in loss.labels}
     others = {label for other in judged for label in labels_of(other.loader.dataset)} or seen.judged_labels
+    if other_task(seen, known, others):
+        return
     images = len(labels) or sum(len(loss.labels) for loss in seen.training_losses())
     counts = Counter(labels) or met(seen, training)
     if counts and (unasked := not_judged(seen, counts, judged)):
@@ -123,9 +126,17 @@ def classes(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def other_task(seen: Seen, known: set[int], others: set[int]) -> bool:
+    """Whether classes are judged that are all new, and that the net has no outputs for: its features are compared."""
+    losses = [loss for loss in seen.training_losses() if len(loss.shape) == 2 and len(loss.target_shape) == 1]
+    outputs = max((loss.shape[1] for loss in losses), default=0)
+    return bool(known and others) and not known & others and max(others) >= outputs
+
+
 def one_class(seen: Seen) -> Iterator[Finding]:
     """Every label that was trained on is the same."""
     losses = [loss for loss in seen.training_losses() if loss.whole and math.prod(loss.target_shape[1:]) == 1]
+    losses = [loss for loss in losses if not loss.filled]
     values = {value for loss in losses for value in (loss.target_low, loss.target_high)}
     images = sum(loss.target_shape[0] for loss in losses if loss.target_shape)
     if len(values) != 1 or len(losses) < 5 or images < 100:
@@ -308,9 +319,6 @@ def shuffles(seen: Seen) -> Iterator[Place]:
                     yield Place(file, node.lineno)
 
 
-LABELLED = re.compile(r"label|target|class|\by\b|\by_|_y\b|\btags?\b|\blabs?\b|\bY\b", re.I)
-
-
 def at_once(seen: Seen) -> Iterator[Place]:
     """Statements that draw one order for the images and one for the labels."""
     for file, tree in trees(seen):
@@ -323,7 +331,8 @@ def at_once(seen: Seen) -> Iterator[Place]:
                 if isinstance(n, ast.Subscript)
                 and any(isinstance(c, ast.Call) and permutes(c) for c in ast.walk(n.slice))
             ]
-            if len({ast.unparse(n.value) for n in drawn}) > 1:
+            names = {ast.unparse(n.value) for n in drawn}
+            if len({bool(LABELLED.search(name)) for name in names}) > 1:
                 yield Place(file, node.lineno)
 
 

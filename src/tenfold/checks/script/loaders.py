@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
@@ -19,7 +20,7 @@ from tenfold.checks.script.chance import chance, same_chance
 from tenfold.checks.script.journal import fetching
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.seen import Batch, Loader, here, length
-from tenfold.checks.script.tags import AFTER, FEW_IMAGES, Original, Tag, tensors
+from tenfold.checks.script.tags import AFTER, FEW_IMAGES, LABELLED, Original, Tag, tensors
 
 LATER = 12
 """So many steps are seen of an optimiser whose first one comes when enough was seen of another."""
@@ -203,16 +204,14 @@ def column(array: Any) -> bool:
 
 
 def label_digest(dataset: Any) -> bytes:
-    """Digest of the whole numbers in tensors and arrays that a dataset holds; b"" where there are none."""
-    held = [
-        *getattr(dataset, "tensors", ()),
-        *(v for n, v in sorted(getattr(dataset, "__dict__", {}).items()) if n != "tensors"),
-    ]
+    """Digest of the labels in tensors and arrays that a dataset holds, in whatever order; b"" where there are none."""
+    named = sorted(getattr(dataset, "__dict__", {}).items())
+    held = [*getattr(dataset, "tensors", ()), *(value for name, value in named if LABELLED.search(name))]
     digest = hashlib.sha256()
     found = False
     for value in held:
         array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
         if getattr(getattr(array, "dtype", None), "kind", "") in "iu" and column(array):
-            digest.update(array.tobytes())
+            digest.update(np.sort(array, axis=None).tobytes())
             found = True
     return digest.digest() if found else b""

@@ -67,6 +67,7 @@ def entered(
         weights=weights_of(kwargs), positive=number_of(kwargs.get("pos_weight")),
         smoothing=float(kwargs.get("label_smoothing") or 0.0), ignored=kwargs.get("ignore_index", -100),
         target=target.detach().clone() if len(observer.seen.losses) < FIRST else None,
+        filled=observer.tag(target).filled,
     )  # fmt: skip
     observer.seen.losses.append(fact)
     learn(observer, fact, target, kwargs)

@@ -109,7 +109,9 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
         other = images.clone()
         other[changed] = other[changed].flip(-1) + 0.5 * images.std() + 0.1
         again, ran_again = run(net, other)
-        if len(output) != len(images) or spread(output, again, changed):
+        if all(
+            spread(one, two, changed) for one, two in zip(by_image(output, len(images)), by_image(again, len(images)))
+        ):
             yield mixed(seen, *culprit(ran, ran_again, len(images)))
             return
 
@@ -174,6 +176,16 @@ def difference(one: Tensor, other: Tensor) -> float:
     if one.shape != other.shape or not one.is_floating_point() or not one.numel():
         return 0.0
     return float((one - other).abs().max() / one.abs().max().clamp(min=1e-30))
+
+
+def by_image(output: Tensor, images: int) -> list[Tensor]:
+    """An output with its images first, in each way that it may hold them: along an axis, or so many rows of each."""
+    if len(output) == images:
+        return [output]
+    found = [output.movedim(axis, 0) for axis, size in enumerate(output.shape) if size == images]
+    if len(output) % images == 0:
+        found += [output.reshape(images, -1), output.reshape(-1, images, *output.shape[1:]).movedim(1, 0)]
+    return found
 
 
 def spread(output: Tensor, again: Tensor, changed: int) -> bool:

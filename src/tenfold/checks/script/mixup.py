@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.labels import LABELLED
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import target_of, whole
 from tenfold.checks.script.seen import Call, LossCall, Place, Seen
 from tenfold.checks.script.smoothing import unsmoothed
 from tenfold.checks.script.source import line, trees
+from tenfold.checks.script.tags import LABELLED
 from tenfold.errors import Finding
 
 FAR = 0.12

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -247,7 +248,8 @@ def lost(loop: ast.For, at: ast.Assign, name: str) -> bool:
         and n.lineno > (loop.end_lineno or 0)
     ]
     first = next((n for n in around(at) if isinstance(n, ast.For)), None)
-    return first is loop and not inside and not added and bool(later)
+    epochs = re.fullmatch(r"range\([^,]*\)", ast.unparse(loop.iter))  # each of all images at once
+    return first is loop and not inside and not added and bool(later) and not epochs
 
 
 def wrong_count(node: ast.expr, loaders: dict[str, Any], seen: Seen) -> str | None:

@@ -45,10 +45,11 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
     seen.reads_norm = bool(graph.input.read_by) and all(op.kind in ("norm", "scale") for op in graph.input.read_by)
     if graph.output is not None and graph.output.file and graph.output.line:
         seen.last_line = Place(graph.output.file, graph.output.line)
+    seen.affine = graph.output is not None and graph.output.kind in ("linear", "conv")
     seen.entering = graph.layers[0].entering if graph.layers else None
     for found in examine(graph):
-        loaded = bool(seen.loaded) and found.rule == "bad-initialisation"
-        if found.rule not in ELSEWHERE and not loaded:
+        fine = found.rule == "bad-initialisation" and (seen.loaded or zeros_learned(seen, found))
+        if found.rule not in ELSEWHERE and not fine:
             yield replaced(seen, found)
     own_start = seen.written and not seen.loaded and not any(op.kind == "norm" for op in graph.ops)
     if own_start and (faded := fading(graph)) is not None:
@@ -64,6 +65,13 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
                 **at(seen, op.layer, Place(op.file, op.line or 0) if op.file else None),
             )
             return
+
+
+def zeros_learned(seen: Seen, found: Finding) -> bool:
+    """Whether a layer began as 0 and moved, as a gate or a correction does; equal weights that are not 0 stay alike."""
+    begun, now = seen.first.get_submodule(found.layer or "") if seen.first else None, layer_of(seen, found.layer)
+    weights = getattr(begun, "weight", None), getattr(now, "weight", None)
+    return isinstance(weights[0], Tensor) and not bool(weights[0].any()) and id(weights[1]) in seen.moved()
 
 
 MADE = {"bias-before-norm", "pooled-away", "norm-momentum", "input-ignored"}
@@ -144,24 +152,21 @@ def part_of(batch: int, size: int) -> int:
 
 def plain_tensors(seen: Seen) -> Iterator[Finding]:
     """Tensors that a layer holds as plain attributes stay where they were made when the net is moved."""
-    for module in seen.model.modules() if seen.model is not None and seen.model_moved else ():
-        kind = type(module)
-        if not is_users(kind.forward.__code__.co_filename if hasattr(kind.forward, "__code__") else ""):
+    for kind, name, shape in seen.plain if seen.model_moved else ():
+        if not shape or not is_users(kind.forward.__code__.co_filename if hasattr(kind.forward, "__code__") else ""):
             continue
-        code = inspect.getsource(kind)
-        for name, value in vars(module).items():
-            used = re.search(rf"self\.{name}\b", inspect.getsource(kind.forward))
-            moved = re.search(rf"self\.{name}(\[[^\]]*\])?\.(to|cuda|type_as)\(", code)
-            if isinstance(value, Tensor) and value.dim() > 0 and used and not moved:
-                place = given_at(seen, kind.__name__, f"self.{name}")
-                yield finding(
-                    "device-mismatch",
-                    f"self.{name} is a plain tensor: moving the net leaves it where it is",
-                    f"{list(value.shape)} in {kind.__name__}, neither parameter nor buffer. On a GPU this fails.",
-                    f'Write `self.register_buffer("{name}", …)`{line(place)}.',
-                    **where(place),
-                )
-                return
+        used = re.search(rf"self\.{name}\b", inspect.getsource(kind.forward))
+        moved = re.search(rf"self\.{name}(\[[^\]]*\])?\.(to|cuda|type_as)\(", inspect.getsource(kind))
+        if used and not moved:
+            place = given_at(seen, kind.__name__, f"self.{name}")
+            yield finding(
+                "device-mismatch",
+                f"self.{name} is a plain tensor: moving the net leaves it where it is",
+                f"{list(shape)} in {kind.__name__}, neither parameter nor buffer. On a GPU this fails.",
+                f'Write `self.register_buffer("{name}", …)`{line(place)}.',
+                **where(place),
+            )
+            return
 
 
 def device_mismatch(seen: Seen) -> Iterator[Finding]:

@@ -78,6 +78,7 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
     if given is not None:
         tag = observer.tag(given)
         call.batch, call.moved, call.shape = tag.batch, tag.moved, tuple(given.shape)
+        call.sought = given.requires_grad and given.is_leaf
         if call.batch and call.batch.randomness is not None:
             call.drawn = call.batch.randomness != chance()
         describe(call, given)
@@ -99,6 +100,8 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
     ready = not any(isinstance(p, UninitializedParameter) for p in net.parameters())
     if call.grad and seen.model is None and given is not None and ready:
         seen.model, seen.inputs = net, tuple(copied(a) for a in inputs)
+        held = ((type(module), *one) for module in net.modules() for one in vars(module).items())
+        seen.plain = [(kind, name, tuple(value.shape)) for kind, name, value in held if isinstance(value, Tensor)]
         if sum(p.numel() for p in net.parameters()) <= MOST:
             seen.first = observer.quietly(lambda: twin(net), None)
     return call
@@ -193,9 +196,10 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
             seen.bad_input = seen.calls[-1]
     if call is not None and outputs:
         call.output = tuple(outputs[0].shape)
+        call.lowest = float(outputs[0].detach().min()) if outputs[0].numel() else 0.0
         for output in outputs:
             old = observer.tag(output)
-            observer.tags[output] = Tag(call.batch, (call,), old.made, loss=loss_of(observer, call, output))
+            observer.tags[output] = Tag(call.batch, (call,), old.made, call.moved, loss=loss_of(observer, call, output))
 
 
 def loss_of(observer: Observer, call: Call, output: Tensor) -> LossCall | None:

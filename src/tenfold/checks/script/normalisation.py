@@ -5,10 +5,13 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+import torch
+
 from tenfold.checks.rules import finding
 from tenfold.checks.script.augmentation import images_erased
 from tenfold.checks.script.mixing import run
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.samples import labels_of_call
 from tenfold.checks.script.seen import Call, Place, Seen
 from tenfold.checks.script.source import around, called, line, shown_code, statement, trees
 from tenfold.checks.script.splits import dataset_place, transform_place
@@ -199,7 +202,7 @@ def normalisation_differs(seen: Seen) -> Iterator[Finding]:
     if not training or any(times > 1 for _, times, _ in seen.scaled.values()):
         return
     for calls in judging:
-        if any(scaled_alike(scale(one), scale(calls)) for one in training):
+        if any(scaled_alike(scale(one), scale(calls)) for one in training) or classes_alike(training, calls[:5]):
             continue
         if any(images_erased(seen)):  # they are scaled alike, as far as there is anything
             return
@@ -212,6 +215,17 @@ def normalisation_differs(seen: Seen) -> Iterator[Finding]:
             **where(place),
         )
         return
+
+
+def classes_alike(training: list[list[Call]], judged: list[Call]) -> bool:
+    """Whether training images of the classes that are judged first are scaled as these: some come class by class."""
+    classes = [labels for call in judged if (labels := labels_of_call(call)) is not None]
+    for calls in training if classes else ():
+        told = [(c.images, labels) for c in calls if c.images is not None and (labels := labels_of_call(c)) is not None]
+        own = [images[torch.isin(labels, torch.cat(classes))].float().flatten() for images, labels in told]
+        if own and len(one := torch.cat(own)) and scaled_alike((float(one.mean()), float(one.std())), scale(judged)):
+            return True
+    return False
 
 
 def by_loader(calls: Iterable[Call]) -> list[list[Call]]:

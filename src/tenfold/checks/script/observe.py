@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from tenfold.checks.script.seen import Failure, Seen, here
+from tenfold.checks.script.seen import Call, Failure, Seen, here
 from tenfold.checks.script.tags import (
     AFTER_SECONDS,
     DATA,
@@ -23,6 +23,7 @@ from tenfold.checks.script.tags import (
     MOVES,
     NOTHING,
     SWALLOWED,
+    TURNED,
     Finished,
     Tag,
     moves_device,
@@ -60,6 +61,10 @@ class Observer(TorchFunctionMode):
         """The loss module that is running."""
         self.given: Tensor | None = None
         """The only thing that the net got in its running call, if it is a tensor."""
+        self.waiting: list[Call] = []
+        """Calls whose gradients no step has used yet."""
+        self.unused: list[Call] = []
+        """Calls since the last step whose gradients were cleared unused."""
         self.leftovers: list[Callable[[], None]] = []
         """What removes the program's temporary folders, once all is judged."""
         self.ran: set[int] = set()
@@ -102,9 +107,10 @@ class Observer(TorchFunctionMode):
             self.failed(error, name, args, kwargs)
             raise
         if name == "__get__":
-            if getattr(func, "__self__", None) is not DATA:
+            read = getattr(func, "__self__", None)
+            if read is not DATA and read not in TURNED:
                 return result
-            name = "data"
+            name = "data" if read is DATA else "t"
         return self.quietly(lambda: self.told(self, name, args, kwargs, result), result)
 
     @property
@@ -174,6 +180,7 @@ class Observer(TorchFunctionMode):
             any(tag.moved for tag in known),
             next((tag.loss for tag in known if tag.loss), None),
             frozenset().union(*(tag.steps for tag in known)),
+            filled=same and len(known) == 1 and known[0].filled,
         )
         for out in outs:
             old = self.tags.get(out)

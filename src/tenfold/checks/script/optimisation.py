@@ -130,7 +130,8 @@ def graph_broken(seen: Seen) -> Iterator[Finding]:
         )
         return
     held = {id(p) for one in seen.helds for group in one.optimizer.param_groups for p in group["params"]}
-    lost = [name for key, name in seen.used.items() if key in held and key not in seen.reached]
+    moved = seen.moved()  # averaged weights need no gradients
+    lost = [name for key, name in seen.used.items() if key in held and key not in seen.reached and key not in moved]
     if lost and seen.cut and seen.steps and not trained_before(seen):
         how, place, layer = seen.cut[0]
         yield finding(

@@ -13,12 +13,12 @@ from torch.utils.data import IterableDataset, Subset
 from tenfold.checks.rules import finding
 from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.guess import fit, small
-from tenfold.checks.script.labels import LABELLED
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import SECONDS
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import called, line, shown_code, trees
 from tenfold.checks.script.splits import labels_of, trained_and_judged
+from tenfold.checks.script.tags import LABELLED
 from tenfold.checks.script.told import excess
 from tenfold.errors import Finding
 

@@ -111,6 +111,10 @@ def never_negative(seen: Seen, losses: list[LossCall]) -> Iterator[Finding]:
     shares = all(abs(end - 1) < 1e-3 for loss in losses[:3] for end in loss.row_sum)
     if shares or any(loss.low < 0 for loss in losses) or not any(loss.high > 0 for loss in losses):
         return
+    if any(x.call is None or math.prod(x.shape) != math.prod(x.call.output) for x in losses):
+        return  # features are compared with others
+    if seen.affine and all(x.call and x.call.lowest >= 0 for x in losses):
+        return  # they could be below 0, and are not
     yield finding(
         "activation-on-logits",
         "No logit is ever below 0",

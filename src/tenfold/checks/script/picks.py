@@ -1,5 +1,6 @@
 """Classes chosen from logits, and predictions compared with labels."""
 
+import itertools
 import math
 import sys
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def threshold(observer: Observer, name: str, args: Any) -> None:
 def compared(observer: Observer, of: Tensor, other: Tensor, result: Tensor) -> None:
     """Predictions and labels, in either order."""
     tags = observer.tag(of), observer.tag(other)
-    calls = [call for tag in tags for call in tag.calls]
+    calls = answering([call for tag in tags for call in tag.calls], len(of) if of.dim() else 1)
     if not calls:
         return
     mine, labels = (of, other) if tags[0].calls else (other, of)
@@ -108,18 +109,41 @@ def is_whole_tensor(value: Any) -> bool:
 
 def chosen(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
     """argmax, max along an axis, or topk of logits."""
-    tag = observer.tag(args[0])
+    tag, shape = observer.tag(args[0]), tuple(args[0].shape)
     dim = kwargs.get("dim", args[1] if len(args) > 1 and isinstance(args[1], int) else None)
     if name == "topk":
         dim = kwargs.get("dim", args[2] if len(args) > 2 else -1)
     elif name == "max" and dim is None:
         return
-    keep(observer, Pick("choose", here(), tuple(args[0].shape), dim))
+    if not compares(tag.calls, shape):
+        keep(observer, Pick("choose", here(), shape, dim))
     if not any(call.grad for call in tag.calls):  # it may be compared with labels outside torch
-        judge([call for call in tag.calls if not call.judged])
+        turned = len(shape) == 2 and dim in (0, -2)
+        asked = answering(tag.calls[::-1], shape[1]) if turned else answering(tag.calls, shape[0] if shape else 1)
+        judge([call for call in asked if not call.judged])
     if not isinstance(result, Tensor):
         for part, value in zip(result, (True, False)):
             observer.tags[part] = replace(tag, values=value, made=None)
+
+
+def answering(calls: Sequence[Call], count: int) -> Sequence[Call]:
+    """The first calls in a row that gave so many answers, one for each image, and others of their batches; all, where
+    none did. What is left gave the bank of features that the answers are compared with.
+    """
+    for start in range(len(calls)):
+        sizes = itertools.accumulate(call.shape[0] if call.shape else 0 for call in calls[start:])
+        full = next(((end, size) for end, size in enumerate(sizes, start + 1) if size >= count), None)
+        if full is not None and full[1] == count:
+            batches = {id(call.batch) for call in calls[start : full[0]]}
+            return [call for call in calls if id(call.batch) in batches]
+    return calls
+
+
+def compares(calls: Sequence[Call], shape: tuple[int, ...]) -> bool:
+    """Whether rows are compared with other images, or texts, as columns: these are no classes."""
+    sizes = [call.shape[0] if call.shape else 0 for call in calls]
+    several = len({id(call.module) for call in calls}) > 1
+    return len(shape) == 2 and shape[1] in (*sizes, sum(sizes)) and (several or calls[-1].output[-1:] != shape[1:])
 
 
 def keep(observer: Observer, pick: Pick) -> None:

@@ -41,8 +41,10 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
         epoch = max((length(one.loader) for one in loaders if one.steps), default=0)
         if per_batch(fact) and epoch != 1 and isinstance(fact.scheduler, FOR_EPOCHS):
             rates = simulated(fact, epoch or len(fact.at))
+            planned = planned_batches(seen, held)
             gone = rates and min(rates) < GONE * full_rate(fact, rates)
-            if (gone or drops_at_once(fact, rates, planned_batches(seen, held))) and not warms_up(rates):
+            one_epoch = 0 < planned <= epoch  # of which the schedule may well be
+            if (gone or drops_at_once(fact, rates, planned)) and not warms_up(rates) and not one_epoch:
                 yield finding(
                     "scheduler-per-batch",
                     f"`{name}` ({kind}) steps after every batch",

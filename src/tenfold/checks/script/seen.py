@@ -54,6 +54,16 @@ def here() -> Place | None:
     return None
 
 
+def in_layer() -> bool:
+    """Whether a layer of torch's runs, called by the user's line."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not own(frame.f_code.co_filename):
+        if frame.f_globals.get("__name__", "").startswith("torch.nn.modules"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def frames(of: object = None) -> tuple[Place, ...]:
     """The user's lines that are running now, the innermost first; those of `of`'s own __init__ are left out."""
     found: list[Place] = []
@@ -183,9 +193,13 @@ class Call:
     hashes: tuple[float, ...] = ()
     batch: Batch | None = None
     output: tuple[int, ...] = ()
+    lowest: float = 0.0
+    """Of its output."""
     moved: bool = False
     drawn: bool = False
     """Whether random numbers were drawn between the loader's batch and this call."""
+    sought: bool = False
+    """Whether the gradient of its images themselves is wanted."""
     trained: bool = False
     judged: bool = False
     loss: float | None = None
@@ -255,6 +269,8 @@ class LossCall:
     """The value that went backward; another than `value` where the loss was scaled or others were added."""
     target: Tensor | None = None
     """Of the first losses."""
+    filled: bool = False
+    """Whether the program made the targets of one number: all pairs fit, all images are real."""
     weights: tuple[float, ...] = ()
     """Of the classes."""
     own: bool = False
@@ -398,6 +414,8 @@ class Seen:
     """A copy of the net as it was before its first training call."""
     model: nn.Module | None = None
     """The net itself."""
+    plain: list[tuple[type[nn.Module], str, tuple[int, ...]]] = field(default_factory=list)
+    """The tensors that its layers held then as plain attributes: the layer's class, their name and shape."""
     inputs: tuple[Any, ...] = ()
     target: Tensor | None = None
     loaded: list[Any] = field(default_factory=list)
@@ -471,6 +489,8 @@ class Seen:
     """Where a net loads, as weights that were kept, its own as they are."""
     normed: dict[int, int] = field(default_factory=dict)
     """How often a batch norm in training mode got so many images."""
+    affine: bool = False
+    """Whether the net's output is what a linear layer or convolution gives."""
     last_line: Place | None = None
     """The user's line that gives the net's output."""
     entering: tuple[float, float] | None = None
@@ -514,8 +534,15 @@ class Seen:
         """What is known of an optimiser."""
         return next((held for held in self.helds if held.optimizer is optimizer), None)
 
+    def moved(self) -> set[int]:
+        """The net's parameters that are not as they were before its first training call, whatever changed them."""
+        begun = dict(self.first.named_parameters()) if self.first is not None else {}
+        now = self.model.named_parameters() if self.model is not None else ()
+        same = {id(p) for name, p in now if name in begun and p.shape == begun[name].shape and p.equal(begun[name])}
+        return {id(p) for p in self.model.parameters()} - same if self.model is not None and begun else set()
+
     def training_calls(self) -> Iterator[Call]:
-        """Calls whose loss went backward."""
+        """Calls that a step learned from."""
         return (call for call in self.calls if call.trained)
 
     def judging_calls(self) -> Iterator[Call]:
@@ -523,5 +550,5 @@ class Seen:
         return (call for call in self.calls if call.judged and not call.trained)
 
     def training_losses(self) -> list[LossCall]:
-        """Losses that went backward."""
-        return [loss for loss in self.losses if loss.backward]
+        """Losses that went backward, and whose calls a step learned from."""
+        return [loss for loss in self.losses if loss.backward and (loss.call is None or loss.call.trained)]

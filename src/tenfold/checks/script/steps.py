@@ -31,9 +31,26 @@ def cleared(observer: Observer, original: Original) -> Original:
                 held.cleared, held.cleared_at, held.emptied = True, here(), backwards
                 for parameter in mine:
                     held.stale.pop(id(parameter), None)
+            forget(observer, {id(parameter) for parameter in mine})
         return original(self, *args, **kwargs)
 
     return zero_grad
+
+
+def forget(observer: Observer, freed: set[int]) -> None:
+    """Calls all of whose gradients are cleared before a step teach nothing: an attack's, a saliency map's."""
+    for call in list(observer.waiting):
+        own = {id(p) for p in call.module.parameters() if p.requires_grad}
+        if own and own <= freed:
+            observer.waiting.remove(call)
+            observer.unused.append(call)
+
+
+def taught(observer: Observer) -> None:
+    """The calls that a step learns from: those whose gradients are there, else those whose were."""
+    for call in observer.waiting or observer.unused:
+        call.trained = True
+    observer.waiting, observer.unused = [], []
 
 
 def holders(observer: Observer, given: Iterable[Tensor]) -> list[Held]:
@@ -166,7 +183,8 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
         tag = observer.tag(loss)
         calls = tag.calls or tuple(call for call in seen.calls[-1:] if call.grad)
         for part in (part for call in calls for part in call.chain()):
-            part.trained |= part in calls or learns(part)
+            if (part in calls or learns(part)) and (seen.helds or not part.sought):
+                observer.waiting.append(part)
         if tag.loss:
             tag.loss.backward, tag.loss.went = True, float(loss.detach().float().mean())
         observer.last_loss = float(loss.detach().float().mean())
@@ -181,6 +199,8 @@ def before_backward(observer: Observer, args: Any, kwargs: Any) -> None:
         if loss.grad_fn is None:
             seen.graph_leaf = place
         observer.loss_refs.append(weakref.ref(loss))
+    if not seen.helds:  # the program steps itself
+        taught(observer)
     if looked_at(observer):
         observer.versions = {id(p): versions(p) for call in seen.calls[-8:] for p in call.module.parameters()}
     for held in seen.helds:
@@ -263,6 +283,7 @@ def closure(args: Any, kwargs: Any) -> bool:
 
 def look_after_step(observer: Observer, optimizer: Optimizer, whole: bool) -> None:
     """The facts themselves; whole: of a step that computed the loss itself."""
+    taught(observer)
     held = counted(observer, optimizer, whole)
     if held is None:
         return

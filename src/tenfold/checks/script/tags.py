@@ -1,5 +1,6 @@
 """Where tensors come from, and small facts about them: what the observer keeps beside them."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,9 @@ CHOOSES = {"gather", "__getitem__", "take_along_dim"}
 TIMES = {"mul", "__mul__", "__rmul__"}
 PAIRS = TIMES | {"sub", "__sub__", "__rsub__", "rsub"}
 COMPARES = {"gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"}
-FACTORIES = {"zeros", "ones", "randn", "rand", "tensor", "full", "arange", "eye", "empty", "as_tensor"}
+FILLS = {"zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "fill_"}
+LABELLED = re.compile(r"label|target|class|\bys?\b|\by_|_y\b|\btags?\b|\blabs?\b|\bY\b", re.I)
+"""Names of labels."""
 CUTS = {"detach", "item", "numpy", "tolist", "detach_"}
 MOVES = {"to", "cuda"}
 AFTER = 5
@@ -53,6 +56,8 @@ class Tag:
     """Steps whose losses were added up in it."""
     values: bool = False
     """The values, not the places, of a maximum."""
+    filled: bool = False
+    """Whether the program filled it with one number."""
 
 
 NOTHING = Tag()
@@ -85,6 +90,7 @@ LOOSE = 50
 ACTIVATING = (nn.ReLU.__module__,)
 DROPOUTS = nn.Dropout.__module__
 DATA = Tensor.data
+TURNED = (Tensor.T, Tensor.mT, Tensor.H, Tensor.mH)
 
 
 def label(calls: Sequence[Call], labels: Tensor) -> None:

@@ -185,6 +185,8 @@ def classes_shifted(seen: Seen) -> Iterator[Finding]:
     known = study(seen)
     if known is None or excess(known.train_left_out, known.training.labels, known.classes) < 0.5:
         return
+    if not bool(torch.isin(known.judging.labels, known.training.labels).any()):  # other classes altogether
+        return
     moved, judged = shifted(seen, known)
     if len(moved) < 2 or len({j for _, j in moved}) < len(moved):
         return
