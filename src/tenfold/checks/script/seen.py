@@ -313,6 +313,8 @@ class Held:
     """The user's lines that made it, the innermost first."""
     later: bool = False
     """Whether its first step came when enough was seen: a later phase of the training, of which little is seen."""
+    parts: list[Optimizer] = field(default_factory=list)
+    """Optimisers that step within its steps, as in Lookahead."""
 
 
 @dataclass(eq=False)
@@ -379,6 +381,8 @@ class Seen:
     steps: list[Step] = field(default_factory=list)
     backwards: int = 0
     backward_at: Place | None = None
+    grad_read: int = 0
+    """The backward before the program last read a gradient itself."""
     schedulers: list[Scheduled] = field(default_factory=list)
     loaders: list[Loader] = field(default_factory=list)
     first: nn.Module | None = None
@@ -499,7 +503,7 @@ class Seen:
 
     def held_of(self, optimizer: Optimizer) -> Held | None:
         """What is known of an optimiser."""
-        return next((held for held in self.helds if held.optimizer is optimizer), None)
+        return next((held for held in self.helds if any(one is optimizer for one in (held.optimizer, *held.parts))), None)
 
     def training_calls(self) -> Iterator[Call]:
         """Calls whose loss went backward."""

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from tenfold.checks.script.nets import MOST
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Call, Held, Scheduled, Step, frames, here
+from tenfold.checks.script.seen import Call, Held, Scheduled, Seen, Step, frames, here
 from tenfold.checks.script.tags import Original, tensors
 
 
@@ -21,13 +21,13 @@ def cleared(observer: Observer, original: Original) -> Original:
     def zero_grad(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not observer.elsewhere:
             backwards, got = observer.seen.backwards, observer.seen.got
-            attack = observer.given is not None and observer.given.requires_grad  # its own gradient is wanted
             mine = parameters(self)
             holding = holders(observer, mine)
             used = any(held.steps and held.last == backwards for held in holding)
             for held in holding:
-                unused = not used and backwards > max(held.emptied, held.last) and id(held.optimizer) in got
-                held.wasted += unused and not attack and observer.enough is None
+                since = max(held.emptied, held.last)
+                unused = not used and backwards > since >= observer.seen.grad_read and id(held.optimizer) in got
+                held.wasted += unused and observer.enough is None
                 held.cleared, held.cleared_at, held.emptied = True, here(), backwards
                 for parameter in mine:
                     held.stale.pop(id(parameter), None)
@@ -212,11 +212,25 @@ def optimizer_made(observer: Observer, original: Original) -> Original:
 
 
 def before_step(observer: Observer, optimizer: Optimizer) -> None:
-    """Facts before a step: gradients, and whether they were cleared since the last one."""
-    if observer.elsewhere:
-        return
-    observer.quietly(lambda: look_before_step(observer, optimizer), None)
-    observer.paused += 1
+    """Facts before a step: gradients, and whether they were cleared since the last one.
+
+    A step within another's, as in Lookahead, is a part of that one.
+    """
+    if observer.stepping:
+        observer.quietly(lambda: join(observer.seen, observer.stepping[0], optimizer), None)
+        observer.stepping.append(optimizer)
+    elif not observer.elsewhere:
+        observer.quietly(lambda: look_before_step(observer, optimizer), None)
+        observer.stepping.append(optimizer)
+        observer.paused += 1
+
+
+def join(seen: Seen, outer: Optimizer, part: Optimizer) -> None:
+    """From now on an optimiser is known as a part of another one."""
+    held, other = seen.held_of(part), seen.held_of(outer)
+    if held is not None and other is not None and held is not other:
+        seen.helds.remove(held)
+        other.parts.append(part)
 
 
 def look_before_step(observer: Observer, optimizer: Optimizer) -> None:
@@ -254,7 +268,11 @@ def closure(args: Any, kwargs: Any) -> bool:
 
 def after_step(observer: Observer, optimizer: Optimizer, whole: bool) -> None:
     """Facts after a step: how far the weights went."""
-    if os.getpid() != observer.pid or not (observer.paused or whole):
+    if os.getpid() != observer.pid or not (observer.stepping or whole):
+        return
+    if not whole:
+        observer.stepping.pop()
+    if observer.stepping:
         return
     if whole:
         observer.before = []
