@@ -374,12 +374,13 @@ def gradients(seen: Seen) -> Iterator[Finding]:
             **where(bending_place(seen) or birth(seen, names[0].rpartition(".")[0])),
         )
     yield from spikes(seen)
-    if largest > 1e3 and math.isfinite(largest):
+    loss = finite_median([abs(step.loss) for step in steps if step.loss is not None] or [0.0])
+    if largest > 1e3 * max(1.0, loss) and math.isfinite(largest):  # a loss that is summed has larger gradients
         worst = max(names, key=lambda n: steps[-1].gradients.get(n, 0.0))
         yield finding(
             "gradient-exploding",
             "Gradients explode",
-            f"The longest has a median length of {largest:.3g} (at {worst}).",
+            f"The longest has a median length of {largest:.3g} (at {worst}), where the loss is about {loss:.3g}.",
             "Look at the scale of the images and of the first weights; clip with nn.utils.clip_grad_norm_(…, 1.0).",
             layer=worst.rpartition(".")[0] or None,
             **where(written(seen, worst.rpartition(".")[0])),

@@ -325,7 +325,7 @@ class Step:
     held: Held
     loss: float | None
     ratios: dict[str, float]
-    """Change over size of each weight."""
+    """Change over size of each weight that has a gradient."""
     gradients: dict[str, float]
 
 

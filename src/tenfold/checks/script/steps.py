@@ -252,7 +252,7 @@ def look_before_step(observer: Observer, optimizer: Optimizer) -> None:
     observer.before = [
         (names.get(id(p), f"parameter {index}"), p, p.detach().clone(), norm(p.grad))
         for index, p in enumerate(mine)
-        if p.dim() > 1 and p.numel() <= MOST // 10
+        if p.grad is not None and p.requires_grad and p.dim() > 1 and p.numel() <= MOST // 10
     ]
 
 
