@@ -114,7 +114,7 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
 
 def drawn(seen: Seen, images: Tensor) -> Iterator[Finding]:
     """The net draws random numbers in evaluation mode, other than a dropout's, which eval-missing tells."""
-    if seen.first is None or seen.always_dropout:
+    if seen.first is None or seen.always_dropout or not any(seen.judging_calls()):
         return
     (one, ran), (other, again) = run(seen.first, images, 0), run(seen.first, images, 1)
     if not isinstance(one, Tensor) or one.shape != other.shape or torch.equal(one, other):

@@ -11,7 +11,7 @@ from torch import nn
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.places import birth, given_at, groups_place, layer_place, lines_of, written
+from tenfold.checks.script.places import birth, builtin, given_at, groups_place, layer_place, lines_of, written
 from tenfold.checks.script.replay import finite_median
 from tenfold.checks.script.seen import Held, Place, Seen
 from tenfold.checks.script.source import line, name_at, receiver, shown_code, trees
@@ -245,9 +245,8 @@ def parameters_frozen(seen: Seen) -> Iterator[Finding]:
     now = dict(seen.model.named_parameters()) if seen.model is not None else {}
     frozen = [
         name
-        for name, p in seen.first.named_parameters()
+        for name, p in at_random(seen.first)
         if not p.requires_grad
-        and p.dim() > 1
         and name in now
         and not now[name].requires_grad
         and p.shape == now[name].shape
@@ -263,6 +262,15 @@ def parameters_frozen(seen: Seen) -> Iterator[Finding]:
             layer=frozen[0].rpartition(".")[0] or None,
             **where(place),
         )
+
+
+def at_random(net: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Weights of torch's own layers that look drawn: hardly any size is there twice, as in kernels made by hand."""
+    for name, layer in net.named_modules():
+        for key, p in layer.named_parameters(recurse=False) if builtin(layer) else ():
+            sizes = p.detach().flatten()[:1000].abs()
+            if p.dim() > 1 and sizes.unique().numel() > 0.9 * sizes.numel():
+                yield f"{name}.{key}".lstrip("."), p
 
 
 def rate_of_nought(seen: Seen) -> Iterator[Finding]:

@@ -343,6 +343,8 @@ def initial_loss(seen: Seen) -> Iterator[Finding]:
     loss = first(seen.training_losses(), "cross_entropy", "nll_loss")
     if loss is None or loss.step or loss.reduction != "mean" or len(loss.shape) < 2 or loss.shape[1] < 2:
         return
+    if loss.call is not None and loss.call.told:  # a margin makes the right answer harder, as ArcFace's
+        return
     guess = math.log(loss.shape[1])
     if loss.value <= 2 * guess + 1 or not math.isfinite(loss.value) or seen.loaded:
         return

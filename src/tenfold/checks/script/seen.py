@@ -190,6 +190,8 @@ class Call:
     """Class numbers [N] that its output was compared with."""
     places: tuple[Place, ...] = ()
     """The user's lines, the innermost first."""
+    told: bool = False
+    """Whether it was given whole numbers [N] beside its input, as labels are for a margin."""
     taken: tuple[Tensor, ...] = ()
     """What was taken out of larger tensors by index since the call before, of the first calls."""
     fed: tuple["Call", ...] = ()
@@ -503,7 +505,8 @@ class Seen:
 
     def held_of(self, optimizer: Optimizer) -> Held | None:
         """What is known of an optimiser."""
-        return next((held for held in self.helds if any(one is optimizer for one in (held.optimizer, *held.parts))), None)
+        own = (held for held in self.helds if any(one is optimizer for one in (held.optimizer, *held.parts)))
+        return next(own, None)
 
     def training_calls(self) -> Iterator[Call]:
         """Calls whose loss went backward."""

@@ -70,7 +70,7 @@ def pairs_within(loss: LossCall) -> bool:
 
 
 def mixture(batches: list[list[int]], labels: list[int] | None = None) -> tuple[float, int, float]:
-    """Classes in a batch, on average; in all; and in a batch of shuffled labels: all of them, or those of the batches."""
+    """Classes in a batch, on average; in all labels, or those of the batches; and in a batch of these if shuffled."""
     counts = Counter(labels or [label for batch in batches for label in batch])
     if not batches or not counts:
         return 0.0, len(counts), 0.0
