@@ -52,7 +52,8 @@ def validation_augmented(seen: Seen) -> Iterator[Finding]:
             **where(fact.place),
         )
         return
-    drawn = [c for c in seen.judging_calls() if c.drawn and c.batch and not c.batch.loader.steps and asks_labels(seen, c)]
+    drawn = [c for c in seen.judging_calls() if c.drawn and c.batch and not c.batch.loader.steps]
+    drawn = [call for call in drawn if asks_labels(seen, call)]
     drawn = drawn if len(drawn) >= 2 else augmented_calls(seen)
     if drawn:
         place = drawing(seen, drawn[0].number) or drawn[0].place

@@ -157,8 +157,8 @@ def asked(seen: Seen, call: Call) -> bool:
 
 def teaches(seen: Seen, fact: Loader) -> bool:
     """Whether class numbers, or shares of classes, are learned from a loader's images; so if nothing is known."""
-    losses = [loss for loss in seen.training_losses() if loss.call and loss.call.batch]
-    own = [loss for loss in losses if loss.call.batch.loader is fact]
+    losses = [(loss, loss.call.batch) for loss in seen.training_losses() if loss.call is not None]
+    own = [loss for loss, batch in losses if batch is not None and batch.loader is fact]
     return not own or any(loss.labels or all(abs(end - 1) < 1e-3 for end in loss.target_rows) for loss in own)
 
 
