@@ -75,7 +75,7 @@ class Event:
     """Something that happened on the data's side, outside of nets."""
 
     kind: str
-    """seed, order, flip, shape or draw."""
+    """seed, flip, shape or draw."""
     name: str
     places: tuple[Place, ...]
     calls: int
@@ -308,7 +308,6 @@ class Held:
     """The share of the gradients' norm that each clipping before a step left."""
     stepped_at: Place | None = None
     rates: list[float] = field(default_factory=list)
-    loaded: bool = False
     loader: Loader | None = None
     """Whose batches its last step learned from."""
     stack: tuple[Place, ...] = ()
@@ -422,8 +421,6 @@ class Seen:
     """How many losses of earlier steps lay in memory with their graphs at once."""
     got: set[int] = field(default_factory=set)
     """Optimisers whose parameters had a gradient after a backward."""
-    mixing: list[tuple[str, tuple[int, ...], tuple[int, ...], Place | None]] = field(default_factory=list)
-    """Shape operations inside the first call that changed the first dimension."""
     bad: tuple[str, int] | None = None
     """The first layer whose output was not finite, and the step."""
     bad_input: Call | None = None
