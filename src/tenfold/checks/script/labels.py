@@ -5,7 +5,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch.utils.data import Subset
@@ -102,7 +102,7 @@ def classes(seen: Seen) -> Iterator[Finding]:
     others = {label for other in judged for label in labels_of(other.loader.dataset)} or seen.judged_labels
     images = len(labels) or sum(len(loss.labels) for loss in seen.training_losses())
     counts = Counter(labels) or met(seen, training)
-    if counts and (unasked := not_judged(seen, counts, training, judged)):
+    if counts and (unasked := not_judged(seen, counts, judged, training)):
         fact, lacking, size = unasked
         yield finding(
             "class-missing",
@@ -174,7 +174,7 @@ def met(seen: Seen, loaders: list[Loader], once: bool = False) -> Counter[int]:
 
 
 def not_judged(
-    seen: Seen, counts: Counter[int], training: list[Loader], judged: list[Loader]
+    seen: Seen, counts: Counter[int], judged: list[Loader], training: Sequence[Loader] = ()
 ) -> tuple[Loader, list[int], int] | None:
     """The first loader whose images lack classes of which ten or more were to be expected, these, and its size.
 
