@@ -8,12 +8,23 @@ from torch import nn
 
 from tenfold.checks import structure
 from tenfold.checks.script.normalisation import input_ignored
-from tenfold.checks.script.output import activation_on_logits, loss_reduction, own_reduction, turned_round
+from tenfold.checks.script.output import (
+    activation_on_logits,
+    initial_loss,
+    loss_reduction,
+    own_reduction,
+    turned_round,
+    wrong_loss,
+)
 from tenfold.checks.script.seen import Call, Held, LossCall, Place, Seen
 from tenfold.checks.trace import trace
 
 LOSS = LossCall("cross_entropy", None, 0, True, (30, 4), (30,), "int64", 0, 3, True, 1.4, "mean", None, 0.0, 2.5,
                 (1.0, 6.0), None, backward=True, went=1.4)  # fmt: skip
+
+
+EACH = {"kind": "mse_loss", "reduction": "none", "shape": (30, 1, 5, 6)}
+"""A loss for each pixel."""
 
 
 def told(rule, **changes) -> list[str]:
@@ -42,10 +53,39 @@ def test_logits_that_are_never_negative():
         ({"reduction": "none", "went": 1.4 * 0.9}, []),
         ({"went": 1.4 / 4}, []),
         ({"went": 40.0}, []),
+        ({**EACH, "went": 1.4 * 30}, []),  # the sum over 30 pixels, and the mean over 30 images
+        ({**EACH, "went": 1.4 * 30 * 30}, ["loss-reduction:None"]),
+        ({**EACH, "shape": (30, 8), "went": 1.4 * 30}, ["loss-reduction:None"]),
     ],
 )
 def test_loss_that_is_summed_by_itself_or_afterwards(changes, rules):
     assert told(loss_reduction, **changes) == rules
+
+
+NUMBERS = {"kind": "mse_loss", "shape": (30, 1), "target_shape": (30, 1), "distinct": 4, "target_rows": (0.0, 3.0)}
+"""Whole numbers that are approached, one an image."""
+CORNERS = {**NUMBERS, "shape": (30, 4), "target_shape": (30, 4)}
+"""The same, four an image."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"),
+    [
+        (NUMBERS, ["warning"]),
+        ({**NUMBERS, "target_high": 90.0}, ["note"]),  # an age, say
+        ({**CORNERS, "target_rows": (20.0, 80.0)}, []),
+        ({**CORNERS, "target_rows": (1.0, 1.0), "target_high": 1, "distinct": 2}, ["warning"]),
+    ],
+)
+def test_numbers_that_are_approached(changes, severity):
+    seen = Seen("a.py", losses=[replace(LOSS, **changes)])
+    assert [f.severity for f in wrong_loss(seen)] == severity
+
+
+def test_margin_makes_the_first_loss_high():
+    head = Call(0, nn.Identity(), None, 0, True, (), (), (30, 8), output=(30, 4))
+    assert told(initial_loss, value=24.0, call=head) == ["initial-loss:None"]
+    assert told(initial_loss, value=24.0, call=replace(head, told=True)) == []
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_weights_of_the_best_epoch(changes, rule, line, tmp_path):
         ("if value < best:\n    best = value", []),  # nobody knows what it is
         ("if loss > best:\n    other = loss", []),
         ("if loss == best:\n    best = loss", []),
+        ("if loss > last_loss:\n    waited += 1\n    last_loss = loss", []),
     ],
 )
 def test_which_comparison_keeps_the_worst(code, lines, tmp_path):

@@ -79,6 +79,7 @@ def test_collate_function_that_draws():
         ("metric", [2.0, 1.8, 1.9, 1.4, 1.2], None),
         ("-val_loss", [], None),
         ("1 - accuracy", [], None),
+        ("100 - acc", [], None),
         ("accuracy - loss", [], None),
     ],
 )

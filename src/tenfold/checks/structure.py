@@ -118,6 +118,7 @@ def linear_pairs(graph: Graph) -> Iterator[Finding]:
         for before, passed in sources(op, ("norm", "pool", "dropout", "shape", "scale"))
         if before.kind in ("conv", "linear")
         and len(before.read_by) == 1
+        and not graph.returned & {before, *passed}  # features that a loss of their own reads
         and ({before, op} <= row or owner(before) in idle or not meant(before, op, passed))
     ]
     if not pairs:
@@ -265,7 +266,7 @@ def dropout_into_norm(graph: Graph) -> Iterator[Finding]:
 
 def pooled_away(graph: Graph) -> Iterator[Finding]:
     """Convolutions that see a single pixel, or half of all that see two."""
-    wide = [op for op in graph.layers if op.kind == "conv" and op.kernel > 1]
+    wide = [op for op in graph.layers if op.function in ("conv1d", "conv2d", "conv3d") and op.kernel > 1]
     single = [op for op in wide if op.reads and op.reads[0].side == 1]
     small = [op for op in wide if op.reads and 0 < op.reads[0].side <= 2]
     at = single or (small if len(small) >= 2 and 2 * len(small) >= len(wide) else [])

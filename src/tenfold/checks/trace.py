@@ -111,6 +111,8 @@ class Graph:
     ops: list[Op]
     input: Op
     output: Op | None
+    returned: frozenset[Op] = frozenset()
+    """All operations whose results the net gives, where it gives several."""
 
     @property
     def layers(self) -> list[Op]:
@@ -204,7 +206,9 @@ def trace(model: nn.Module, pixels: Tensor) -> Graph:
     with hooked(model, recorder), still(model), torch.no_grad(), recorder:
         output = logits(model(pixels))
     found = recorder.made.get(id(output))
-    return Graph(model, recorder.ops, recorder.input, found[1] if found else None)
+    given = list(output.values()) if isinstance(output, dict) else [output]
+    returned = frozenset(recorder.made[id(one)][1] for one in flat(given) if id(one) in recorder.made)
+    return Graph(model, recorder.ops, recorder.input, found[1] if found else None, returned)
 
 
 def logits(output: Any) -> Any:

@@ -53,6 +53,7 @@ def validation_augmented(seen: Seen) -> Iterator[Finding]:
         )
         return
     drawn = [c for c in seen.judging_calls() if c.drawn and c.batch and not c.batch.loader.steps]
+    drawn = [call for call in drawn if asks_labels(seen, call)]
     drawn = drawn if len(drawn) >= 2 else augmented_calls(seen)
     if drawn:
         place = drawing(seen, drawn[0].number) or drawn[0].place
@@ -63,6 +64,15 @@ def validation_augmented(seen: Seen) -> Iterator[Finding]:
             f"Leave the augmentation out of the evaluation{line(place)}.",
             **where(place),
         )
+
+
+def asks_labels(seen: Seen, call: Call) -> bool:
+    """Whether a call is judged by labels that came with its images, not by what was drawn, or by the images."""
+    parts = call.batch.parts if call.batch else ()
+    parts = tuple(p for p in parts if p.shape[:1] == call.shape[:1] and p.numel() == call.shape[0])
+    if call.labels is not None:
+        return any(torch.equal(part.flatten().long(), call.labels) for part in parts)
+    return bool(parts) and not any(loss.call is call for loss in seen.losses)
 
 
 def augmented_calls(seen: Seen) -> list[Call]:

@@ -25,7 +25,6 @@ from tenfold.checks.script.tags import (
     MOVES,
     PAIRS,
     SAME,
-    SHAPES,
     TIMES,
     WEIGHT,
     WRITES,
@@ -92,26 +91,9 @@ def inside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -
     if name in CUTS:
         cuts(observer, name, args)
     sharpness(observer, name, args)
-    first = not observer.seen.backwards and isinstance(result, Tensor) and args and isinstance(args[0], Tensor)
-    if first and name in SHAPES:
-        shape_change(observer, name, args, result)
     functional = name.startswith("dropout") and type(observer.stack[-1]).__module__ != DROPOUTS
     if functional and kwargs.get("training", True) and not observer.stack[0].training and kwargs.get("p", 0.5) > 0:
         observer.seen.always_dropout = here(), observer.layer()
-
-
-def shape_change(observer: Observer, name: str, args: Any, result: Tensor) -> None:
-    """A view or permutation that takes the batch's dimension apart."""
-    before, after = tuple(args[0].shape), tuple(result.shape)
-    numbers = [a for a in args[1:] if isinstance(a, int)] or list(args[1] if len(args) > 1 else [])
-    if name in ("permute",):
-        moves = bool(numbers) and numbers[0] not in (0, -len(before))
-    elif name in ("transpose", "swapaxes", "movedim", "t"):
-        moves = name == "t" or 0 in [n % len(before) for n in numbers]
-    else:
-        moves = before[0] != after[0]
-    if moves:
-        observer.seen.mixing.append((name, before, after, here()))
 
 
 def cuts(observer: Observer, name: str, args: Any) -> None:

@@ -21,7 +21,7 @@ from tenfold.checks.script.seen import Event, Fetch, Loader, frames, here
 
 WATCHED = {
     "view": "shape", "reshape": "shape", "flip": "flip", "fliplr": "flip", "flipud": "flip", "rot90": "flip",
-    "roll": "flip",    "randperm": "order", "rand": "draw", "randn": "draw", "randint": "draw", "rand_like": "draw",
+    "roll": "flip", "rand": "draw", "randn": "draw", "randint": "draw", "rand_like": "draw",
     "randn_like": "draw", "bernoulli": "draw", "uniform_": "draw", "normal_": "draw", "normal": "draw",
 }  # fmt: skip
 """torch's functions, and what they are to the rules."""
@@ -119,8 +119,7 @@ def places() -> list[tuple[Any, str, str]]:
     found: list[tuple[Any, str, str]] = [
         (np.random, "seed", "seed"), (np.random, "default_rng", "seed"), (np.random, "RandomState", "seed"),
         (random, "seed", "seed"), (random, "Random", "seed"), (torch, "manual_seed", "seed"),
-        (torch, "Generator", "seed"), (np.random, "shuffle", "order"), (random, "shuffle", "order"),
-        (np.random, "permutation", "order"), (np, "flip", "flip"), (np, "fliplr", "flip"), (np, "flipud", "flip"),
+        (torch, "Generator", "seed"), (np, "flip", "flip"), (np, "fliplr", "flip"), (np, "flipud", "flip"),
         (np, "rot90", "flip"), (np, "reshape", "shape"),
     ]  # fmt: skip
     with contextlib.suppress(ImportError):

@@ -13,6 +13,8 @@ from tenfold.errors import Finding
 LOW = re.compile(r"loss|err(or)?s?\b|cost|nll|perplexity", re.I)
 HIGH = re.compile(r"acc|score|f1|auc|correct|right|recall|precision", re.I)
 """Names of figures of which the lowest, or the highest, is the best."""
+BEST = re.compile(r"best|highest|lowest|min_loss|max_acc|top_acc|record", re.I)
+"""Names of the best so far."""
 WORST = re.compile(r"worst|hard|max_?(loss|err)|high|min_?(acc|score)|low", re.I)
 """Names of what is meant to be the worst."""
 
@@ -92,7 +94,8 @@ def higher(test: ast.expr, best: str, new: str) -> bool | None:
 def is_worst(best: str, new: str, highest: bool) -> bool:
     """Whether the highest, or lowest, figure of this name is the worst one."""
     low, high = bool(LOW.search(new)), bool(HIGH.search(new))
-    return not WORST.search(best) and ((low and not high) if highest else (high and not low))
+    meant = bool(BEST.search(best)) and not WORST.search(best)  # not the figure of the epoch before, say
+    return meant and ((low and not high) if highest else (high and not low))
 
 
 def worst(file: str, node: ast.If, new: str, highest: bool) -> Finding:

@@ -5,7 +5,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch.utils.data import Subset
@@ -15,7 +15,7 @@ from tenfold.checks.script.copies import split_place
 from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import labels_of_call
-from tenfold.checks.script.seen import Loader, Place, Seen, length
+from tenfold.checks.script.seen import Call, Loader, Place, Seen, length
 from tenfold.checks.script.source import around, called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
 from tenfold.checks.script.tags import LABELLED
@@ -81,6 +81,7 @@ def written_over(seen: Seen) -> Place | None:
 def classes(seen: Seen) -> Iterator[Finding]:
     """Classes that a split lacks, numbers them otherwise, or has few of."""
     training, judged = ([one for one in some if last_task(seen, one)] for some in trained_and_judged(seen))
+    training = [one for one in training if teaches(seen, one)]
     for one in training:
         for other in judged:
             maps = mapping(one.loader.dataset), mapping(other.loader.dataset)
@@ -97,13 +98,14 @@ def classes(seen: Seen) -> Iterator[Finding]:
                 return
     labels = [label for one in training for label in labels_of(one.loader.dataset)]
     learned = [loss for loss in seen.losses if loss.grad and len(loss.target_shape) == 1]  # of several heads too
+    learned = [loss for loss in learned if loss.call is None or asked(seen, loss.call)]
     known = set(labels) or {label for loss in learned for label in loss.labels}
     others = {label for other in judged for label in labels_of(other.loader.dataset)} or seen.judged_labels
     if other_task(seen, known, others):
         return
     images = len(labels) or sum(len(loss.labels) for loss in seen.training_losses())
     counts = Counter(labels) or met(seen, training)
-    if counts and (unasked := not_judged(seen, counts, judged)):
+    if counts and (unasked := not_judged(seen, counts, judged, training)):
         fact, lacking, size = unasked
         yield finding(
             "class-missing",
@@ -154,9 +156,21 @@ def one_class(seen: Seen) -> Iterator[Finding]:
 
 def last_task(seen: Seen, fact: Loader) -> bool:
     """Whether a loader's images met as many outputs as the program judges at its end: it may have learned two tasks."""
-    judged = [call.output[1:] for call in seen.judging_calls()]
-    own = {call.output[1:] for call in seen.calls if call.batch and call.batch.loader is fact}
-    return not judged or not own or judged[-1] in own
+    own = [call for call in seen.calls if call.batch and call.batch.loader is fact]
+    return not own or any(asked(seen, call) for call in own)
+
+
+def asked(seen: Seen, call: Call) -> bool:
+    """Whether a call gave as many outputs as the program judges at its end."""
+    last = next((one for one in reversed(seen.calls) if one.judged and not one.trained), None)
+    return last is None or last.output[1:] == call.output[1:]
+
+
+def teaches(seen: Seen, fact: Loader) -> bool:
+    """Whether class numbers, or shares of classes, are learned from a loader's images; so if nothing is known."""
+    losses = [(loss, loss.call.batch) for loss in seen.training_losses() if loss.call is not None]
+    own = [loss for loss, batch in losses if batch is not None and batch.loader is fact]
+    return not own or any(loss.labels or all(abs(end - 1) < 1e-3 for end in loss.target_rows) for loss in own)
 
 
 def met(seen: Seen, loaders: list[Loader], once: bool = False) -> Counter[int]:
@@ -170,20 +184,33 @@ def met(seen: Seen, loaders: list[Loader], once: bool = False) -> Counter[int]:
     return Counter(label for labels in found for label in labels.tolist())
 
 
-def not_judged(seen: Seen, counts: Counter[int], judged: list[Loader]) -> tuple[Loader, list[int], int] | None:
-    """The first loader whose images lack classes of which ten or more were to be expected, these, and its size."""
-    for fact in judged:
-        there = Counter(labels_of(fact.loader.dataset))
-        if not there and (size := length(fact.loader.dataset)):
-            whole = met(seen, [fact], once=True)
-            there = whole if whole.total() >= size else there
-        if not there:
+def not_judged(
+    seen: Seen, counts: Counter[int], judged: list[Loader], training: Sequence[Loader] = ()
+) -> tuple[Loader, list[int], int] | None:
+    """The first loader whose images lack classes of which ten or more were to be expected, these, and its size.
+
+    None of loaders for some classes each, as of tasks that are learned one after the other.
+    """
+    each, tasks = [held(seen, fact) for fact in judged], [set(labels_of(one.loader.dataset)) for one in training]
+    for fact, there in zip(judged, each):
+        if any(there and other and not there.keys() & other.keys() for other in each):
+            continue
+        if not there or any(task and task <= there.keys() for task in tasks):
             continue
         share = there.total() / counts.total()
         lacking = sorted(label for label, count in counts.items() if not there[label] and count * share >= 10)
         if lacking and fact.judged:
             return fact, lacking, there.total()
     return None
+
+
+def held(seen: Seen, fact: Loader) -> Counter[int]:
+    """How many images of each class a loader holds; nothing where its labels are not known, or not all were told."""
+    there = Counter(labels_of(fact.loader.dataset))
+    if not there and (size := length(fact.loader.dataset)):
+        whole = met(seen, [fact], once=True)
+        there = whole if whole.total() >= size else there
+    return there
 
 
 def repeated_apart(seen: Seen) -> Iterator[Finding]:

@@ -118,7 +118,7 @@ def samples_mixed(seen: Seen) -> Iterator[Finding]:
 
 def drawn(seen: Seen, images: Tensor) -> Iterator[Finding]:
     """The net draws random numbers in evaluation mode, other than a dropout's, which eval-missing tells."""
-    if seen.first is None or seen.always_dropout:
+    if seen.first is None or seen.always_dropout or not any(seen.judging_calls()):
         return
     drew, place = draws(seen.first, images)
     if not drew:

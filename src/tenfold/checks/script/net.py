@@ -112,7 +112,7 @@ def last_batch(seen: Seen) -> Iterator[Finding]:
         size = fact.loader.batch_size
         if not fact.steps or not size or fact.loader.drop_last or size < 8:
             continue
-        images = length(fact.loader.dataset)
+        images = length(fact.loader.sampler)
         rest = images % size
         if 0 < rest <= (1 if size < 32 else 2):
             name = name_at(fact.place, "the training loader")

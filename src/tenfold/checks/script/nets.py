@@ -85,6 +85,8 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
         if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
             call.images, seen.room = given.detach().clone(), seen.room - given.numel()
     call.places, call.losses = frames(), len(seen.losses)
+    beside = list(tensors([args, kwargs]))[1:]
+    call.told = any(not t.is_floating_point() and t.dim() == 1 and t.shape == call.shape[:1] for t in beside)
     before = dict.fromkeys(c for t in tensors([args, kwargs]) for c in observer.tag(t).calls)
     call.fed = tuple(c for c in before if c.module is not net)
     call.moved = call.moved or any(part.moved for part in call.fed)

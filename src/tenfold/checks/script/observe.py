@@ -4,6 +4,7 @@ It changes nothing that the program could see. Where there is no GPU, what is me
 """
 
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tenfold.checks.script.seen import Call, Failure, Seen, here
 from tenfold.checks.script.tags import (
     AFTER_SECONDS,
     DATA,
+    GRAD,
     LOOSE,
     MOVES,
     NOTHING,
@@ -29,6 +31,13 @@ from tenfold.checks.script.tags import (
     moves_device,
     tensors,
 )
+
+
+def read_by_program(func: Any) -> bool:
+    """Whether a gradient is read, and not by torch's own code, which clears, clips and scales them."""
+    if getattr(func, "__self__", None) is not GRAD:
+        return False
+    return not str(sys._getframe(2).f_globals.get("__name__", "")).startswith("torch.")
 
 
 class Observer(TorchFunctionMode):
@@ -76,12 +85,12 @@ class Observer(TorchFunctionMode):
         self.loss_refs: list[Any] = []
         self.bases: dict[int, tuple[Callable[[], Any], int]] = {}
         """What the parts that are changed in place belong to, and the call at which that was first seen."""
-        self.stepping = False
-        """Whether an optimiser's step runs."""
         self.wrapped: dict[Any, Callable[..., Any]] = {}
         """Classes whose steps are seen, with the step that they had."""
         self.strangers: list[Tensor] = []
         """Parameters of layers that ran but are not among the net's modules."""
+        self.stepping: Any = None
+        """The optimiser whose step is running."""
         self.before: list[tuple[str, Tensor, Tensor, float]] = []
         """Name, weight, its copy and its gradient's length before a step."""
         self.versions: dict[int, tuple[int, int]] = {}
@@ -107,6 +116,7 @@ class Observer(TorchFunctionMode):
             self.failed(error, name, args, kwargs)
             raise
         if name == "__get__":
+            self.seen.grad_read = self.seen.backwards if read_by_program(func) else self.seen.grad_read
             read = getattr(func, "__self__", None)
             if read is not DATA and read not in TURNED:
                 return result

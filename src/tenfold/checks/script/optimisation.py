@@ -11,7 +11,7 @@ from torch import nn
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.places import birth, given_at, groups_place, layer_place, lines_of, written
+from tenfold.checks.script.places import birth, builtin, given_at, groups_place, layer_place, lines_of, written
 from tenfold.checks.script.replay import finite_median
 from tenfold.checks.script.seen import Held, Place, Seen
 from tenfold.checks.script.source import line, name_at, receiver, shown_code, trees
@@ -246,9 +246,8 @@ def parameters_frozen(seen: Seen) -> Iterator[Finding]:
     now = dict(seen.model.named_parameters()) if seen.model is not None else {}
     frozen = [
         name
-        for name, p in seen.first.named_parameters()
+        for name, p in at_random(seen.first)
         if not p.requires_grad
-        and p.dim() > 1
         and name in now
         and not now[name].requires_grad
         and p.shape == now[name].shape
@@ -264,6 +263,15 @@ def parameters_frozen(seen: Seen) -> Iterator[Finding]:
             layer=frozen[0].rpartition(".")[0] or None,
             **where(place),
         )
+
+
+def at_random(net: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Weights of torch's own layers that look drawn: hardly any size is there twice, as in kernels made by hand."""
+    for name, layer in net.named_modules():
+        for key, p in layer.named_parameters(recurse=False) if builtin(layer) else ():
+            sizes = p.detach().flatten()[:1000].abs()
+            if p.dim() > 1 and sizes.unique().numel() > 0.9 * sizes.numel():
+                yield f"{name}.{key}".lstrip("."), p
 
 
 def rate_of_nought(seen: Seen) -> Iterator[Finding]:
@@ -375,12 +383,13 @@ def gradients(seen: Seen) -> Iterator[Finding]:
             **where(bending_place(seen) or birth(seen, names[0].rpartition(".")[0])),
         )
     yield from spikes(seen)
-    if largest > 1e3 and math.isfinite(largest):
+    loss = finite_median([abs(step.loss) for step in steps if step.loss is not None] or [0.0])
+    if largest > 1e3 * max(1.0, loss) and math.isfinite(largest):  # a loss that is summed has larger gradients
         worst = max(names, key=lambda n: steps[-1].gradients.get(n, 0.0))
         yield finding(
             "gradient-exploding",
             "Gradients explode",
-            f"The longest has a median length of {largest:.3g} (at {worst}).",
+            f"The longest has a median length of {largest:.3g} (at {worst}), where the loss is about {loss:.3g}.",
             "Look at the scale of the images and of the first weights; clip with nn.utils.clip_grad_norm_(…, 1.0).",
             layer=worst.rpartition(".")[0] or None,
             **where(written(seen, worst.rpartition(".")[0])),

@@ -211,12 +211,15 @@ def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, Severity
     if loss.kind in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss") and loss.distinct > 1 and loss.whole:
         if len(loss.target_shape) > 2 or loss.distinct > 1000 or loss.target_low < 0:
             return None
-        one_hot = len(loss.target_shape) == 2 and columns > 1
+        one_hot = loss.target_rows == (1.0, 1.0) and loss.target_high == 1
+        if len(loss.target_shape) == 2 and columns > 1 and not one_hot:  # corners of boxes, say, or pixels
+            return None
+        dense = loss.target_low == 0 and loss.target_high == loss.distinct - 1  # else likelier an age or a price
         return (
             f"{spoken(loss)} on {'one-hot classes' if one_hot else 'class numbers'}",
             f"The targets are whole numbers {loss.target_low:g} … {loss.target_high:g}, outputs {list(loss.shape)}.",
             f"Use nn.CrossEntropyLoss() on the logits [N, classes] and class numbers [N]{line(place)}.",
-            "warning" if one_hot else "error",
+            "warning" if one_hot or dense else "note",  # a count is a choice as well
         )
     if loss.kind.startswith("binary_cross_entropy") and columns > 2 and loss.target_rows == (1.0, 1.0) and loss.whole:
         if loss.reduction == "none":  # a part of another loss, such as a focal one
@@ -275,9 +278,19 @@ def summed(loss: LossCall) -> bool:
         return loss.went == loss.value
     if loss.value <= 0:
         return False
-    times = loss.went / loss.value / loss.shape[0]
-    weighed = loss.reduction == "none" and loss.shape[0] >= 16  # each image's loss by a weight of about 1, and summed
-    return abs(times - 1) < 1e-5 or (weighed and 0.4 < times < 2.5)
+    times, images, each = loss.went / loss.value, loss.shape[0], numbers_each(loss)
+    weighed = loss.reduction == "none" and images >= 16  # each image's loss by a weight of about 1, and summed
+
+    def fits(count: int) -> bool:
+        return abs(times / count - 1) < 1e-5 or (weighed and 0.4 < times / count < 2.5)
+
+    mean = each > 1 and fits(each)  # the sum over the numbers of an image, and the mean over the images
+    return (fits(images) or fits(images * each)) and not mean
+
+
+def numbers_each(loss: LossCall) -> int:
+    """How many numbers without reduction a loss gives for one image."""
+    return math.prod(loss.shape[2:] if loss.kind in ("cross_entropy", "nll_loss") else loss.shape[1:])
 
 
 def own_reduction(seen: Seen) -> Iterator[Finding]:
@@ -333,6 +346,8 @@ def initial_loss(seen: Seen) -> Iterator[Finding]:
     """The first loss is far above that of a guess."""
     loss = first(seen.training_losses(), "cross_entropy", "nll_loss")
     if loss is None or loss.step or loss.reduction != "mean" or len(loss.shape) < 2 or loss.shape[1] < 2:
+        return
+    if loss.call is not None and loss.call.told:  # a margin makes the right answer harder, as ArcFace's
         return
     guess = math.log(loss.shape[1])
     if loss.value <= 2 * guess + 1 or not math.isfinite(loss.value) or seen.loaded:

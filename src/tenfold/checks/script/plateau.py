@@ -62,7 +62,7 @@ def metric(fact: Scheduled) -> str:
 def direction(name: str, values: list[float]) -> str | None:
     """'min' or 'max', whichever is better for a figure of this name; else for one that falls without a break."""
     falls, rises = FALLING.search(name), RISING.search(name)
-    if re.search(r"^-|^1(\.0)? -|-\s*\w*loss", name) or (falls and rises):
+    if re.search(r"^-|^1(00)?(\.0)? -|-\s*\w*loss", name) or (falls and rises):
         return None
     if falls or rises:
         return "min" if falls else "max"

@@ -93,7 +93,7 @@ class Event:
     """Something that happened on the data's side, outside of nets."""
 
     kind: str
-    """seed, order, flip, shape or draw."""
+    """seed, flip, shape or draw."""
     name: str
     places: tuple[Place, ...]
     calls: int
@@ -217,6 +217,8 @@ class Call:
     """Class numbers [N] that its output was compared with."""
     places: tuple[Place, ...] = ()
     """The user's lines, the innermost first."""
+    told: bool = False
+    """Whether it was given whole numbers [N] beside its input, as labels are for a margin."""
     taken: tuple[Tensor, ...] = ()
     """What was taken out of larger tensors by index since the call before, of the first calls."""
     fed: tuple["Call", ...] = ()
@@ -335,13 +337,14 @@ class Held:
     """The share of the gradients' norm that each clipping before a step left."""
     stepped_at: Place | None = None
     rates: list[float] = field(default_factory=list)
-    loaded: bool = False
     loader: Loader | None = None
     """Whose batches its last step learned from."""
     stack: tuple[Place, ...] = ()
     """The user's lines that made it, the innermost first."""
     later: bool = False
     """Whether its first step came when enough was seen: a later phase of the training, of which little is seen."""
+    parts: list[Optimizer] = field(default_factory=list)
+    """Optimisers that step within its steps, as in Lookahead."""
 
 
 @dataclass(eq=False)
@@ -352,7 +355,7 @@ class Step:
     held: Held
     loss: float | None
     ratios: dict[str, float]
-    """Change over size of each weight."""
+    """Change over size of each weight that has a gradient."""
     gradients: dict[str, float]
 
 
@@ -408,6 +411,8 @@ class Seen:
     steps: list[Step] = field(default_factory=list)
     backwards: int = 0
     backward_at: Place | None = None
+    grad_read: int = 0
+    """The backward before the program last read a gradient itself."""
     schedulers: list[Scheduled] = field(default_factory=list)
     loaders: list[Loader] = field(default_factory=list)
     first: nn.Module | None = None
@@ -447,8 +452,6 @@ class Seen:
     """How many losses of earlier steps lay in memory with their graphs at once."""
     got: set[int] = field(default_factory=set)
     """Optimisers whose parameters had a gradient after a backward."""
-    mixing: list[tuple[str, tuple[int, ...], tuple[int, ...], Place | None]] = field(default_factory=list)
-    """Shape operations inside the first call that changed the first dimension."""
     bad: tuple[str, int] | None = None
     """The first layer whose output was not finite, and the step."""
     bad_input: Call | None = None
@@ -532,7 +535,8 @@ class Seen:
 
     def held_of(self, optimizer: Optimizer) -> Held | None:
         """What is known of an optimiser."""
-        return next((held for held in self.helds if held.optimizer is optimizer), None)
+        own = (held for held in self.helds if any(one is optimizer for one in (held.optimizer, *held.parts)))
+        return next(own, None)
 
     def moved(self) -> set[int]:
         """The net's parameters that are not as they were before its first training call, whatever changed them."""

@@ -5,13 +5,12 @@ import re
 from collections.abc import Iterator
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.keeping import KEEPING
+from tenfold.checks.script.keeping import BEST, KEEPING
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import around, called, line, trees
 from tenfold.errors import Finding
 
-BEST = re.compile(r"best|highest|lowest|min_loss|max_acc|top_acc|record", re.I)
 PICKS = ("max", "min", "argmax", "argmin", "sorted", "nanmax", "amax")
 DEEP = 6
 """Steps that a value is followed back."""

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
@@ -37,15 +38,14 @@ def shuffle_off(seen: Seen) -> Iterator[Finding]:
             or isinstance(loader.dataset, torch.utils.data.IterableDataset)
         ):
             continue
-        per, all_ = mixture(fact.first_labels)
         labels = labels_of(loader.dataset)
-        all_ = max(all_, len(set(labels)))
-        sorted_ = bool(per) and all_ > 1 and per <= max(1.0, 0.6 * all_)
+        per, all_, mixed = mixture(fact.first_labels, labels)
+        sorted_ = bool(per) and all_ > 1 and per <= max(1.0, 0.6 * mixed)
         name = name_at(fact.place, "the training loader")
         yield finding(
             "shuffle-off",
             f"`{name}` gives the images in a fixed order" + (", sorted by class" if sorted_ else ""),
-            f"A batch holds {per:.1f} of {all_} classes on average." if per else "Its sampler is sequential.",
+            told(per, all_, mixed) if per else "Its sampler is sequential.",
             f"Write `shuffle=True` in the DataLoader{line(fact.place)}.",
             severity=None if sorted_ else "note",
             **where(fact.place),
@@ -53,12 +53,12 @@ def shuffle_off(seen: Seen) -> Iterator[Finding]:
         return
     losses = [loss for loss in seen.training_losses() if loss.labels and len(loss.target_shape) == 1]
     losses = [loss for loss in losses if not pairs_within(loss)]
-    per, all_ = mixture([list(loss.labels) for loss in losses])
-    if not any(fact.steps for fact in seen.loaders) and len(losses) > 5 and all_ > 2 and per <= all_ / 3:
+    per, all_, mixed = mixture([list(loss.labels) for loss in losses])
+    if not any(fact.steps for fact in seen.loaders) and len(losses) > 5 and all_ > 2 and per <= mixed / 3:
         yield finding(
             "shuffle-off",
             "Training batches are sorted by class",
-            f"A batch holds {per:.1f} of {all_} classes on average.",
+            told(per, all_, mixed),
             "Draw a new order in every epoch: `order = torch.randperm(len(x))`.",
             **where(losses[0].place),
         )
@@ -69,13 +69,19 @@ def pairs_within(loss: LossCall) -> bool:
     return loss.shape == (loss.target_shape[0],) * 2 and loss.distinct == loss.target_shape[0]
 
 
-def mixture(batches: list[list[int]]) -> tuple[float, int]:
-    """Classes in a batch, on average, and in all."""
-    if not batches:
-        return 0.0, 0
-    return sum(len(set(batch)) for batch in batches) / len(batches), len(
-        {label for batch in batches for label in batch}
-    )
+def mixture(batches: list[list[int]], labels: list[int] | None = None) -> tuple[float, int, float]:
+    """Classes in a batch, on average; in all labels, or those of the batches; and in a batch of these if shuffled."""
+    counts = Counter(labels or [label for batch in batches for label in batch])
+    if not batches or not counts:
+        return 0.0, len(counts), 0.0
+    shares = [count / counts.total() for count in counts.values()]
+    mixed = [sum(1 - (1 - share) ** len(batch) for share in shares) for batch in batches]
+    return sum(len(set(batch)) for batch in batches) / len(batches), len(counts), sum(mixed) / len(batches)
+
+
+def told(per: float, all_: int, mixed: float) -> str:
+    """The evidence in words."""
+    return f"A batch holds {per:.1f} of {all_} classes on average; shuffled, it would hold {mixed:.1f}."
 
 
 def labels_of(dataset: Any, most: int = 100_000) -> list[int]:

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from tenfold.checks.script.nets import MOST
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Call, Held, Scheduled, Step, frames, here
+from tenfold.checks.script.seen import Call, Held, Scheduled, Seen, Step, frames, here
 from tenfold.checks.script.tags import Original, tensors
 
 
@@ -21,13 +21,13 @@ def cleared(observer: Observer, original: Original) -> Original:
     def zero_grad(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not observer.elsewhere:
             backwards, got = observer.seen.backwards, observer.seen.got
-            attack = observer.given is not None and observer.given.requires_grad  # its own gradient is wanted
             mine = parameters(self)
             holding = holders(observer, mine)
             used = any(held.steps and held.last == backwards for held in holding)
             for held in holding:
-                unused = not used and backwards > max(held.emptied, held.last) and id(held.optimizer) in got
-                held.wasted += unused and not attack and observer.enough is None
+                since = max(held.emptied, held.last)
+                unused = not used and backwards > since >= observer.seen.grad_read and id(held.optimizer) in got
+                held.wasted += unused and observer.enough is None
                 held.cleared, held.cleared_at, held.emptied = True, here(), backwards
                 for parameter in mine:
                     held.stale.pop(id(parameter), None)
@@ -233,23 +233,34 @@ def optimizer_made(observer: Observer, original: Original) -> Original:
 
 
 def stepped(observer: Observer, step: Original, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-    """An optimiser steps: the facts before, and how far the weights went."""
+    """An optimiser steps: the facts before, and how far the weights went.
+
+    A step within another's, as in Lookahead, is a part of that one.
+    """
+    if observer.stepping is not None:
+        observer.quietly(lambda: join(observer.seen, observer.stepping, optimizer), None)
     if observer.elsewhere:
-        if observer.stepping:
-            observer.quietly(lambda: counted(observer, optimizer, whole=False), None)
         return step(optimizer, *args, **kwargs)
     whole = closure(args, kwargs)
     if not whole:
         observer.quietly(lambda: look_before_step(observer, optimizer), None)
-        observer.paused, observer.stepping = observer.paused + 1, True
+        observer.paused, observer.stepping = observer.paused + 1, optimizer
     try:
         result = step(optimizer, *args, **kwargs)
     finally:
         if not whole:
-            observer.paused, observer.stepping = observer.paused - 1, False
+            observer.paused, observer.stepping = observer.paused - 1, None
     observer.quietly(lambda: look_after_step(observer, optimizer, whole), None)
     observer.tick()
     return result
+
+
+def join(seen: Seen, outer: Optimizer, part: Optimizer) -> None:
+    """From now on an optimiser is known as a part of another one."""
+    held, other = seen.held_of(part), seen.held_of(outer)
+    if held is not None and other is not None and held is not other:
+        seen.helds.remove(held)
+        other.parts.append(part)
 
 
 def look_before_step(observer: Observer, optimizer: Optimizer) -> None:
@@ -267,7 +278,7 @@ def look_before_step(observer: Observer, optimizer: Optimizer) -> None:
     observer.before = [
         (names.get(id(p), f"parameter {index}"), p, p.detach().clone(), norm(p.grad))
         for index, p in enumerate(mine)
-        if p.dim() > 1 and p.numel() <= MOST // 10
+        if p.grad is not None and p.requires_grad and p.dim() > 1 and p.numel() <= MOST // 10
     ]
 
 

@@ -89,7 +89,7 @@ LOOSE = 50
 """A loop without a loader may do so many times the steps, so that its evaluation is seen."""
 ACTIVATING = (nn.ReLU.__module__,)
 DROPOUTS = nn.Dropout.__module__
-DATA = Tensor.data
+DATA, GRAD = Tensor.data, Tensor.grad
 TURNED = (Tensor.T, Tensor.mT, Tensor.H, Tensor.mH)
 
 
