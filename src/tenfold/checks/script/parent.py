@@ -58,21 +58,29 @@ def run(script: str, args: list[str], steps: int, timeout: float, quiet: bool) -
         file = str(Path(script).absolute())  # the program may change the folder
         wanted = {"script": file, "args": args, "steps": steps, "seconds": timeout, "out": str(out)}
         sys.stdout.flush()
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tenfold.checks.script.child", json.dumps(wanted)],
-            stdin=subprocess.DEVNULL,
-            stdout=2 if quiet else None,
-            env=environment(),
-            start_new_session=True,  # so that its own children can be ended with it
-        )
+        children: list[subprocess.Popen[bytes]] = []
         try:
             with terminable():
-                code = wait(child, timeout)
+                with uninterrupted():
+                    children.append(begin(wanted, quiet))
+                code = wait(children[0], timeout)
         finally:
-            end(child)
+            for child in children:
+                end(child)
         if not out.exists():
             raise died(script, code, timeout)
         return json.loads(out.read_text())  # type: ignore[no-any-return]
+
+
+def begin(wanted: dict[str, Any], quiet: bool) -> subprocess.Popen[bytes]:
+    """The child, in a session of its own, so that what it starts can be ended with it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tenfold.checks.script.child", json.dumps(wanted)],
+        stdin=subprocess.DEVNULL,
+        stdout=2 if quiet else None,
+        env=environment(),
+        start_new_session=True,
+    )
 
 
 def environment() -> dict[str, str]:
@@ -102,6 +110,24 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for the end of this block: a child that nobody knows yet could not be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda one, _: came.append(one)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for one in came:
+        signal.raise_signal(one)
 
 
 def wait(child: subprocess.Popen[bytes], timeout: float) -> int | None:
