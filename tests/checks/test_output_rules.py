@@ -23,6 +23,8 @@ LOSS = LossCall("cross_entropy", None, 0, True, (30, 4), (30,), "int64", 0, 3, T
                 (1.0, 6.0), None, backward=True, went=1.4)  # fmt: skip
 
 
+HEAD = Call(0, nn.Identity(), None, 0, True, (), (), (30, 8), output=(30, 4), trained=True)
+
 EACH = {"kind": "mse_loss", "reduction": "none", "shape": (30, 1, 5, 6)}
 """A loss for each pixel."""
 
@@ -34,10 +36,13 @@ def told(rule, **changes) -> list[str]:
 
 
 def test_logits_that_are_never_negative():
-    assert told(activation_on_logits) == ["activation-on-logits:7"]
-    assert told(activation_on_logits, low=-0.01) == []
-    assert told(activation_on_logits, shape=(30, 2)) == [], "two logits may both be positive"
-    assert told(activation_on_logits, row_sum=(1.0, 1.0)) == [], "softmax, which has a rule of its own"
+    call = replace(HEAD, lowest=-0.5)
+    assert told(activation_on_logits, call=call) == ["activation-on-logits:7"]
+    assert told(activation_on_logits, call=call, low=-0.01) == []
+    assert told(activation_on_logits, call=replace(call, output=(30, 8))) == [], "features, compared with others"
+    two = replace(call, output=(30, 2))
+    assert told(activation_on_logits, call=two, shape=(30, 2)) == [], "two logits may both be positive"
+    assert told(activation_on_logits, call=call, row_sum=(1.0, 1.0)) == [], "softmax, which has a rule of its own"
 
 
 @pytest.mark.parametrize(
@@ -83,9 +88,8 @@ def test_numbers_that_are_approached(changes, severity):
 
 
 def test_margin_makes_the_first_loss_high():
-    head = Call(0, nn.Identity(), None, 0, True, (), (), (30, 8), output=(30, 4))
-    assert told(initial_loss, value=24.0, call=head) == ["initial-loss:None"]
-    assert told(initial_loss, value=24.0, call=replace(head, told=True)) == []
+    assert told(initial_loss, value=24.0, call=HEAD) == ["initial-loss:None"]
+    assert told(initial_loss, value=24.0, call=replace(HEAD, told=True)) == []
 
 
 @pytest.mark.parametrize(
