@@ -25,6 +25,12 @@ def test_help_names_every_verb_and_needs_no_torch():
         assert f"\n  {verb}" in done.stdout
 
 
+def test_a_script_need_not_wait_for_torch_to_be_imported_twice():
+    program = "import sys; import tenfold.check_commands; tenfold.check; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     "verb", ["train", "evaluate", "predict", "inspect", "bench", "find-lr", "show", "list", "report", "info"]
 )

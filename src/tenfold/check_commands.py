@@ -1,5 +1,6 @@
 """The verb `check` on the command line: a recipe, a script of anyone's, the catalogue of rules, or one rule taught."""
 
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from tenfold.arguments import (
     one_recipe,
     recipe_options,
 )
+from tenfold.checking import check as run
 from tenfold.checks.checked import Checked
 from tenfold.checks.rules import RULES
 from tenfold.errors import RecipeError, lookup
@@ -69,17 +71,13 @@ def check(
         return 0
     if script is None:
         raise RecipeError("There is nothing to check.", "Give a script, tenfold check train.py, or a recipe's name.")
-    from tenfold.checking import check as run
-
     return show(run(script, args, steps=steps, timeout=timeout, ignore=ignore, quiet=format == "json"), format)
 
 
 def show(checked: Checked, format: str) -> int:
     """Print what was found; returns the exit code."""
     if format == "json":
-        from tenfold.tables import print_json
-
-        print_json(checked.to_dict())
+        print(json.dumps(checked.to_dict(), indent=2))
     else:
         print(f"\n{checked.text()}")
     return checked.exit_code
@@ -129,8 +127,7 @@ def recipe_check(arguments: Sequence[str]) -> Callable[..., int]:
             timeout: Each longer part may take a twelfth of so many seconds.
             format: Text, or one JSON object on standard output.
         """
-        from tenfold.checking import check as run
-        from tenfold.console import Screen
+        from tenfold.console import Screen  # torch comes with it
 
         chosen = one_recipe(recipe_name, recipe_file)
         with Screen(quiet=format == "json").working() as progress:

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tenfold.api import plan
-from tenfold.checks.audit.audit import cheap_findings
 from tenfold.checks.checked import Checked, checked
-from tenfold.checks.recipe import preflight, thorough
 from tenfold.checks.script.parent import check_script
-from tenfold.datasets.dataset import Progress, silent
 from tenfold.errors import RecipeError
-from tenfold.previews import unmeasured
 from tenfold.recipe import Recipe
-from tenfold.training.setup import prepare, start_from_weights
+
+if TYPE_CHECKING:  # torch comes with it
+    from tenfold.datasets.dataset import Progress
 
 PARTS = 12
 """Each longer part of a recipe's check may take this share of the time limit: 10 seconds of 120."""
@@ -27,7 +24,7 @@ def check(
     ignore: Sequence[str] = (),
     timeout: float = 120.0,
     quiet: bool = False,
-    progress: Progress = silent,
+    progress: "Progress | None" = None,
     **options: Any,
 ) -> Checked:
     """Check a recipe with `options` as for train, or a PyTorch script (.py) with its `args`: findings, causes first.
@@ -48,13 +45,22 @@ def check_recipe(
     steps: int,
     ignore: Sequence[str],
     seconds: float,
-    progress: Progress,
+    progress: "Progress | None",
     options: dict[str, Any],
 ) -> Checked:
     """Static rules, probes and the first steps of a recipe, in plain fp32; nothing is written.
 
     Where the net or the images are at fault so that no step can be taken, or an error is found, it ends there.
     """
+    # Imported here: a script's process imports torch itself, and need not wait until this one has.
+    from tenfold.api import plan
+    from tenfold.checks.audit.audit import cheap_findings
+    from tenfold.checks.recipe import preflight, thorough
+    from tenfold.datasets.dataset import silent
+    from tenfold.previews import unmeasured
+    from tenfold.training.setup import prepare, start_from_weights
+
+    progress = progress or silent
     planned = plan(recipe, **options)
     setup = prepare(unmeasured(planned), progress=progress)
     start_from_weights(setup)

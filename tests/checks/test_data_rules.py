@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import tenfold
 from tenfold.checks.script import selection
-from tenfold.checks.script.copies import by_chance, copying
 from tenfold.checks.script.guess import confusion, fit, small
 from tenfold.checks.script.labels import in_turn, mapping, not_judged, one_memory, repeated_apart
 from tenfold.checks.script.layout import agreement, likeness, reordered
@@ -21,7 +20,8 @@ from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
 from tenfold.checks.script.normalisation import normalisation_differs
 from tenfold.checks.script.orders import other_orders
-from tenfold.checks.script.resemblance import nearer, same_grain, shared_pixels
+from tenfold.checks.script.parting import copying
+from tenfold.checks.script.resemblance import by_chance, nearer, same_grain, shared_pixels
 from tenfold.checks.script.samples import Samples, Study
 from tenfold.checks.script.seen import Batch, Call, Loader, LossCall, Place, Seen
 from tenfold.checks.script.splits import labels_of

@@ -103,7 +103,7 @@ BAD = {
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=pytest.mark.slow) if case == "hostile" else case for case in BAD]
 )
-def test_bad_script_is_a_clear_error(case, script, tmp_path, capfd):
+def test_bad_script_is_a_clear_error(case, script, tmp_path, capfd, real_child):
     text, told = BAD[case]
     name = script(text, "bad.py") if text is not None else "none.py"
     assert main(["check", "--timeout", "3", name]) == 2

@@ -8,9 +8,9 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import tenfold
 from tenfold.checks.script.collecting import order_lost
-from tenfold.checks.script.copies import COPYING, REPEATING
 from tenfold.checks.script.families import checksums_split
 from tenfold.checks.script.mixing import samples_mixed
+from tenfold.checks.script.parting import COPYING, REPEATING
 from tenfold.checks.script.seen import Call, Loader, Place, Seen
 from tenfold.checks.script.storing import scaled_each_time, stored_again
 

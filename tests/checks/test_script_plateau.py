@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import tenfold
 from tenfold.checks import structure
 from tenfold.checks.script.augmentation import collated
-from tenfold.checks.script.copies import group_name, masked_in_two
+from tenfold.checks.script.parting import group_name, masked_in_two
 from tenfold.checks.script.plateau import direction, plateau
 from tenfold.checks.script.seen import Loader, Place, Scheduled, Seen
 from tenfold.checks.script.source import tree

@@ -11,7 +11,7 @@ import traceback
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.patches import watching
@@ -19,6 +19,17 @@ from tenfold.checks.script.seen import Seen, own, shown
 from tenfold.checks.script.tags import Finished
 from tenfold.checks.script.verdict import findings
 from tenfold.dynamo import defer
+
+
+def run() -> NoReturn:
+    """The life of the child."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        os._exit(130)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # whatever threads or workers the program left
 
 
 def main() -> None:
@@ -188,10 +199,4 @@ def write(file: str, answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        os._exit(130)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # whatever threads or workers the program left
+    run()

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from torch.utils.data import RandomSampler
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.copies import TRAINED, named
+from tenfold.checks.script.copies import named
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.parting import TRAINED
 from tenfold.checks.script.seen import Call, Seen
 from tenfold.checks.script.source import line, tree, trees
 from tenfold.checks.script.splits import trained_and_judged

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.copies import named, split_place
+from tenfold.checks.script.copies import named
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import around, line, shown_code, trees
 from tenfold.checks.script.splits import items, trained_and_judged

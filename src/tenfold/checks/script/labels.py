@@ -11,9 +11,9 @@ from typing import Any
 from torch.utils.data import Subset
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.copies import split_place
 from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import labels_of_call
 from tenfold.checks.script.seen import Call, Loader, Place, Seen, length
 from tenfold.checks.script.source import around, called, line, shown_code, trees
