@@ -122,7 +122,15 @@ def test_gradients_cleared_unused_by_one_of_two_optimisers():
 
 
 @pytest.mark.parametrize(
-    ("factor", "found"), [(lambda e: 0.02 * 0.9**e, 1), (lambda e: 0.9**e, 0), (lambda e: min(1, (e + 1) / 20), 0)]
+    ("factor", "found"),
+    [
+        (lambda e: 0.02 * 0.9**e, 1),
+        (lambda e: 0.9**e, 0),
+        (lambda e: min(1, (e + 1) / 20), 0),
+        (lambda e: 0.02 * min((e + 1) / 20, 0.99**e), 1),  # a warm-up to a rate
+        (lambda e: min(1, (e + 1) / 900), 0),  # a warm-up that goes on
+        (lambda e: [0.02, 0.02, 0.01, 0.01, 0.005, 0.005][e], 1),  # and no further
+    ],
 )
 def test_rate_that_is_given_as_a_factor(factor, found):
     optimizer = SGD(nn.Linear(2, 2).parameters(), lr=0.02)

@@ -12,7 +12,7 @@ import pytest
 from tenfold import api
 from tenfold.cores import core_numbers
 from tenfold.errors import RecipeError, TrainingError
-from tenfold.experiments import many
+from tenfold.experiments import arms, many
 from tenfold.experiments.many import Split, Splits, possible, shares, train_many
 from tenfold.experiments.rates import rate_side_by_side
 from tenfold.experiments.trainers import Trainer
@@ -175,6 +175,28 @@ def test_a_trial_that_fails_says_why_and_several_that_do_not_fit_count_nothing(p
 def test_speed_is_measured_where_the_rate_diverges(plan):
     """The first point of a sweep may be one whose loss is NaN after a step."""
     assert rate_side_by_side(plan.override({"optimizer.lr": 1e30}), [{min(core_numbers())}], 0.1) > 0
+
+
+def test_short_runs_get_a_core_each_and_nothing_is_measured(plan, monkeypatch):
+    monkeypatch.setattr(many, "rate_side_by_side", lambda *_: 1 / 0)
+    cores = len(core_numbers())
+    found = many.fastest_split(plan, many.SHORT / 2)
+    assert (found.best, found.text()) == (Split(cores, 1), Split(cores, 1).text())
+    if cores > 1:
+        with pytest.raises(ZeroDivisionError):
+            many.fastest_split(plan, 2 * many.SHORT)
+        assert Splits(((Split(1, 2), 10.0), (Split(2, 1), 12.0))).text() == "2 processes of 1 thread (measured fastest)"
+
+
+def test_what_runs_take_is_foreseen(plan, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        arms, "fastest_split", lambda plan, seconds: asked.append(seconds) or Splits(((Split(1, 1), 0.0),))
+    )
+    found, _ = arms.resolve_all({"a": plan, "b": plan.override({"model.width": 2.0})}, 5)
+    seen = 5 * sum(arm.budget * 3 * arm.multiply_adds / arms.SPEED for arm in found.values()) / len(core_numbers())
+    assert found["a"].multiply_adds == 716_328 - 7 * 84  # three classes, not ten
+    assert asked == [pytest.approx(seen)]
 
 
 @pytest.mark.slow

@@ -6,13 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenfold.cores import core_numbers
 from tenfold.errors import RecipeError
-from tenfold.experiments.many import Outcome, Split, fastest_split, train_many
+from tenfold.experiments.many import Outcome, Split, Splits, fastest_split, one_thread_each, train_many
+from tenfold.models import build
+from tenfold.models.inspection import inspect_model
 from tenfold.recipe import Plan
-from tenfold.training.setup import prepare
+from tenfold.training.setup import Setup, prepare
 
 UNIMPORTANT = {"name", "seed", "data", "device", "checkpoint_every", "ignore"}
 """Options that leave a run what it is; the data count by their fingerprint."""
+
+PASSES, SPEED = 3, 20e9
+"""Forward and two backward passes, and the multiply-adds that a core does in a second of them, roughly."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,8 @@ class Arm:
     fingerprint: str
     training_images: int
     judging_images: int
+    multiply_adds: int = 0
+    """Of one image; 0 where it is not known."""
 
     @property
     def key(self) -> str:
@@ -41,6 +49,11 @@ class Arm:
         """Images that a run sees."""
         return self.plan.recipe.epochs * self.training_images
 
+    @property
+    def seconds(self) -> float:
+        """What a run takes on one core, roughly."""
+        return self.budget * PASSES * self.multiply_adds / SPEED
+
     def folder(self, out: Path, seed: int) -> Path:
         """Where the run of a seed lies."""
         return out / f"{self.plan.recipe.name}-{self.key}-seed{seed}"
@@ -56,13 +69,25 @@ def resolve(name: str, plan: Plan, threads: int) -> Arm:
             f"{name} trains on train+val: nothing is left to compare it by.", "Leave --train-on out, or give train."
         )
     training, judging = len(setup.loader.images), len(setup.validation)
-    return Arm(name, setup.plan, setup.dataset.fingerprint, training, judging)
+    return Arm(name, setup.plan, setup.dataset.fingerprint, training, judging, multiply_adds(setup))
 
 
-def resolve_all(plans: Mapping[str, Plan]) -> tuple[dict[str, Arm], Split]:
-    """The arms by name, and how their runs share the machine: as is fastest for the first."""
-    split = fastest_split(next(iter(plans.values()))).best
-    return {name: resolve(name, plan, split.threads) for name, plan in plans.items()}, split
+def multiply_adds(setup: Setup) -> int:
+    """Of one image."""
+    seen = setup.preprocessing
+    net = build(setup.recipe.model, seen.channels, seen.size, len(setup.dataset.classes), setup.recipe.seed)
+    return inspect_model(net, seen.channels, seen.size, 1).multiply_adds
+
+
+def resolve_all(plans: Mapping[str, Plan], runs: int) -> tuple[dict[str, Arm], Splits]:
+    """The arms by name, and how so many runs of each share the machine: as is fastest for the first."""
+    first = next(iter(plans.values()))
+    threads = one_thread_each(first).threads
+    arms = {name: resolve(name, plan, threads) for name, plan in plans.items()}
+    splits = fastest_split(first, runs * sum(arm.seconds for arm in arms.values()) / len(core_numbers()))
+    if splits.best.threads != threads:
+        arms = {name: resolve(name, plan, splits.best.threads) for name, plan in plans.items()}
+    return arms, splits
 
 
 def train_arms(

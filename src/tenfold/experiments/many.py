@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from types import FrameType
 
@@ -31,6 +32,9 @@ from tenfold.runs import Run, write_atomic
 from tenfold.training.backend import choose_device
 from tenfold.training.setup import prepare
 from tenfold.training.tuning import cached_measurement
+
+SHORT = 300.0
+"""Runs that take so many seconds together are not worth the 10 to 20 that measuring takes."""
 
 KIND = ("data", "image_size", "preprocess", "model", "batch", "micro_batch", "device", "backend")
 """Options that decide which backend is fastest."""
@@ -51,7 +55,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """Images/s of all processes together, for each way to share the cores."""
+    """Images/s of all processes together, for each way to share the cores; 0 where nothing was measured."""
 
     rates: tuple[tuple[Split, float], ...]
 
@@ -59,6 +63,10 @@ class Splits:
     def best(self) -> Split:
         """The fastest."""
         return max(self.rates, key=lambda entry: entry[1])[0]
+
+    def text(self) -> str:
+        """The fastest in words, and whether it is known to be."""
+        return self.best.text() + (" (measured fastest)" if any(rate for _, rate in self.rates) else "")
 
 
 @dataclass(frozen=True)
@@ -74,10 +82,11 @@ def possible(count: int) -> list[Split]:
     return [Split(count // threads, threads) for threads in range(count, 0, -1) if count % threads == 0]
 
 
-def fastest_split(plan: Plan) -> Splits:
+def fastest_split(plan: Plan, seconds: float = inf) -> Splits:
     """Train the plan's net for some seconds in each way to share the cores; remembered for machine, net and versions.
 
-    On a GPU the runs go one after the other: a run fills it.
+    seconds: what all runs take, roughly; where it is not worth measuring each run gets a core. On a GPU the runs go one
+    after the other: a run fills it.
     """
     refuse_unseen(plan)
     own = core_numbers()
@@ -88,6 +97,8 @@ def fastest_split(plan: Plan) -> Splits:
         return Splits(tuple((Split(**split), rate) for split, rate in json.loads(kept.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError):
         pass
+    if seconds < SHORT:
+        return Splits(((one_thread_each(plan), 0.0),))
     found = Splits(tuple((split, rate_of(plan, shares(own, split.threads))) for split in possible(len(own))))
     with suppress(RunError):  # a cache that cannot be written is no harm
         write_atomic(kept, json.dumps([(asdict(split), rate) for split, rate in found.rates]))

@@ -17,9 +17,9 @@ from typing import Any
 
 from tenfold.errors import RunError
 from tenfold.experiments import storage
-from tenfold.experiments.arms import Arm, resolve, train_arms
+from tenfold.experiments.arms import Arm, resolve, resolve_all, train_arms
 from tenfold.experiments.groups import Group, group_of
-from tenfold.experiments.many import Split, fastest_split, train_many
+from tenfold.experiments.many import Split, train_many
 from tenfold.experiments.rungs import FACTOR as LONGER
 from tenfold.experiments.rungs import RELIABLE, going_on, levels, rank_correlation
 from tenfold.experiments.spaces import Range, Space, corners, words
@@ -202,8 +202,8 @@ def begun(name: str, plan: Plan, space: Space, terms: SearchTerms, tell: Tell) -
     """A search whose extreme points were found usable; RecipeError where one is not, before anything runs."""
     for point in corners(space):
         check_options(plan.override(point), [])
-    split = fastest_split(plan).best
-    base = resolve(name, plan, split.threads)
+    arms, splits = resolve_all({name: plan}, terms.trials)
+    base, split = arms[name], splits.best
     kinds = [name, base.key, terms.method, terms.discard, {option: str(values) for option, values in space.items()}]
     identity = hashlib.sha256(json.dumps(kinds, sort_keys=True).encode()).hexdigest()[:8]
     for option, dimension in space.items():

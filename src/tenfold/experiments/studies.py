@@ -125,7 +125,7 @@ def grid(over: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 def trained(plans: Mapping[str, Plan], terms: Terms, tell: Tell, others: Sequence[Group]) -> dict[str, Group]:
     """The groups of these plans, trained as far as they are not there; what is unfair is refused before."""
     refuse_twins({name: plan.recipe.model_dump(exclude=UNIMPORTANT - {"data"}) for name, plan in plans.items()})
-    arms, split = resolve_all(plans)
+    arms, splits = resolve_all(plans, terms.seeds)
     known: list[Group | Arm] = [*others, *arms.values()]
     for one in known[1:]:
         refuse_unfair(one, known[0], terms.unequal)
@@ -133,8 +133,8 @@ def trained(plans: Mapping[str, Plan], terms: Terms, tell: Tell, others: Sequenc
     if len(known) > 1:
         images = next(iter(arms.values())).judging_images
         tell(announce(terms.error, images, terms.seeds, terms.delta, len(known) - 1))
-    tell(f"{len(arms)} × {terms.seeds} runs, {split.text()} (measured fastest).")
-    outcomes = train_arms(list(arms.values()), range(terms.seeds), terms.out, split, tell)
+    tell(f"{len(arms)} × {terms.seeds} runs, {splits.text()}.")
+    outcomes = train_arms(list(arms.values()), range(terms.seeds), terms.out, splits.best, tell)
     return {name: group_of(arm, outcomes[name], terms.metric) for name, arm in arms.items()}
 
 

@@ -133,8 +133,10 @@ def rate_for_factor(seen: Seen) -> Iterator[Finding]:
         if not isinstance(fact.scheduler, LambdaLR) or inside(fact, seen):
             continue
         base, rates = float(fact.scheduler.base_lrs[0]), [fact.first_rate, *fact.rates]
-        planned = simulated(fact, max(len(rates), planned_batches(seen) if per_batch(fact) else 0))
-        if not 0 < base < 0.5 or max(planned) > min(0.1 * base, 2 * rates[0]):  # a base of 1 is meant; so is a warm-up
+        planned = simulated(fact, (planned_batches(seen) if per_batch(fact) else 0) or 10 * len(rates))
+        peak = max(planned)
+        warming = peak > 2 * rates[0] and planned.index(peak) > 0.9 * len(planned)
+        if not 0 < base < 0.5 or peak > 0.1 * base or warming:  # a base of 1 is meant
             continue
         yield finding(
             "learning-rate-low",
@@ -217,7 +219,10 @@ def simulated(fact: Scheduled, steps: int) -> list[float]:
     twin = copy.deepcopy(fact.scheduler)
     twin.optimizer.step = lambda *_: None
     while len(rates) < min(steps, 5000):
-        type(twin).step(twin)
+        try:
+            type(twin).step(twin)
+        except Exception:  # a function of the program's that knows no further step
+            break
         rates.append(float(twin.optimizer.param_groups[0]["lr"]))
     return rates
 

@@ -55,7 +55,8 @@ def arms_of(context: Context, plans: Mapping[str, Plan]) -> tuple[dict[str, Arm]
     if context.quick:
         split = one_thread_each(next(iter(plans.values())))
         return {name: resolve(name, made, split.threads) for name, made in plans.items()}, split
-    return resolve_all(plans)
+    arms, splits = resolve_all(plans, context.seeds)
+    return arms, splits.best
 
 
 def groups(context: Context, plans: Mapping[str, Plan], seeds: int | None = None) -> dict[str, Group]:
