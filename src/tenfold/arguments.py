@@ -2,32 +2,46 @@
 
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from pydantic import ValidationError, create_model
+from pydantic import ConfigDict, ValidationError, create_model
 from tyro.conf import Suppress, arg
 
 from tenfold.errors import RecipeError
-from tenfold.recipe import BackendOptions, ModelOptions, Options, Recipe, explain, leaves
+from tenfold.recipe import Options, Recipe, explain, leaves
 from tenfold.recipes import DEFAULT, RECIPES, named
 
-# A recipe's own name is what it is called by, not an option: --name is the run folder's.
-OPTION_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in Recipe.model_fields.items() if n != "name"}
-# The SHA-256 of a net's file is recorded, never given.
-MODEL_FIELDS: dict[str, Any] = {n: (f.annotation, f) for n, f in ModelOptions.model_fields.items() if n != "sha256"}
-ModelSettings = create_model("ModelSettings", __base__=Options, __doc__=ModelOptions.__doc__, **MODEL_FIELDS)
-OPTION_FIELDS["model"] = (ModelSettings, ModelSettings())
-# `--backend reference` is short for --backend.choice.
-SHORT: dict[str, Any] = {"choice": arg(aliases=("--backend",))}
-BACKEND_FIELDS: dict[str, Any] = {
-    n: (Annotated[f.annotation, SHORT[n]] if n in SHORT else f.annotation, f)
-    for n, f in BackendOptions.model_fields.items()
-}
-BackendSettings = create_model("BackendSettings", __base__=Options, __doc__=BackendOptions.__doc__, **BACKEND_FIELDS)
-OPTION_FIELDS["backend"] = (BackendSettings, BackendSettings())
-RecipeOptions = create_model("RecipeOptions", __base__=Options, **OPTION_FIELDS)
+HIDDEN = ("name", "model.sha256")
+"""A recipe's own name is what it is called by (--name is the run folder's); the SHA-256 of a file is never given."""
+SHORT: dict[str, Any] = {"backend.choice": arg(aliases=("--backend",))}
+"""`--backend reference` is short for --backend.choice."""
+
+
+class AsWritten(Options):
+    """Options as they were written: what is allowed is asked once, and told in one way, when the recipe is made."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+
+def as_written(options: type[Options], group: str = "") -> type[AsWritten]:
+    """The same options without their limits, and those of its groups."""
+    fields: dict[str, Any] = {}
+    for name, field in options.model_fields.items():
+        kind: Any = field.annotation
+        free: Any = copy(field)
+        free.metadata = []
+        if isinstance(kind, type) and issubclass(kind, Options):
+            kind = as_written(kind, f"{name}.")
+            free = kind()
+        if group + name not in HIDDEN:
+            fields[name] = (Annotated[kind, SHORT[group + name]] if group + name in SHORT else kind, free)
+    return create_model(options.__name__, __base__=AsWritten, __doc__=options.__doc__, **fields)
+
+
+RecipeOptions: Any = as_written(Recipe)
 RecipeName = Annotated[str | None, arg(metavar="RECIPE", help=f"{', '.join(RECIPES)}; unset: {DEFAULT}.")]
 RecipeFile = Annotated[
     Path | None, arg(name="recipe", metavar="FILE", help="A recipe as .json or .toml; a run's recipe.json repeats it.")
@@ -70,11 +84,12 @@ def parse_arguments(function: Callable[..., Any], prog: str, arguments: Sequence
     """What the function returns on these arguments; RecipeError where an option's value is not allowed."""
     try:
         return tyro.cli(function, prog=prog, description=text, args=arguments)
-    except ValidationError as error:  # tyro explains those of nested options itself
+    except ValidationError as error:
         raise RecipeError("The options cannot be used.", explain(error)) from None
 
 
 def recipe_options(arguments: Sequence[str]) -> Options:
     """The values of the recipe that the command names, which --help shows as defaults."""
     name = next((argument for argument in arguments if argument in RECIPES), DEFAULT)
-    return RecipeOptions.model_validate(named(name).model_dump(exclude={"name": True, "model": {"sha256"}}))
+    options: Options = RecipeOptions.model_validate(named(name).model_dump(exclude={"name": True, "model": {"sha256"}}))
+    return options

@@ -323,7 +323,7 @@ class Plan:
             if name not in OPTION_NAMES:
                 raise RecipeError(f"There is no option '{name}'.", near(name, OPTION_NAMES))
         flat = {**dict(leaves(self.recipe.model_dump())), **values}
-        recipe = parse(nested(flat), "this combination of options")
+        recipe = parse(nested(flat), "these options")
         return Plan(recipe, {**self.origin, **dict.fromkeys(values, origin)})
 
     def to_json(self) -> str:
