@@ -250,7 +250,7 @@ def bad_inputs(photos: Path, trained: Run, tmp: Path) -> dict[str, tuple[list, s
         "wrong type": ([*train, "--seed", "few"], "--seed"),
         "negative rate": ([*train, "--optimizer.lr", "-1"], "optimizer.lr: input should be greater than 0; it is -1.0"),
         "rate that is no number": ([*train, "--optimizer.lr", "nan"], "optimizer.lr: input should be a finite number"),
-        "share above 1": ([*train, "--augment.horizontal-flip", "1.5"], "augment.horizontal_flip: input should be less"),
+        "share above 1": ([*train, "--augment.horizontal-flip", "1.5"], "augment.horizontal_flip: input should be"),
         "no validation share": ([*train, "--validation", "0"], "validation: input should be greater than 0"),
         "zero rate": ([*train, "--optimizer.lr", "0"], "greater than 0"),
         "unused option": ([*train, "--schedule.every", "3"], "would have no effect"),

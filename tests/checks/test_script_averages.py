@@ -204,3 +204,50 @@ def test_images_with_two_losses_have_several_labels():
     assert mixes(Seen("a.py", losses=[loss, loss]))
     assert mixes(Seen("a.py", losses=[replace(loss, target_shape=(30, 4), whole=False)]))
     assert not mixes(Seen("a.py", losses=[replace(loss, target_shape=(30, 4))])), "one-hot classes"
+
+
+TEACHER = """
+import copy
+import torch
+from torch import nn
+torch.manual_seed(0)
+y = torch.arange(320) % 3
+x = torch.randn(320, 1, 8, 8) + y[:, None, None, None]
+def made():
+    conv = nn.Conv2d(1, 8, 3, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 3))
+def fit(net, teacher=None):
+    opt = torch.optim.Adam(net.parameters(), lr=0.003)
+    for epoch in range(2):
+        for order in torch.randperm(320).split(40):
+            loss = nn.functional.cross_entropy(net(x[order]), y[order])
+            if teacher is not None:
+                with torch.no_grad():
+                    told = teacher(x[order]).softmax(1)
+                loss = loss + nn.functional.cross_entropy(net(x[order]), told)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            if teacher is not None:
+                {follow}
+first = made()
+fit(first)
+teacher = copy.deepcopy(first){mode}
+fit(made() if {anew} else first, teacher)
+"""
+FOLLOW = "[a.data.lerp_(b.data, 0.1) for a, b in zip(teacher.parameters(), net.parameters())]"
+
+
+@pytest.mark.parametrize(
+    ("follow", "mode", "anew", "found"),
+    [
+        ("pass", "", True, [("eval-missing", 18)]),
+        ("pass", ".eval()", True, []),
+        (FOLLOW, "", False, []),  # a mean teacher may learn its means so
+    ],
+)
+def test_a_net_that_others_learn_from(follow, mode, anew, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(TEACHER.format(follow=follow, mode=mode, anew=anew))
+    told = tenfold.check("train.py", quiet=True).findings
+    assert [(f.rule, f.line) for f in told if f.severity != "note"] == found

@@ -181,3 +181,70 @@ def test_a_second_optimiser_uses_what_the_first_one_holds(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text(THAWED)
     assert not [f for f in tenfold.check("train.py", quiet=True).findings if f.severity != "note"]
+
+
+CACHED = """
+import numpy as np
+import torch
+from torch import nn
+draws = np.random.default_rng(0)
+y = draws.integers(0, 3, 320)
+x = draws.normal(size=(320, 1, 8, 8)).astype(np.float32) + y[:, None, None, None]
+def batches():
+    buffer = np.empty((32, 1, 8, 8), np.float32)
+    for pick in draws.permutation(320).reshape(-1, 32):
+        buffer[:] = x[pick]
+        yield torch.from_numpy(buffer{copy}), torch.from_numpy(y[pick])
+kept = list(batches())
+net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 3))
+opt = torch.optim.Adam(net.parameters(), lr=0.003)
+for epoch in range(3):
+    for images, labels in kept:
+        opt.zero_grad()
+        nn.functional.cross_entropy(net(images), labels).backward()
+        opt.step()
+"""
+
+
+@pytest.mark.parametrize(("copy", "found"), [("", [("wrong-labels", 12)]), (".copy()", [])])
+def test_batches_that_are_one_buffer(copy, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(CACHED.format(copy=copy))
+    told = tenfold.check("train.py", quiet=True).findings
+    assert [(f.rule, f.line) for f in told if f.severity != "note"] == found
+
+
+MADE = """
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+class Drawn(Dataset):
+    def __init__(self, n, seed):
+        self.kinds = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(9))
+        self.seeds = torch.randint(1 << 30, (n,), generator=torch.Generator().manual_seed(seed))
+    def __len__(self):
+        return len(self.seeds)
+    def __getitem__(self, i):
+        noise = torch.Generator().manual_seed(int(self.seeds[i]))
+        return (self.kinds[i % 3] + torch.randn(8, 8, generator=noise))[None], i % 3
+train, val = DataLoader(Drawn(300, 1), 30, shuffle=True), DataLoader(Drawn({judged}, 2), 30)
+net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 3))
+opt = torch.optim.Adam(net.parameters(), lr=0.003)
+for epoch in range(3):
+    net.train()
+    for images, labels in train:
+        opt.zero_grad()
+        nn.functional.cross_entropy(net(images), labels).backward()
+        opt.step()
+    net.eval()
+    with torch.no_grad():
+        print(sum((net(images).argmax(1) == labels).sum().item() for images, labels in val))
+"""
+
+
+@pytest.mark.parametrize(("judged", "found"), [(120, []), (0, ["augmentation-repeats"])])
+def test_images_that_are_made_of_a_seed_each_in_evaluation_too(judged, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(MADE.format(judged=judged))
+    told = tenfold.check("train.py", quiet=True).findings
+    assert [f.rule for f in told if f.severity != "note"] == found

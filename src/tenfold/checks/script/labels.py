@@ -15,12 +15,46 @@ from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import labels_of_call
-from tenfold.checks.script.seen import Call, Loader, Place, Seen, length
-from tenfold.checks.script.source import around, called, line, shown_code, trees
+from tenfold.checks.script.seen import Call, Loader, LossCall, Place, Seen, length
+from tenfold.checks.script.source import around, assignment, called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
 from tenfold.checks.script.tags import LABELLED
 from tenfold.checks.script.weights import WEIGHTS
 from tenfold.errors import Finding
+
+
+def one_buffer(seen: Seen) -> Iterator[Finding]:
+    """Batches of training that hold the same images, each with other labels: one memory, filled again and again."""
+    first = {id(loss.call): loss for loss in reversed(list(seen.training_losses())) if loss.labels and loss.call}
+    losses = [loss for loss in reversed(first.values()) if loss.call and loss.call.hashes and not loss.call.same]
+    groups: dict[tuple[float, ...], list[LossCall]] = {}
+    for loss in losses:
+        groups.setdefault(loss.call.hashes if loss.call else (), []).append(loss)
+    same = max(groups.values(), key=len, default=[])
+    several = len({loss.labels for loss in same})
+    if len(same) < max(4, 0.8 * len(losses)) or several < max(2, len(same) / 4):
+        return
+    place = next(wrapped_buffers(seen), same[0].call.place if same[0].call else None)
+    yield finding(
+        "wrong-labels",
+        "The same images come again and again, with other labels each time",
+        f"{len(same)} of {len(losses)} training batches hold equal images, in equal order, and {several} different "
+        "rows of labels.",
+        "Keep a copy of each batch (`.copy()`, `.clone()`): a buffer that is filled again, and what from_numpy makes "
+        f"of it, are one memory{line(place)}.",
+        severity="error",
+        **where(place),
+    )
+
+
+def wrapped_buffers(seen: Seen) -> Iterator[Place]:
+    """Where a tensor is made of an array that was made empty, without a copy."""
+    for file, parsed in trees(seen):
+        for node in ast.walk(parsed):
+            if isinstance(node, ast.Call) and called(node) in ("from_numpy", "as_tensor") and node.args:
+                made = assignment(file, ast.unparse(node.args[0]))
+                if made is not None and re.search(r"\b(empty|zeros)(_like)?\(", made.code):
+                    yield Place(file, node.lineno)
 
 
 def labels_changed(seen: Seen) -> Iterator[Finding]:
@@ -410,5 +444,5 @@ def permutes(call: ast.Call) -> bool:
     return called(call) in ("permutation", "randperm", "permuted")
 
 
-LABELS = (labels_changed, one_memory, shuffled_apart, repeated_apart, swallowed)
+LABELS = (one_buffer, labels_changed, one_memory, shuffled_apart, repeated_apart, swallowed)
 CLASSES = (classes, one_class, *WEIGHTS)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.checks.rules import finding
@@ -57,6 +57,26 @@ def eval_missing(seen: Seen) -> Iterator[Finding]:
             "training on.",
             **where(call.roused or call.place),
         )
+
+
+def teacher_noisy(seen: Seen) -> Iterator[Finding]:
+    """A net that stays as it is, and that another learns from, is in training mode."""
+    trained = {call.step for call in seen.training_calls()}
+    for drift in seen.drifting.values():
+        weight, steps = drift.layer.weight, drift.steps & trained
+        if len(steps) < 3 or not isinstance(weight, Tensor) or not weight.equal(drift.weights):
+            continue
+        name = model_name(drift.place, "teacher")
+        yield finding(
+            "eval-missing",
+            f"`{name}`, which others learn from, is in training mode",
+            f"In {len(steps)} training steps its batch norms acted as in training and moved their means, while its "
+            "weights stayed as they are.",
+            f"Write `{name}.eval()` before the loop, and after every `train()` that reaches it{line(drift.place)}.",
+            severity="warning",
+            **where(drift.place),
+        )
+        return
 
 
 def norms_noisy(call: Call) -> bool:
@@ -278,4 +298,4 @@ def wrong_count(node: ast.expr, loaders: dict[str, Any], seen: Seen) -> str | No
     return None
 
 
-RULES = (eval_missing, train_missing, gradients_in_evaluation, accuracy_axis, accuracy_count)
+RULES = (eval_missing, teacher_noisy, train_missing, gradients_in_evaluation, accuracy_axis, accuracy_count)

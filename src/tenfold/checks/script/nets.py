@@ -15,7 +15,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from tenfold.checks.script.chance import chance
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Call, LossCall, frames, here
+from tenfold.checks.script.seen import Call, Drift, LossCall, frames, here
 from tenfold.checks.script.tags import Original, Tag, is_whole, tensors
 
 MOST = 30_000_000
@@ -141,6 +141,8 @@ def twin(net: nn.Module) -> nn.Module:
 def inner(observer: Observer, layer: nn.Module) -> None:
     """Facts before a layer's call inside a net's."""
     root = observer.seen.calls[-1]
+    if isinstance(layer, _BatchNorm) and layer.training and not torch.is_grad_enabled():
+        drifts(observer, layer)
     if not root.grad or len(observer.seen.steps) > 2:
         return
     name = observer.layer()
@@ -158,6 +160,17 @@ def inner(observer: Observer, layer: nn.Module) -> None:
         observer.seen.cut.append(("no_grad", here(), name))
         for key, parameter in layer.named_parameters(recurse=False):
             observer.seen.used[id(parameter)] = f"{name}.{key}"
+
+
+def drifts(observer: Observer, norm: _BatchNorm) -> None:
+    """A batch norm that learned before changes its means though its net learns nothing now."""
+    known = observer.seen.drifting
+    if id(norm) not in known:
+        learned = norm.num_batches_tracked is not None and int(norm.num_batches_tracked) > 0
+        if not learned or not isinstance(norm.weight, Tensor):
+            return
+        known[id(norm)] = Drift(norm, here(), norm.weight.detach().clone())
+    known[id(norm)].steps.add(len(observer.seen.steps))
 
 
 def copied(value: Any) -> Any:

@@ -72,8 +72,9 @@ def seed_of_item(seen: Seen, fact: Loader) -> Iterator[Finding]:
     if not holds_images(fact.loader.dataset):
         return  # images that are made, each from its seed, are no augmentation
     epochs = {fetch.number for fetch in fact.fetches}
-    places = list(dict.fromkeys(seed.place for fetch in fact.fetches for seed in fetch.seeds))
-    for place in places:
+    places = dict.fromkeys(seed.place for fetch in fact.fetches for seed in fetch.seeds)
+    judged = {seed.place for one in trained_and_judged(seen)[1] for fetch in one.fetches for seed in fetch.seeds}
+    for place in [place for place in places if place not in judged]:  # what is judged too is how images are made
         known: dict[Any, set[str | None]] = {}
         for fetch in fact.fetches:
             for index, seed in zip(fetch.items, of_items(fetch, place)):

@@ -286,6 +286,16 @@ class LossCall:
 
 
 @dataclass(eq=False)
+class Drift:
+    """A batch norm that acts as in training where no gradient is recorded: its first weights, and in which steps."""
+
+    layer: nn.Module
+    place: Place | None
+    weights: Tensor
+    steps: set[int] = field(default_factory=set)
+
+
+@dataclass(eq=False)
 class Pick:
     """One choice of a class, or one comparison with labels."""
 
@@ -518,6 +528,8 @@ class Seen:
     """For each parameter's storage: the user's line that last wrote into it before the first call."""
     lessons: list[Lesson] = field(default_factory=list)
     """What the net was trained with in its first steps, as long as it is one batch a step and fits the memory."""
+    drifting: dict[int, Drift] = field(default_factory=dict)
+    """Batch norms that had learned before."""
     hidden: list[nn.Module] = field(default_factory=list)
     """Layers that ran but are not among the net's modules."""
     recurrent: bool = False
