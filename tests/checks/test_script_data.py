@@ -248,3 +248,56 @@ def test_images_that_are_made_of_a_seed_each_in_evaluation_too(judged, found, tm
     (tmp_path / "train.py").write_text(MADE.format(judged=judged))
     told = tenfold.check("train.py", quiet=True).findings
     assert [f.rule for f in told if f.severity != "note"] == found
+
+
+FOLDS = """
+import numpy as np
+import torch
+from torch import nn
+draws = np.random.default_rng(0)
+torch.manual_seed(0)
+def more(x, y):
+    parts = [np.roll(x, 1, 2), np.roll(x, -1, 3), x]
+    parts = [part + 0.05 * draws.normal(size=part.shape) for part in parts]
+    return np.concatenate(parts).astype(np.float32), np.tile(y, 3)
+def kfold(n, k):
+    order = draws.permutation(n)
+    for part in np.array_split(order, k):
+        yield np.setdiff1d(order, part), part
+def fit(x, y):
+    net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(288, 3))
+    opt = torch.optim.Adam(net.parameters(), lr=0.003)
+    x, y = torch.tensor(x), torch.tensor(y)
+    for epoch in range(4):
+        for order in torch.randperm(len(x)).split(32):
+            opt.zero_grad()
+            nn.functional.cross_entropy(net(x[order]), y[order]).backward()
+            opt.step()
+    return net
+def accuracy(net, x, y):
+    net.eval()
+    with torch.no_grad():
+        return float(np.mean(net(torch.tensor(x)).argmax(1).numpy() == y))
+y = draws.integers(0, 3, 240)
+x = np.concatenate([draws.normal(size=(120, 1, 12, 12)), draws.normal(size=(120, 1, 12, 12))]).astype(np.float32)
+x = x + y[:, None, None, None].astype(np.float32)
+{before}
+for tr, te in kfold(len(x), 3):
+    net = fit({given})
+    print(f"train {{accuracy(net, x[tr], y[tr]):.2f}}, held out {{accuracy(net, x[te], y[te]):.2f}}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "found"),
+    [
+        ("x, y = more(x, y)", "x[tr], y[tr]", [("validation-in-training", 32)]),
+        ("", "*more(x[tr], y[tr])", []),
+        ("", "x[tr], y[tr]", []),  # what one net learns from another is judged on, and two sources are put together
+    ],
+)
+def test_copies_made_before_a_cross_validation(before, given, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(FOLDS.format(before=before, given=given))
+    told = tenfold.check("train.py", quiet=True).findings
+    assert [(f.rule, f.line) for f in told if f.severity != "note"] == found

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import JUDGED, TRAINED, copying, group_name, repeats, split_place
 from tenfold.checks.script.resemblance import by_chance, resemblance, same_grain, variants
-from tenfold.checks.script.seen import Call, Loader, Place, Seen, length
+from tenfold.checks.script.seen import Call, Loader, Place, Seen, Span, length
 from tenfold.checks.script.source import line, name_at, shown_code, statement
 from tenfold.checks.script.splits import dataset_place, items, trained_and_judged
 from tenfold.errors import Finding, Severity
@@ -133,7 +134,8 @@ def shared_calls(seen: Seen) -> Iterator[Finding]:
     for call in seen.judging_calls():
         loader = call.batch.loader if call.batch else None
         if not call.same and (loader is None or loader in judged) and not judges_training(call):
-            groups.setdefault(id(loader) if loader else tuple(call.places[:3]), []).append(call)
+            where_from = id(loader) if loader else call.places[:3]
+            groups.setdefault((where_from, id(call.module)), []).append(call)  # of cross-validation, each net alone
     for calls in groups.values():
         hashes = [h for c in calls for h in c.hashes]
         known = {h for c in learned_before(seen, calls) if not c.same for h in c.hashes}
@@ -203,13 +205,26 @@ def joined(calls: list[Call]) -> Tensor | None:
 
 def judges_training(call: Call) -> bool:
     """Whether the accuracy on training images is meant to be taken: one of the lines around the call says so."""
-    for place in call.places[:3]:
-        found = statement(place)
-        code = ast.unparse(found) if found is not None and not hasattr(found, "body") else place.code
-        code = re.sub(r"\.(train|eval)\(.*?\)|\w+\(", "", code)  # evaluate(net, x_train) judges training images
-        if TRAINED.search(code) and not JUDGED.search(code):
+    for place, span in itertools.zip_longest(call.places[:3], call.spans[:3]):
+        code = re.sub(r"\.(train|eval)\(.*?\)|\w+\(", "", handed(place, span))  # evaluate(net, x_train) judges those
+        if (TRAINED.search(code) or SHORT.search(code)) and not JUDGED.search(code):
             return True
     return False
+
+
+SHORT = re.compile(r"(\b|_|[xyXY])tr\b")
+"""Short for training: `x[tr]`, `ytr`."""
+
+
+def handed(place: Place, span: Span | None) -> str:
+    """What the call is given that runs at a place; where that is not known, or names nothing, the whole line."""
+    found = statement(place)
+    for node in ast.walk(found) if found is not None else ():
+        if isinstance(node, ast.Call) and (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) == span:
+            given = ", ".join(map(ast.unparse, (*node.args, *(word.value for word in node.keywords))))
+            if any(pattern.search(given) for pattern in (TRAINED, SHORT, JUDGED)):
+                return given
+    return ast.unparse(found) if found is not None and not hasattr(found, "body") else place.code
 
 
 def names_judged(call: Call) -> bool:

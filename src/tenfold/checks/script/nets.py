@@ -15,7 +15,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from tenfold.checks.script.chance import chance
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Call, Drift, LossCall, frames, here
+from tenfold.checks.script.seen import Call, Drift, LossCall, frames, here, spans
 from tenfold.checks.script.tags import Original, Tag, is_whole, tensors
 
 MOST = 30_000_000
@@ -84,7 +84,7 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
         describe(call, given)
         if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
             call.images, seen.room = given.detach().clone(), seen.room - given.numel()
-    call.places, call.losses = frames(), len(seen.losses)
+    call.places, call.spans, call.losses = frames(), spans(3), len(seen.losses)
     beside = list(tensors([args, kwargs]))[1:]
     call.told = any(not t.is_floating_point() and t.dim() == 1 and t.shape == call.shape[:1] for t in beside)
     before = dict.fromkeys(c for t in tensors([args, kwargs]) for c in observer.tag(t).calls)

@@ -38,10 +38,18 @@ def split_place(seen: Seen) -> Place | None:
                 if (TRAINED.search(targets) and JUDGED.search(targets)) or splits:
                     parts = bool(re.search(r"split|\[:|:\]|randperm|permutation|Subset", code))
                     found.append((not parts, Place(file, node.lineno)))
+            elif isinstance(node, ast.For) and folds(node):
+                found.append((False, Place(file, node.lineno)))
     if all(elsewhere for elsewhere, _ in found):
         for file, parsed in trees(seen):
             found += [(False, place) for place in (*cut_in_two(file, parsed), *masked_in_two(file, parsed))]
     return min(found, key=lambda one: (one[0], one[1].line), default=(False, None))[1]
+
+
+def folds(node: ast.For) -> bool:
+    """Whether a loop goes through the parts of a cross-validation: `for train, test in KFold(5).split(x)`."""
+    names = [name for name in ast.walk(node.target) if isinstance(name, ast.Name)]
+    return len(names) > 1 and bool(re.search(r"fold|split", ast.unparse(node.iter), re.I))
 
 
 def cut_in_two(file: str, parsed: ast.Module) -> Iterator[Place]:
@@ -69,7 +77,7 @@ def copying(seen: Seen) -> Place | None:
     block = getattr(getattr(at, "parent", None), "body", None) if at is not None else None
     if split is None or block is None or at not in block:
         return None
-    for node in reversed(block[: block.index(at) + 1]):
+    for node in reversed(block[: block.index(at) + (not isinstance(at, ast.For))]):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
             continue
         code = acting(node)

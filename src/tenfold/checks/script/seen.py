@@ -1,5 +1,6 @@
 """The facts about a program that ran: calls of nets, losses, steps, loaders, each with the user's line."""
 
+import itertools
 import linecache
 import os
 import sys
@@ -72,6 +73,22 @@ def frames(of: object = None) -> tuple[Place, ...]:
         code = frame.f_code
         if own(code.co_filename) and not (code.co_name == "__init__" and frame.f_locals.get("self") is of is not None):
             found.append(Place(code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
+    return tuple(found)
+
+
+Span = tuple[int | None, int | None, int | None, int | None]
+"""First and last line, first and last column."""
+
+
+def spans(deep: int) -> tuple[Span, ...]:
+    """Of the user's lines that are running now, the innermost first, where the call that runs begins and ends."""
+    found: list[Span] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and len(found) < deep:
+        if own(frame.f_code.co_filename):
+            positions = frame.f_code.co_positions()
+            found.append(next(itertools.islice(positions, frame.f_lasti // 2, None), (None,) * 4))
         frame = frame.f_back
     return tuple(found)
 
@@ -217,6 +234,8 @@ class Call:
     """Class numbers [N] that its output was compared with."""
     places: tuple[Place, ...] = ()
     """The user's lines, the innermost first."""
+    spans: tuple[Span, ...] = ()
+    """Where in the innermost of these lines the calls stand that lead to it."""
     told: bool = False
     """Whether it was given whole numbers [N] beside its input, as labels are for a margin."""
     taken: tuple[Tensor, ...] = ()
