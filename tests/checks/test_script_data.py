@@ -250,6 +250,37 @@ def test_images_that_are_made_of_a_seed_each_in_evaluation_too(judged, found, tm
     assert [f.rule for f in told if f.severity != "note"] == found
 
 
+COUNTED = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+y = torch.arange(320) % 3
+x = torch.randn(320, 1, 8, 8) + y[:, None, None, None]
+class Table:
+    def __init__(self):
+        self.table = torch.zeros(3, 3)
+    def update(self, logits, labels):
+        for true, told in zip(labels.tolist(), logits.argmax(1).tolist()):
+            self.table[true, told] += 1
+net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 3))
+opt, table = torch.optim.Adam(net.parameters(), lr=0.003), Table()
+for epoch in range(3):
+    for order in torch.randperm(320).split(32):
+        out = net(x[order])
+        opt.zero_grad()
+        nn.functional.cross_entropy(out, y[order]).backward()
+        opt.step()
+        table.update(out.detach(), y[order])
+print(table.table)
+"""
+
+
+def test_a_table_that_is_counted_up_is_no_image(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(COUNTED)
+    assert not [f for f in tenfold.check("train.py", quiet=True).findings if f.severity != "note"]
+
+
 FOLDS = """
 import numpy as np
 import torch

@@ -11,6 +11,7 @@ from tenfold.checks.script.optimisation import gradients_wasted
 from tenfold.checks.script.rates import rate_rules
 from tenfold.checks.script.schedule import drops_at_once, rate_for_factor
 from tenfold.checks.script.seen import Call, Held, LossCall, Place, Scheduled, Seen, Step
+from tenfold.checks.script.units import asleep
 
 PROGRAM = """
 import torch
@@ -201,3 +202,12 @@ def test_a_later_phase_with_a_rate_that_destroys_what_was_learned(rate, found, t
     (tmp_path / "train.py").write_text(PHASES.format(rate=rate))
     told = tenfold.check("train.py", quiet=True).findings
     assert [(f.rule, f.line) for f in told if f.severity != "note"] == found
+
+
+@pytest.mark.parametrize(("low", "found"), [(20, "0"), (12, None)])
+def test_units_that_are_asleep_from_the_start(low, found):
+    net = nn.Sequential(nn.Conv2d(1, 24, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24 * 36, 3))
+    with torch.no_grad():
+        net[0].bias.zero_()[:low] = -50.0
+        told = asleep(net, torch.randn(40, 1, 8, 8))
+    assert (told and told[0]) == found

@@ -244,6 +244,8 @@ def in_place(observer: Observer, name: str, args: Any) -> None:
     if whole is None or whole.numel() < 2 * args[0].numel() or args[0].requires_grad:
         return
     labels = not args[0].is_floating_point()
+    if not labels and args[0].dim() < 2:  # no image, but a row or a cell of a table
+        return
     kept = observer.seen.changed if labels else observer.seen.scaled
     key = args[0].untyped_storage().data_ptr() if labels else args[0].data_ptr()
     _, times, _ = kept.get(key, (None, 0, ""))

@@ -21,6 +21,8 @@ LEARNS = 0.3
 """Dead units are no more than a note where the loss has lost so much of itself."""
 ASLEEP = 0.01
 """A ReLU that leaves a smaller share of its inputs is dead from the start."""
+AWAKE = 0.25
+"""So is one that leaves a smaller share of its units anything at all, of many images."""
 
 
 def at(seen: Seen, layer: str, used: Place | None = None) -> dict[str, Any]:
@@ -32,7 +34,9 @@ def units(seen: Seen) -> Iterator[Finding]:
     """Units that are never active, or stuck at their ends."""
     seen_so = pace(seen)
     learns = seen_so is not None and seen_so.saved > LEARNS
-    for layer, idle in seen.idle.items():
+    began = list(asleep_from_the_start(seen))
+    yield from began
+    for layer, idle in seen.idle.items() if not began else ():
         dead = float((idle >= FEW).float().mean())
         if dead > 0.8 and idle.numel() > 1:
             yield finding(
@@ -45,8 +49,6 @@ def units(seen: Seen) -> Iterator[Finding]:
                 **where(written(seen, feeding(seen, layer), ["bias", "weight"])),
             )
             break
-    else:
-        yield from asleep_from_the_start(seen)
     for layer, shares in seen.saturated.items():
         if len(shares) >= 5 and min(shares[-5:]) > 0.9:
             yield finding(
@@ -77,17 +79,20 @@ def asleep_from_the_start(seen: Seen) -> Iterator[Finding]:
 
 
 class Sleepers(TorchFunctionMode):
-    """Notes how much of each ReLU's output is not 0, by the layer with weights that ran before it."""
+    """Notes the share of each ReLU's outputs, and of its units, that is not 0, by the layer with weights before it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer, self.shares = "", dict[str, float]()
+        self.layer, self.shares = "", dict[str, tuple[float, float]]()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call it, and note it."""
         result = func(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") in ("relu", "relu_", "relu6") and isinstance(result, Tensor):
-            self.shares.setdefault(self.layer, float((result.detach() > 0).float().mean()))
+            active = result.detach() > 0
+            units = active.flatten(2).any(2) if active.dim() > 2 else active
+            awake = float(units.any(0).float().mean()) if active.dim() > 1 and len(active) > 8 else 1.0
+            self.shares.setdefault(self.layer, (float(active.float().mean()), awake))
         return result
 
 
@@ -106,7 +111,8 @@ def asleep(net: nn.Module, images: Tensor) -> tuple[str, float] | None:
     finally:
         for hook in hooks:
             hook.remove()
-    return next(((layer, share) for layer, share in seen.shares.items() if share < ASLEEP), None)
+    few = ((layer, share) for layer, (share, awake) in seen.shares.items() if share < ASLEEP or awake < AWAKE)
+    return next(few, None)
 
 
 def feeding(seen: Seen, layer: str) -> str:
