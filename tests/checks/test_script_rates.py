@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch import nn
 from torch.optim import SGD, AdamW
+from torch.utils.data import DataLoader
 
 import tenfold
 from tenfold.checks.script.fit import decay_too_strong, evaluations, few_batches, overfitting
 from tenfold.checks.script.optimisation import gradients_wasted
 from tenfold.checks.script.rates import rate_rules
-from tenfold.checks.script.schedule import drops_at_once, rate_for_factor
-from tenfold.checks.script.seen import Call, Held, LossCall, Place, Scheduled, Seen, Step
+from tenfold.checks.script.schedule import drops_at_once, never_warm, rate_for_factor
+from tenfold.checks.script.seen import Call, Held, Loader, LossCall, Place, Scheduled, Seen, Step
 from tenfold.checks.script.units import asleep
 
 PROGRAM = """
@@ -211,3 +212,19 @@ def test_units_that_are_asleep_from_the_start(low, found):
         net[0].bias.zero_()[:low] = -50.0
         told = asleep(net, torch.randn(40, 1, 8, 8))
     assert (told and told[0]) == found
+
+
+@pytest.mark.parametrize(("warm", "told"), [(75, "after every batch (line 9)"), (9000, "Let it warm up"), (3, None)])
+def test_a_warm_up_that_counts_batches_and_steps_with_the_epochs(warm, told):
+    optimizer = SGD(nn.Linear(2, 2).parameters(), lr=0.02)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warm))
+    fact = Scheduled(scheduler, Place("a.py", 4), Place("a.py", 9), first_rate=optimizer.param_groups[0]["lr"])
+    for _ in range(4):
+        optimizer.step()
+        scheduler.step()
+        fact.rates.append(optimizer.param_groups[0]["lr"])
+    loader = Loader(DataLoader(range(300), 10), None, passes=4, steps=30)
+    held = Held(optimizer, Place("a.py", 3), steps=30, loader=loader)
+    found = list(never_warm(Seen("a.py", loaders=[loader], helds=[held], schedulers=[fact], ended="script")))
+    assert [f.rule for f in found] == ["learning-rate-low"] * bool(told)
+    assert not told or told in found[0].remedy

@@ -110,19 +110,25 @@ def never_warm(seen: Seen) -> Iterator[Finding]:
         base = float(fact.scheduler.optimizer.param_groups[0].get("initial_lr", 0.0))
         one = isinstance(fact.scheduler, OneCycleLR)  # which rises from a twenty-fifth of its highest rate
         base = float(fact.scheduler.optimizer.param_groups[0].get("max_lr", base)) if one else base
-        if not batches or not 0 < base < 1 or inside(fact, seen) or not fact.at:
+        if not batches or not 0 < base < 1 or inside(fact, seen) or not fact.stepped_at:
             continue
         planned = batches if per_batch(fact) else passes
         rates = simulated(fact, planned)
-        if planned < 5 or len(rates) < planned or not (rates[0] if one else 2 * rates[0]) < max(rates) < 0.3 * base:
+        if planned < 3 or len(rates) < planned or not (rates[0] if one else 2 * rates[0]) < max(rates) < 0.3 * base:
             continue
+        by_batch = [] if per_batch(fact) else simulated(fact, batches)
+        fits = bool(by_batch) and max(by_batch) > 0.9 * base  # it counts batches
+        place = fact.stepped_at or fact.place if fits else fact.place
         yield finding(
             "learning-rate-low",
             f"The warm-up does not end: the rate reaches {max(rates):.2g} of {base:.2g}",
             f"It began at {rates[0]:.2g}, and the training has {planned:,} steps of the schedule.",
-            f"Let it warm up for a twentieth to a tenth of them: {max(1, planned // 20)} to {max(1, planned // 10)}"
-            f"{line(fact.place)}.",
-            **where(fact.place),
+            f"Step the schedule after every batch{line(place)}: its warm-up is over after "
+            f"{by_batch.index(max(by_batch)) + 1:,} of {batches:,}."
+            if fits
+            else f"Let it warm up for a twentieth to a tenth of them: {max(1, planned // 20)} to "
+            f"{max(1, planned // 10)}{line(place)}.",
+            **where(place),
         )
         return
 
