@@ -10,7 +10,7 @@ import tenfold
 from tenfold.checks.script.collecting import order_lost
 from tenfold.checks.script.families import checksums_split
 from tenfold.checks.script.mixing import samples_mixed
-from tenfold.checks.script.parting import COPYING, REPEATING
+from tenfold.checks.script.parting import COPYING, REPEATING, repeats
 from tenfold.checks.script.seen import Call, Loader, Place, Seen
 from tenfold.checks.script.storing import scaled_each_time, stored_again
 
@@ -124,6 +124,17 @@ def test_pictures_made_smaller_are_not_copies(code, repeats):
     assert bool(REPEATING.search(code)) is bool(COPYING.search(code)) is repeats
 
 
+def test_a_loop_over_the_shots_of_each_thing_makes_several_images_of_one(tmp_path):
+    file = tmp_path / "a.py"
+    file.write_text(
+        "for n in range(9):\n    leaf = grown(n)\n    for _ in range(4):\n        shots.append(photo(leaf))\n"
+    )
+    assert repeats(Place(str(file), 1))
+    file = tmp_path / "b.py"
+    file.write_text("for n in range(9):\n    for _ in range(4):\n        shots.append(photo(grown(n)))\n")
+    assert not repeats(Place(str(file), 1))
+
+
 PERSISTENT = """
 import torch
 from torch import nn
@@ -220,14 +231,14 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 class Drawn(Dataset):
     def __init__(self, n, seed):
-        self.kinds = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(9))
+        self.kinds = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(9)).repeat({kinds} // 3, 1, 1)
         self.seeds = torch.randint(1 << 30, (n,), generator=torch.Generator().manual_seed(seed))
     def __len__(self):
         return len(self.seeds)
     def __getitem__(self, i):
         noise = torch.Generator().manual_seed(int(self.seeds[i]))
         return (self.kinds[i % 3] + torch.randn(8, 8, generator=noise))[None], i % 3
-train, val = DataLoader(Drawn(300, 1), 30, shuffle=True), DataLoader(Drawn({judged}, 2), 30)
+train, val = DataLoader(Drawn(300, 1), 30, shuffle=True), DataLoader(Drawn(120, 2), 30)
 net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 3))
 opt = torch.optim.Adam(net.parameters(), lr=0.003)
 for epoch in range(3):
@@ -242,10 +253,10 @@ for epoch in range(3):
 """
 
 
-@pytest.mark.parametrize(("judged", "found"), [(120, []), (0, ["augmentation-repeats"])])
-def test_images_that_are_made_of_a_seed_each_in_evaluation_too(judged, found, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("kinds", "found"), [(3, []), (300, ["augmentation-repeats"])])
+def test_images_that_are_made_of_a_seed_each_are_not_augmented(kinds, found, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "train.py").write_text(MADE.format(judged=judged))
+    (tmp_path / "train.py").write_text(MADE.format(kinds=kinds))
     told = tenfold.check("train.py", quiet=True).findings
     assert [f.rule for f in told if f.severity != "note"] == found
 

@@ -116,7 +116,7 @@ def repeats(source: Place | None) -> bool:
     found = statement(source)
     if source is None or found is None:
         return False
-    return bool(REPEATING.search(acting(found) + body_of(found, source.file)))
+    return several_each(found) or bool(REPEATING.search(acting(found) + body_of(found, source.file)))
 
 
 def acting(node: ast.stmt) -> str:

@@ -17,7 +17,7 @@ from tenfold.checks.script.augmenting import augmented_places, augmenting, augme
 from tenfold.checks.script.chance import chance, same_chance, seeded
 from tenfold.checks.script.loaders import as_worker
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Event, Fetch, Loader, Place, Seen
+from tenfold.checks.script.seen import Event, Fetch, Loader, Place, Seen, length
 from tenfold.checks.script.source import around, line, shown_code, trees
 from tenfold.checks.script.splits import trained_and_judged
 from tenfold.errors import Finding
@@ -72,9 +72,7 @@ def seed_of_item(seen: Seen, fact: Loader) -> Iterator[Finding]:
     if not holds_images(fact.loader.dataset):
         return  # images that are made, each from its seed, are no augmentation
     epochs = {fetch.number for fetch in fact.fetches}
-    places = dict.fromkeys(seed.place for fetch in fact.fetches for seed in fetch.seeds)
-    judged = {seed.place for one in trained_and_judged(seen)[1] for fetch in one.fetches for seed in fetch.seeds}
-    for place in [place for place in places if place not in judged]:  # what is judged too is how images are made
+    for place in dict.fromkeys(seed.place for fetch in fact.fetches for seed in fetch.seeds):
         known: dict[Any, set[str | None]] = {}
         for fetch in fact.fetches:
             for index, seed in zip(fetch.items, of_items(fetch, place)):
@@ -108,19 +106,24 @@ def fetched_twice(fetches: list[Fetch], known: dict[Any, Any]) -> list[Any]:
     return [index for index, numbers in passes.items() if len(numbers) > 1 and index in known]
 
 
-def holds_images(dataset: Any, depth: int = 3) -> bool:
-    """Whether a dataset keeps images or the names of their files, rather than making them."""
+def holds_images(dataset: Any) -> bool:
+    """Whether a dataset keeps its images or the names of their files, rather than making them."""
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
-    for value in getattr(dataset, "__dict__", {}).values():
+    return keeps(dataset, max(4, length(dataset)))
+
+
+def keeps(owner: Any, least: int, depth: int = 3) -> bool:
+    """Whether an object, or one that it holds, keeps so many images or names of files."""
+    for value in getattr(owner, "__dict__", {}).values():
         if isinstance(value, Tensor | np.ndarray):
-            found = value.ndim > 2
+            found = len(value) >= least and sum(side >= 8 for side in value.shape[1:]) > 1 if value.ndim else False
         elif isinstance(value, list | tuple) and value:
             first = value[0][0] if isinstance(value[0], tuple | list) and value[0] else value[0]
             kept = hasattr(first, "getpixel") or (isinstance(first, Tensor | np.ndarray) and first.ndim > 1)
-            found = len(value) > 4 and (kept or isinstance(first, str | PurePath))
+            found = len(value) >= least and (kept or isinstance(first, str | PurePath))
         else:
-            found = depth > 0 and hasattr(value, "__getitem__") and holds_images(value, depth - 1)
+            found = depth > 0 and hasattr(value, "__getitem__") and keeps(value, least, depth - 1)
         if found:
             return True
     return False
