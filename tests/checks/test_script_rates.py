@@ -228,3 +228,43 @@ def test_a_warm_up_that_counts_batches_and_steps_with_the_epochs(warm, told):
     found = list(never_warm(Seen("a.py", loaders=[loader], helds=[held], schedulers=[fact], ended="script")))
     assert [f.rule for f in found] == ["learning-rate-low"] * bool(told)
     assert not told or told in found[0].remedy
+
+
+DROPS = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+torch.manual_seed(0)
+y = torch.arange(320) % 3
+x = torch.randn(320, 1, 8, 8) + y[:, None, None, None]
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc, self.out = nn.Conv2d(1, 16, 3), nn.Linear(576, 64), nn.Linear(64, 3)
+    def forward(self, x):
+        h = F.relu(self.fc(F.relu(self.conv(x)).flatten(1)))
+        {drop}
+        return self.out(h)
+net = Net()
+opt = torch.optim.Adam(net.parameters(), lr=0.003)
+for epoch in range(4):
+    for order in torch.randperm(320).split(32):
+        opt.zero_grad()
+        F.cross_entropy(net(x[order]), y[order]).backward()
+        opt.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("drop", "found"),
+    [
+        ("h = F.dropout(h, 0.9) if self.training else h", [("dropout-high", 14)]),
+        ("h = F.dropout(h, 0.9, training=self.training)", [("dropout-high", 14)]),
+        ("h = F.dropout(h, 0.5) if self.training else h", []),
+    ],
+)
+def test_dropout_by_a_function(drop, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(DROPS.format(drop=drop))
+    told = tenfold.check("train.py", quiet=True).findings
+    assert [(f.rule, f.line) for f in told if f.severity != "note"] == found

@@ -190,6 +190,8 @@ def summary(seen: Seen) -> list[str]:
     parts = [f"{len(seen.steps) or seen.backwards} training steps", f"{judged} batches of evaluation"]
     if not seen.losses:
         parts.append("no loss function of torch")
+    if not seen.calls:
+        parts.append("no nn.Module: of nets that are functions little can be looked at")
     return [*parts, *([why[seen.ended]] if seen.ended in why else [])]
 
 

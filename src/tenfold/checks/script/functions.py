@@ -92,8 +92,11 @@ def inside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -
         cuts(observer, name, args)
     sharpness(observer, name, args)
     functional = name.startswith("dropout") and type(observer.stack[-1]).__module__ != DROPOUTS
-    if functional and kwargs.get("training", True) and not observer.stack[0].training and kwargs.get("p", 0.5) > 0:
+    drops = kwargs.get("p", 0.5) if functional and kwargs.get("training", True) else 0.0
+    if drops > 0 and not observer.stack[0].training:
         observer.seen.always_dropout = here(), observer.layer()
+    elif drops > observer.seen.dropped[0] and torch.is_grad_enabled():
+        observer.seen.dropped = drops, here()
 
 
 def cuts(observer: Observer, name: str, args: Any) -> None:

@@ -67,6 +67,19 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
             return
 
 
+def dropout_called(seen: Seen) -> Iterator[Finding]:
+    """A function drops nearly all units, in training only: the net's graph is read in evaluation mode."""
+    share, place = seen.dropped
+    if share > 0.75:
+        yield finding(
+            "dropout-high",
+            f"{shown_code(place)} drops {share:.0%} of its units",
+            f"{1 - share:.0%} are left; 50 % to 90 % are usual. TensorFlow 1 took the share to keep.",
+            f"Give it p={1 - share:.2g}{line(place)}.",
+            **where(place),
+        )
+
+
 def zeros_learned(seen: Seen, found: Finding) -> bool:
     """Whether a layer began as 0 and moved, as a gate or a correction does; equal weights that are not 0 stay alike."""
     begun, now = seen.first.get_submodule(found.layer or "") if seen.first else None, layer_of(seen, found.layer)
@@ -198,5 +211,5 @@ def device_mismatch(seen: Seen) -> Iterator[Finding]:
     )
 
 
-RULES = (graph_rules, *MIXING, last_batch, parts_small, device_mismatch)
+RULES = (graph_rules, dropout_called, *MIXING, last_batch, parts_small, device_mismatch)
 SYMPTOMS = (units,)

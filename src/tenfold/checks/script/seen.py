@@ -495,6 +495,8 @@ class Seen:
     moves: int = 0
     """How often a net was moved to a device, or back."""
     always_dropout: tuple[Place | None, str] | None = None
+    dropped: tuple[float, Place | None] = (0.0, None)
+    """The largest share that the program drops by a function, while training, and where."""
     graph_leaf: Place | None = None
     """Where backward was called on a loss that has no graph."""
     reads_norm: bool = False
