@@ -148,6 +148,22 @@ def test_a_dataset_may_shuffle_itself_but_not_change_its_labels():
     assert label_digest(images) != before
 
 
+def test_boxes_that_a_flip_writes_into_are_labels_that_change():
+    class Images:
+        def __init__(self):
+            self.boxes, self.x = np.arange(36.0).reshape(9, 4), np.zeros((9, 4))
+
+        def __len__(self):
+            return 9
+
+    images = Images()
+    before = label_digest(images)
+    images.x += 1
+    assert label_digest(images) == before != b""
+    images.boxes[3, [0, 2]] = 32 - images.boxes[3, [2, 0]]
+    assert label_digest(images) != before
+
+
 @pytest.mark.parametrize(("epochs", "rules"), [(1, []), (5, ["scheduler-per-batch"])])
 def test_a_schedule_may_last_one_epoch_if_that_is_all(epochs, rules):
     loader = Loader(DataLoader(TensorDataset(torch.zeros(20, 1))), None, passes=epochs, steps=20 * epochs)

@@ -4,6 +4,7 @@ The temporary folders that they may read outlive the program, until all is judge
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,9 +210,26 @@ def label_digest(dataset: Any) -> bytes:
     held = [*getattr(dataset, "tensors", ()), *(value for name, value in named if LABELLED.search(name))]
     digest = hashlib.sha256()
     found = False
-    for value in held:
-        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-        if getattr(getattr(array, "dtype", None), "kind", "") in "iu" and column(array):
+    for array in map(as_array, held):
+        if kind_of(array) in "iu" and column(array):
             digest.update(np.sort(array, axis=None).tobytes())
             found = True
+    for array in (as_array(value) for name, value in named if BOXES.search(name)):
+        if kind_of(array) in "iuf" and array.ndim == 2 and len(array) == length(dataset):
+            digest.update(array.tobytes())
+            found = True
     return digest.digest() if found else b""
+
+
+BOXES = re.compile("box|coord|landmark|keypoint", re.I)
+"""Names of rows of numbers that say where something lies in an image."""
+
+
+def as_array(value: Any) -> Any:
+    """A tensor as an array; anything else as it is."""
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+
+
+def kind_of(array: Any) -> str:
+    """numpy's letter for the kind of its numbers; "-" of anything else."""
+    return str(getattr(getattr(array, "dtype", None), "kind", "-"))
