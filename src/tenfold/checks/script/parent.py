@@ -16,8 +16,8 @@ from tenfold.checks.checked import Checked, checked
 from tenfold.checks.rules import RULES
 from tenfold.errors import Finding, RecipeError, TenfoldError, lookup
 
-JUDGING = 60.0
-"""Seconds that the child may take after the program's end, to probe and judge."""
+JUDGING = 180.0
+"""Seconds that the child may take after the time limit, to probe and judge; on a busy machine that takes minutes."""
 
 
 class ScriptError(TenfoldError):
