@@ -66,7 +66,8 @@ def hear(process: subprocess.Popen[str], place: Path) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        process.wait()  # its last words come after its pipe is closed
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)  # its last words come after its pipe is closed
         said = (place / "said").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         told = f"A trial training failed: {said[-1] if said else 'its process was ended'}"
         raise TrainingError(told, "Train one run alone to see more.")
