@@ -1,5 +1,7 @@
 """Data that programs keep, collect, part and tell workers of: what must fire a rule, and what must not."""
 
+import ast
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ import tenfold
 from tenfold.checks.script.collecting import order_lost
 from tenfold.checks.script.families import checksums_split
 from tenfold.checks.script.mixing import samples_mixed
-from tenfold.checks.script.parting import COPYING, REPEATING, repeats
+from tenfold.checks.script.parting import COPYING, REPEATING, folds, repeats
 from tenfold.checks.script.seen import Call, Loader, Place, Seen
 from tenfold.checks.script.storing import scaled_each_time, stored_again
 
@@ -133,6 +135,21 @@ def test_a_loop_over_the_shots_of_each_thing_makes_several_images_of_one(tmp_pat
     file = tmp_path / "b.py"
     file.write_text("for n in range(9):\n    for _ in range(4):\n        shots.append(photo(grown(n)))\n")
     assert not repeats(Place(str(file), 1))
+
+
+@pytest.mark.parametrize(
+    ("loop", "found"),
+    [
+        ("for tr, te in KFold(5).split(x):", True),
+        ("for fold, (tr, te) in enumerate(kfold(len(x), 3)):", True),
+        ("for part, rest in folds:", True),
+        ("for number, batch in enumerate(torch.randperm(n).split(32)):", False),
+        ("for a, b in zip(x.split(200), y.split(200)):", False),
+        ("for batch in order.split(32):", False),
+    ],
+)
+def test_loops_over_the_parts_of_a_cross_validation(loop, found):
+    assert folds(ast.parse(f"{loop}\n    pass").body[0]) is found
 
 
 PERSISTENT = """

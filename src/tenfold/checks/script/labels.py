@@ -15,7 +15,7 @@ from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import labels_of_call
-from tenfold.checks.script.seen import Call, Loader, LossCall, Place, Seen, length
+from tenfold.checks.script.seen import Call, Loader, Place, Seen, length
 from tenfold.checks.script.source import around, assignment, called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
 from tenfold.checks.script.tags import LABELLED
@@ -25,20 +25,22 @@ from tenfold.errors import Finding
 
 def one_buffer(seen: Seen) -> Iterator[Finding]:
     """Batches of training that hold the same images, each with other labels: one memory, filled again and again."""
-    first = {id(loss.call): loss for loss in reversed(list(seen.training_losses())) if loss.labels and loss.call}
-    losses = [loss for loss in reversed(first.values()) if loss.call and loss.call.hashes and not loss.call.same]
-    groups: dict[tuple[float, ...], list[LossCall]] = {}
-    for loss in losses:
-        groups.setdefault(loss.call.hashes if loss.call else (), []).append(loss)
+    first: dict[int, tuple[Call, tuple[int, ...]]] = {}
+    for loss in seen.training_losses():
+        if loss.call is not None and loss.labels and loss.call.hashes and not loss.call.same:
+            first.setdefault(id(loss.call), (loss.call, loss.labels))
+    groups: dict[tuple[float, ...], list[tuple[Call, tuple[int, ...]]]] = {}
+    for call, labels in first.values():
+        groups.setdefault(call.hashes, []).append((call, labels))
     same = max(groups.values(), key=len, default=[])
-    several = len({loss.labels for loss in same})
-    if len(same) < max(4, 0.8 * len(losses)) or several < max(2, len(same) / 4):
+    several = len({labels for _, labels in same})
+    if len(same) < max(4, 0.8 * len(first)) or several < max(2, len(same) / 4):
         return
-    place = next(wrapped_buffers(seen), same[0].call.place if same[0].call else None)
+    place = next(wrapped_buffers(seen), same[0][0].place)
     yield finding(
         "wrong-labels",
         "The same images come again and again, with other labels each time",
-        f"{len(same)} of {len(losses)} training batches hold equal images, in equal order, and {several} different "
+        f"{len(same)} of {len(first)} training batches hold equal images, in equal order, and {several} different "
         "rows of labels.",
         "Keep a copy of each batch (`.copy()`, `.clone()`): a buffer that is filled again, and what from_numpy makes "
         f"of it, are one memory{line(place)}.",

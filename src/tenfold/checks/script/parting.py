@@ -48,8 +48,11 @@ def split_place(seen: Seen) -> Place | None:
 
 def folds(node: ast.For) -> bool:
     """Whether a loop goes through the parts of a cross-validation: `for train, test in KFold(5).split(x)`."""
-    names = [name for name in ast.walk(node.target) if isinstance(name, ast.Name)]
-    return len(names) > 1 and bool(re.search(r"fold|split", ast.unparse(node.iter), re.I))
+    target, parts = node.target, node.iter
+    if isinstance(parts, ast.Call) and called(parts) == "enumerate" and isinstance(target, ast.Tuple) and parts.args:
+        target, parts = target.elts[-1], parts.args[0]
+    name = called(parts) if isinstance(parts, ast.Call) else ast.unparse(parts)  # not zip(x.split(32), y.split(32))
+    return isinstance(target, ast.Tuple) and bool(re.search("fold|split", name, re.I))
 
 
 def cut_in_two(file: str, parsed: ast.Module) -> Iterator[Place]:

@@ -117,7 +117,7 @@ def keeps(owner: Any, least: int, depth: int = 3) -> bool:
     """Whether an object, or one that it holds, keeps so many images or names of files."""
     for value in getattr(owner, "__dict__", {}).values():
         if isinstance(value, Tensor | np.ndarray):
-            found = len(value) >= least and sum(side >= 8 for side in value.shape[1:]) > 1 if value.ndim else False
+            found = value.ndim > 2 and len(value) >= least and sum(side >= 8 for side in value.shape[1:]) > 1
         elif isinstance(value, list | tuple) and value:
             first = value[0][0] if isinstance(value[0], tuple | list) and value[0] else value[0]
             kept = hasattr(first, "getpixel") or (isinstance(first, Tensor | np.ndarray) and first.ndim > 1)

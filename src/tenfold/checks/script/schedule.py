@@ -117,8 +117,8 @@ def never_warm(seen: Seen) -> Iterator[Finding]:
         if planned < 3 or len(rates) < planned or not (rates[0] if one else 2 * rates[0]) < max(rates) < 0.3 * base:
             continue
         by_batch = [] if per_batch(fact) else simulated(fact, batches)
-        fits = bool(by_batch) and max(by_batch) > 0.9 * base  # it counts batches
-        place = fact.stepped_at or fact.place if fits else fact.place
+        fits = max(by_batch, default=0.0) > 0.9 * base  # it counts batches
+        place = fact.stepped_at if fits else fact.place
         yield finding(
             "learning-rate-low",
             f"The warm-up does not end: the rate reaches {max(rates):.2g} of {base:.2g}",
