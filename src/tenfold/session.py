@@ -86,6 +86,8 @@ def gain_of(choice: Choice | None) -> str:
     """What measuring the backend gained; nothing where nothing was open."""
     if choice is None or not choice.trials:
         return ""
+    if choice.crowded:
+        return " (measured while other programs had the cores: not sure, and not remembered)"
     when = "measured before" if choice.cached else f"measured in {choice.seconds:.1f} s"
     return f" ({choice.gain:.2f} times plain fp32, {when})"
 

@@ -214,6 +214,8 @@ def show_trials(screen: Console, choice: Choice) -> None:
     """The backends that were compared, the fastest first, those that were not timed last."""
     when = "measured before" if choice.cached else f"measured in {choice.seconds:.1f} s"
     screen.print(f"\nbackend: {choice.gain:.2f} times plain fp32 in forward and backward passes, {when}")
+    if choice.crowded:
+        screen.print("Other programs had the cores meanwhile: these times are chance, the likeliest was taken.")
     trials = sorted(choice.trials, key=lambda trial: -(trial.images_per_second or 0))
     rows = [[*trial_words(trial, choice), rate(trial.images_per_second)] for trial in trials]
     screen.print(table("", ["candidate", "threads", "", "images/s"], rows, words=3))
@@ -221,7 +223,8 @@ def show_trials(screen: Console, choice: Choice) -> None:
 
 def trial_words(trial: Trial, choice: Choice) -> list[str]:
     """A candidate, its threads, and what became of it."""
-    verdict = "chosen" if trial.backend == choice.options else trial.rejected or "overtaken"
+    lost = trial.rejected or ("in doubt" if choice.crowded else "overtaken")
+    verdict = "chosen" if trial.backend == choice.options else lost
     return [backend_words(trial.backend), str(trial.backend["threads"]), verdict]
 
 

@@ -51,6 +51,12 @@ def test_runs_finish_fail_and_repeat_as_alone(plan, tmp_path, trained):
     assert Run.open(tmp_path / "seed1").weights("last").read_bytes() != trained.weights("last").read_bytes()
 
 
+def test_data_that_are_named_by_another_path_are_the_same_run(plan, trained, monkeypatch):
+    where = Path(trained.recipe.data)
+    monkeypatch.chdir(where.parent)
+    assert many.is_done(trained.path, plan.override({"data": where.name}))
+
+
 def test_what_is_there_is_kept_and_what_was_stopped_goes_on(plan, tmp_path, trained):
     done, cut = tmp_path / "done", tmp_path / "cut"
     shutil.copytree(trained.path, done)

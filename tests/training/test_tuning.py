@@ -1,6 +1,9 @@
 """Choosing the backend: candidates keep to what is fixed, their numbers are checked, the choice is kept and repeats."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -12,6 +15,7 @@ from tenfold.errors import RecipeError
 from tenfold.models import build
 from tenfold.recipe import BackendOptions, Plan, Recipe
 from tenfold.runs import Run
+from tenfold.session import gain_of
 from tenfold.training import kernels, tuning
 from tenfold.training.backend import LAYOUTS, Backend, open_backend, rounding
 from tenfold.training.kernels import winograd
@@ -35,6 +39,7 @@ def settled(name: str = "resnet20", steps: int = 10**6, **backend):
 def _steady(monkeypatch):
     """Tests run side by side: no measurement is steady there."""
     monkeypatch.setattr(tuning, "STEADY", (0.0, float("inf")))
+    monkeypatch.setattr(tuning, "HELD", 0.0)
 
 
 def test_candidates_are_distinct_and_keep_to_what_is_fixed():
@@ -89,6 +94,36 @@ def test_a_choice_made_while_the_machine_was_unsteady_is_not_remembered(monkeypa
     settled("squeezenet")
     monkeypatch.setattr(tuning, "STEADY", (0.0, float("inf")))
     assert not settled("squeezenet")[1].cached
+
+
+def test_where_others_have_the_cores_the_likeliest_that_agrees_is_taken_and_not_remembered(monkeypatch):
+    monkeypatch.setattr(tuning, "HELD", 2.0)
+    _, choice = settled("mobilenet")
+    agreed = [trial for trial in choice.trials[1:] if trial.rejected in (None, tuning.SLOWER)]
+    assert choice.crowded
+    assert choice.options == agreed[0].backend
+    assert "other programs had the cores" in gain_of(choice)
+    monkeypatch.setattr(tuning, "HELD", 0.0)
+    assert not settled("mobilenet")[1].cached
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a thread is kept to one core on Linux only")
+def test_a_program_on_the_same_core_takes_half_of_the_time():
+    cores = os.sched_getaffinity(0)
+    one = {min(cores)}
+    alone = replace(REFERENCE, threads=1)
+    net = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.Flatten(), nn.LazyLinear(3))
+    pixels, labels = torch.randn(64, 3, 24, 24), torch.zeros(64, dtype=torch.int64)
+    net(pixels)
+    os.sched_setaffinity(0, one)
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        os.sched_setaffinity(other.pid, one)
+        assert tuning.compute(alone, net, pixels, labels).held < 0.75
+    finally:
+        other.kill()
+        other.wait()
+        os.sched_setaffinity(0, cores)
 
 
 def test_a_damaged_cache_is_measured_anew():

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from tenfold.cores import core_numbers
+from tenfold.datasets import SOURCES, load
 from tenfold.errors import Interrupted, RecipeError, RunError, TenfoldError, TrainingError
 from tenfold.experiments.rates import rate_side_by_side
 from tenfold.experiments.trainers import Trainer
@@ -223,6 +224,8 @@ def is_done(folder: Path, plan: Plan, until: int | None = None, page: bool = Tru
     run = Run.open(folder)
     there, origin = dict(leaves(run.recipe.model_dump())), run.plan.origin
     fixed = {k: v for k, v in leaves(plan.recipe.model_dump()) if v not in (None, "auto") and origin[k] != "measured"}
+    if there["data"] != fixed["data"] and fixed["data"] not in SOURCES:  # a run keeps where its data were found
+        fixed["data"] = load(fixed["data"], there["image_size"]).where
     other = [name for name, value in fixed.items() if there[name] != value]
     if other:
         raise RecipeError(f"{folder} holds another run: {', '.join(other)} differ.", "Choose another folder.")
