@@ -9,8 +9,9 @@ The rules know the manners of published nets: linear bottlenecks, dropout in Wid
 import ast
 import linecache
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -379,15 +380,24 @@ def grouped_start(graph: Graph) -> Iterator[Finding]:
 
 def heavy_dropout(graph: Graph) -> Iterator[Finding]:
     """A dropout that leaves less than a quarter: most often the share to keep, given as the share to drop."""
-    op = next((op for op in graph.ops if op.kind == "dropout" and op.probability > 0.75), None)
+    op = next((op for op in graph.ops if op.kind == "dropout" and op.probability > HEAVY), None)
     if op is not None:
-        yield finding(
-            "dropout-high",
-            f"{op.named} drops {op.probability:.0%} of its units",
-            f"{1 - op.probability:.0%} are left; 50 % to 90 % are usual. TensorFlow 1 took the share to keep.",
-            f"Give it p={1 - op.probability:.2g}.",
-            **op.where,
-        )
+        yield drops_much(op.named, op.probability, "", op.where)
+
+
+HEAVY = 0.75
+"""A dropout that drops more most likely was given the share to keep."""
+
+
+def drops_much(what: str, share: float, at: str, where: Mapping[str, Any]) -> Finding:
+    """Of `what`, which drops such a share of its units; `at` names the line for the remedy."""
+    return finding(
+        "dropout-high",
+        f"{what} drops {share:.0%} of its units",
+        f"{1 - share:.0%} are left; 50 % to 90 % are usual. TensorFlow 1 took the share to keep.",
+        f"Give it p={1 - share:.2g}{at}.",
+        **where,
+    )
 
 
 def dropped_logits(graph: Graph) -> Iterator[Finding]:

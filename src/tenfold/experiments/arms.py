@@ -9,10 +9,8 @@ from pathlib import Path
 from tenfold.cores import core_numbers
 from tenfold.errors import RecipeError
 from tenfold.experiments.many import Outcome, Split, Splits, fastest_split, one_thread_each, train_many
-from tenfold.models import build
-from tenfold.models.inspection import inspect_model
 from tenfold.recipe import Plan
-from tenfold.training.setup import Setup, prepare
+from tenfold.training.setup import inspected, prepare
 
 UNIMPORTANT = {"name", "seed", "data", "device", "checkpoint_every", "ignore"}
 """Options that leave a run what it is; the data count by their fingerprint."""
@@ -69,14 +67,8 @@ def resolve(name: str, plan: Plan, threads: int) -> Arm:
             f"{name} trains on train+val: nothing is left to compare it by.", "Leave --train-on out, or give train."
         )
     training, judging = len(setup.loader.images), len(setup.validation)
-    return Arm(name, setup.plan, setup.dataset.fingerprint, training, judging, multiply_adds(setup))
-
-
-def multiply_adds(setup: Setup) -> int:
-    """Of one image."""
-    seen = setup.preprocessing
-    net = build(setup.recipe.model, seen.channels, seen.size, len(setup.dataset.classes), setup.recipe.seed)
-    return inspect_model(net, seen.channels, seen.size, 1).multiply_adds
+    adds = inspected(setup, setup.preprocessing.size, batch=1).multiply_adds
+    return Arm(name, setup.plan, setup.dataset.fingerprint, training, judging, adds)
 
 
 def resolve_all(plans: Mapping[str, Plan], runs: int) -> tuple[dict[str, Arm], Splits]:

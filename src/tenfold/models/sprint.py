@@ -40,16 +40,12 @@ class Sprint(nn.Module):
         whiten_bias_epochs: int = 3,
     ) -> None:
         super().__init__()
-        if size < SMALLEST_IMAGE:
-            raise RecipeError(
-                f"sprint needs images of at least {SMALLEST_IMAGE} pixels; these have {size}.",
-                f"Give --image-size {SMALLEST_IMAGE} or more.",
-            )
+        blocks.require_size("sprint", size, SMALLEST_IMAGE)
         if depth not in (2, 3):
             raise RecipeError(f"sprint's groups have 2 or 3 convolutions, not {depth}.", "Give --model.depth 2 or 3.")
         self.whiten_bias_epochs = whiten_bias_epochs
         c0 = 2 * channels * PATCH**2
-        c1, c2, c3 = (max(8, 8 * round(width * n / 8)) for n in (64, 256, 256))
+        c1, c2, c3 = (blocks.eighths(width, n) for n in (64, 256, 256))
         self.whiten = nn.Conv2d(channels, c0, PATCH)
         self.whiten.weight.requires_grad = False
         self.activation = blocks.activation(activation)

@@ -12,6 +12,7 @@ from tenfold.datasets.dataset import Progress as ShowProgress
 from tenfold.datasets.preprocessing import Preprocessing, fit_preprocessing
 from tenfold.datasets.splits import portion, split
 from tenfold.models import build
+from tenfold.models.inspection import Inspection, inspect_model
 from tenfold.models.protocols import LooksAtImages
 from tenfold.recipe import Plan, Recipe
 from tenfold.runs import Run
@@ -94,6 +95,13 @@ def prepare(plan: Plan, verify: bool = False, progress: ShowProgress = silent, r
         notes,
         choice,
     )
+
+
+def inspected(setup: Setup, size: int, batch: int) -> Inspection:
+    """What the recipe's net costs for images of that size, seen on a plain copy: the own one may be compiled."""
+    channels, recipe = setup.preprocessing.channels, setup.recipe
+    net = build(recipe.model, channels, setup.preprocessing.size, len(setup.dataset.classes), recipe.seed)
+    return inspect_model(net, channels, size, batch)
 
 
 def fresh_state(model: nn.Module, recipe: Recipe) -> State:

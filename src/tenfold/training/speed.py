@@ -16,14 +16,13 @@ from torch import Tensor, nn
 from tenfold.datasets.dataset import Progress, silent
 from tenfold.datasets.preprocessing import Preprocessing
 from tenfold.errors import TrainingError
-from tenfold.models import build
-from tenfold.models.inspection import Memory, inspect_model
+from tenfold.models.inspection import Memory
 from tenfold.recipe import Recipe
 from tenfold.training.backend import Backend
 from tenfold.training.environment import environment, matrix_rate, peak_resident
 from tenfold.training.loop import descend
 from tenfold.training.nonfinite import lower_rate
-from tenfold.training.setup import Setup
+from tenfold.training.setup import Setup, inspected
 from tenfold.training.step import NotFinite
 from tenfold.training.tuning import Choice, clock, described
 
@@ -227,8 +226,6 @@ def work_of(setup: Setup, size: int) -> tuple[int, Memory]:
 
     With slices, the activations of one are held at a time.
     """
-    channels, recipe = setup.preprocessing.channels, setup.recipe
-    net = build(recipe.model, channels, setup.preprocessing.size, len(setup.dataset.classes), recipe.seed)
-    seen = inspect_model(net, channels, size, recipe.micro_batch or recipe.batch)
+    seen = inspected(setup, size, setup.recipe.micro_batch or setup.recipe.batch)
     kept = [t for buffers in setup.state.optimizer.state.values() for t in buffers.values() if torch.is_tensor(t)]
     return seen.multiply_adds, replace(seen.memory, optimizer=sum(t.numel() * t.element_size() for t in kept))

@@ -17,7 +17,7 @@ from tenfold.checks.script.places import birth, builtin, given_at, layer_of, lay
 from tenfold.checks.script.seen import Place, Seen, length
 from tenfold.checks.script.source import around, line, name_at, shown_code, statement
 from tenfold.checks.script.units import at, units
-from tenfold.checks.structure import examine, fading
+from tenfold.checks.structure import HEAVY, drops_much, examine, fading
 from tenfold.checks.trace import RECTIFYING, trace
 from tenfold.errors import Finding
 from tenfold.models.usercode import is_users
@@ -70,14 +70,8 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
 def dropout_called(seen: Seen) -> Iterator[Finding]:
     """A function drops nearly all units, in training only: the net's graph is read in evaluation mode."""
     share, place = seen.dropped
-    if share > 0.75:
-        yield finding(
-            "dropout-high",
-            f"{shown_code(place)} drops {share:.0%} of its units",
-            f"{1 - share:.0%} are left; 50 % to 90 % are usual. TensorFlow 1 took the share to keep.",
-            f"Give it p={1 - share:.2g}{line(place)}.",
-            **where(place),
-        )
+    if share > HEAVY:
+        yield drops_much(shown_code(place), share, line(place), where(place))
 
 
 def zeros_learned(seen: Seen, found: Finding) -> bool:

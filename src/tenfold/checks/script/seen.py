@@ -47,12 +47,21 @@ def own(file: str) -> bool:
 
 def here() -> Place | None:
     """The line of the user's code that is running now."""
+    return next(map(place_of, running()), None)
+
+
+def running() -> Iterator[FrameType]:
+    """The frames of the user's code that are running now, the innermost first."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if own(frame.f_code.co_filename):
-            return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+            yield frame
         frame = frame.f_back
-    return None
+
+
+def place_of(frame: FrameType) -> Place:
+    """The line at which a frame is."""
+    return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
 def in_layer() -> bool:
@@ -67,14 +76,12 @@ def in_layer() -> bool:
 
 def frames(of: object = None) -> tuple[Place, ...]:
     """The user's lines that are running now, the innermost first; those of `of`'s own __init__ are left out."""
-    found: list[Place] = []
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and len(found) < DEEP:
-        code = frame.f_code
-        if own(code.co_filename) and not (code.co_name == "__init__" and frame.f_locals.get("self") is of is not None):
-            found.append(Place(code.co_filename, frame.f_lineno, code.co_name))
-        frame = frame.f_back
-    return tuple(found)
+    lines = (
+        place_of(frame)
+        for frame in running()
+        if of is None or frame.f_code.co_name != "__init__" or frame.f_locals.get("self") is not of
+    )
+    return tuple(itertools.islice(lines, DEEP))
 
 
 Span = tuple[int | None, int | None, int | None, int | None]
@@ -83,14 +90,8 @@ Span = tuple[int | None, int | None, int | None, int | None]
 
 def spans(deep: int) -> tuple[Span, ...]:
     """Of the user's lines that are running now, the innermost first, where the call that runs begins and ends."""
-    found: list[Span] = []
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and len(found) < deep:
-        if own(frame.f_code.co_filename):
-            positions = frame.f_code.co_positions()
-            found.append(next(itertools.islice(positions, frame.f_lasti // 2, None), (None,) * 4))
-        frame = frame.f_back
-    return tuple(found)
+    several = ((frame.f_code.co_positions(), frame.f_lasti // 2) for frame in itertools.islice(running(), deep))
+    return tuple(next(itertools.islice(positions, at, None), (None,) * 4) for positions, at in several)
 
 
 def length(loads: Any) -> int:
