@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader, TensorDataset
 import tenfold
 from tenfold.checks.rules import finding
 from tenfold.checks.script.copies import learned_and_judged
+from tenfold.checks.script.counting import counted_wrongly
 from tenfold.checks.script.labels import at_once, other_task
 from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.mixing import by_image, spread
-from tenfold.checks.script.modes import counted_wrongly
 from tenfold.checks.script.net import zeros_learned
 from tenfold.checks.script.normalisation import normalisation_differs
 from tenfold.checks.script.output import never_negative

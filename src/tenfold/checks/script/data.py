@@ -9,6 +9,7 @@ from tenfold.checks.script.layout import LAYOUT
 from tenfold.checks.script.mixup import MIXED
 from tenfold.checks.script.normalisation import SCALE
 from tenfold.checks.script.orders import ORDERS
+from tenfold.checks.script.parts import PARTS
 from tenfold.checks.script.repeating import REPEATING
 from tenfold.checks.script.selection import SELECTION
 from tenfold.checks.script.splits import ORDER
@@ -31,4 +32,5 @@ RULES = (
     *ORDERS,
     *ORDER,
     *SELECTION,
+    *PARTS,
 )

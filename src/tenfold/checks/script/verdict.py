@@ -6,6 +6,8 @@ from tenfold.checks.rules import RULES as RULES_KNOWN
 from tenfold.checks.rules import ranked
 from tenfold.checks.script import (
     averages,
+    carrying,
+    counting,
     crash,
     data,
     fit,
@@ -25,8 +27,8 @@ from tenfold.errors import Finding
 
 RULES = (
     *crash.RULES, *net.RULES, *output.RULES, *single.RULES, *smoothing.RULES, *optimisation.RULES, *rates.RULES,
-    *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES, *data.RULES,
-    *net.SYMPTOMS, *fit.SYMPTOMS,
+    *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES,
+    *counting.RULES, *carrying.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
 SYMPTOMS = {
