@@ -240,6 +240,11 @@ LESSONS: dict[str, Lesson] = {
         "model.eval()\ncorrect += (model(x).argmax(1) == y).sum()",
         "model.eval()\nwith torch.no_grad():\n    correct += (model(x).argmax(1) == y).sum()",
     ),
+    "training-restarted": Lesson(
+        "how many nets and optimisers one line makes in a loop over epochs, and how many steps each takes",
+        "for epoch in range(10):\n    model = Net()\n    optimizer = Adam(model.parameters())\n    train(model)",
+        "model = Net()\noptimizer = Adam(model.parameters())\nfor epoch in range(10):\n    train(model)",
+    ),
     "accuracy-axis": Lesson(
         "the dimension of argmax, max, topk and softmax on outputs [N, C]",
         "predicted = outputs.argmax(0)",

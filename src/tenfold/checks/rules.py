@@ -140,6 +140,9 @@ RULES: dict[str, Rule] = {
         "error", "Trained in evaluation mode", "Batch norm keeps its first statistics and dropout is off.", 0
     ),
     "gradients-in-evaluation": Rule("note", "Gradients recorded while judging", "It costs memory and time.", 1),
+    "training-restarted": Rule(
+        "error", "The net or its optimiser made anew while it trains", "What was learned or gathered is lost.", 0
+    ),
     "accuracy-axis": Rule(
         "error", "Accuracy computed along the wrong axis", "The figure says nothing about the net.", 0
     ),

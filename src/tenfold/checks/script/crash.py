@@ -192,6 +192,33 @@ EXPLANATIONS: tuple[tuple[str, Any], ...] = (
              "Write x = x + y in place of x += y, and inplace=False in activations."),
     ),
     (
+        r"stack expects each tensor to be equal size, but got (\[.*?\]) at entry 0 and (\[.*?\])",
+        told("shape-mismatch", "Images of one batch differ in size: {0} and {1}",
+             "Bring all to one size where they are read: `Resize((height, width))`, or a resize and a center crop."),
+    ),
+    (
+        r"default_collate: batch must contain .* found <class '(?:\w+\.)*(\w+)'>",
+        told("dtype-mismatch", "The dataset gives {0} objects, of which no batch can be made",
+             "Return a tensor from its __getitem__, as by ToTensor() at the end of its transform, or "
+             "`torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255`."),
+    ),
+    (
+        r"(?:cross_entropy|nll|loss|binary_cross).*argument 'input' .* must be Tensor, not NoneType",
+        told("crash", "The net returns nothing", "Write `return` before what the net's forward computes last."),
+    ),
+    (
+        r"(?:cross_entropy|nll|loss|binary_cross).*argument 'input' .* must be Tensor, not (tuple|list|dict|\w+Output)",
+        told("crash", "The net returns a {0}, and the loss takes a tensor",
+             "Give the loss the logits only, as `outputs[0]` or `outputs.logits`."),
+    ),
+    (
+        r"(?:cross_entropy|nll|loss|binary_cross).*argument 'target' .* must be Tensor, not (tuple|list)",
+        told("wrong-labels-shape", "The labels are a {0}, as of words, not numbers",
+             "Give each class a number: `index = {{name: i for i, name in enumerate(sorted(set(names)))}}`, and return "
+             "`index[name]` from the dataset's __getitem__."),
+    ),
+    (r"(?:index (\d+) )?(?:is )?out of (?:bounds|range)", lambda match, failure, seen: too_long(seen)),
+    (
         r"before Module.__init__\(\) call",
         told("crash", "The net's __init__ does not call super().__init__()",
              "Write `super().__init__()` as the first line of the net's __init__."),
@@ -207,6 +234,19 @@ EXPLANATIONS: tuple[tuple[str, Any], ...] = (
         lambda match, failure, seen: sizes(match, failure),
     ),
 )  # fmt: skip
+
+
+def too_long(seen: Seen) -> Told | None:
+    """A dataset is asked for an item that it does not hold."""
+    place = raised_at(seen.error) if seen.error is not None else None
+    if place is None or place.function != "__getitem__":
+        return None
+    return (
+        "crash",
+        "The dataset is asked for an item that it does not have",
+        f"{str(seen.error).strip().capitalize()}.",
+        "Let its __len__ say how many items it holds: the length of the list or array that __getitem__ reads.",
+    )
 
 
 def label_range(match: re.Match[str], failure: Failure | None) -> Told:

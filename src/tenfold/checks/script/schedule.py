@@ -64,6 +64,16 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
                 f"Move `{name}.step()`{line(fact.stepped_at)} to the end of the epoch, after the loop over batches.",
                 **where(fact.stepped_at),
             )
+        each = [fact.at.count(step) for step in sorted(set(fact.at))]
+        if len(each) > 1 and min(each) > 1 and not inside(fact, seen):
+            yield finding(
+                "scheduler-per-batch",
+                f"`{name}` ({kind}) steps {min(each)} times after each epoch",
+                f"{len(fact.at)} steps of the schedule stand beside {len(each)} epochs: it runs that much faster.",
+                f"Step it once{line(fact.stepped_at)}.",
+                severity="warning",
+                **where(fact.stepped_at),
+            )
         passes = max((one.passes for one in seen.loaders if one.steps), default=0)
         if not fact.rates and seen.steps and (seen.ended == "script" or passes > 1) and not inside(fact, seen):
             rate = fact.scheduler.optimizer.param_groups[0]["lr"]

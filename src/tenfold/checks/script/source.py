@@ -28,6 +28,16 @@ def around(node: ast.AST) -> Iterator[ast.AST]:
         node = parent
 
 
+def loop_of(node: ast.AST) -> ast.For | None:
+    """The innermost loop that a node is in, within its function."""
+    for parent in around(node):
+        if isinstance(parent, ast.For):
+            return parent
+        if isinstance(parent, ast.FunctionDef | ast.Module | ast.ClassDef):
+            return None
+    return None
+
+
 def statement(place: Place | None) -> ast.stmt | None:
     """The innermost statement at a line."""
     if place is None:

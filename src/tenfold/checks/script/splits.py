@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import PurePath
 from typing import Any
 
@@ -62,6 +63,30 @@ def shuffle_off(seen: Seen) -> Iterator[Finding]:
             "Draw a new order in every epoch: `order = torch.randperm(len(x))`.",
             **where(losses[0].place),
         )
+
+
+def same_batch(seen: Seen) -> Iterator[Finding]:
+    """The net is trained on one batch of a loader again and again, and not to see whether that can be learned."""
+    calls = [c for c in seen.training_calls() if c.hashes and c.batch and length(c.batch.loader.loader) > 1]
+    again = [call for one, call in pairwise(calls) if call.hashes == one.hashes and not call.same]
+    if len(calls) < 10 or len(again) < AGAIN * len(calls) or any(held.closed for held in seen.helds):
+        return
+    fact, place = calls[0].batch, calls[0].place
+    if fact is None or HEART.search(" ".join(at.code + at.function for at in calls[0].places)):
+        return
+    images, name = length(fact.loader.loader.dataset), name_at(fact.loader.place, "the loader")
+    yield finding(
+        "shuffle-off",
+        "The net is trained on the same batch again and again",
+        f"{len(again)} of {len(calls)} training batches were the one before; `{name}` has {images:,} images.",
+        f"Go through it: `for images, labels in {name}`; `next(iter({name}))` begins at its first batch each time.",
+        severity="error",
+        **where(place),
+    )
+
+
+AGAIN = 0.85
+HEART = re.compile(r"overfit|sanity|debug|by_heart|memori[sz]e|smoke", re.I)
 
 
 def pairs_within(loss: LossCall) -> bool:
@@ -168,4 +193,4 @@ def defined(file: str, name: str) -> Place | None:
 TRANSFORM = re.compile(r"tf|transform|prep|norm|pipeline|tfm", re.I)
 
 
-ORDER = (shuffle_off,)
+ORDER = (shuffle_off, same_batch)

@@ -17,6 +17,7 @@ from tenfold.checks.script import (
     output,
     plateau,
     rates,
+    restarted,
     schedule,
     settings,
     single,
@@ -27,7 +28,7 @@ from tenfold.errors import Finding
 
 RULES = (
     *crash.RULES, *net.RULES, *output.RULES, *single.RULES, *smoothing.RULES, *optimisation.RULES, *rates.RULES,
-    *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES,
+    *restarted.RULES, *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES,
     *counting.RULES, *carrying.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
