@@ -25,6 +25,15 @@ for epoch in range(9):
     print(epoch, correct / 300)
 {after}
 """
+LISTS = """
+preds, trues = [], []
+for epoch in range(9):
+    {first}
+    for x, y in test_loader:
+        preds.extend(net(x).argmax(1).tolist())
+        trues.extend(y.tolist())
+    print(score(trues, preds))
+"""
 METER = """
 class Hits:
     def reset(self):
@@ -53,6 +62,9 @@ def judge(loader):
         (EPOCHS.format(first="correct = 0", after=""), None),
         (EPOCHS.format(first="pass", after="print(correct / 2700)"), None),  # of all rounds, in the end
         (EPOCHS.format(first="pass", after="correct = 0\nprint(correct)"), 5),
+        (LISTS.format(first="pass"), 5),
+        (LISTS.format(first="preds, trues = [], []"), None),
+        (LISTS.format(first="preds.clear(); trues.clear()"), None),
         (METER.format(inside="pass", calls="for part in parts:\n    print(judge(part))"), 15),
         (METER.format(inside="pass", calls="print(judge(val))\nprint(judge(test))"), 16),
         (METER.format(inside="pass", calls="print(judge(val))\nhits.reset()\nprint(judge(test))"), None),

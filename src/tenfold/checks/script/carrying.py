@@ -12,11 +12,12 @@ from tenfold.checks.script.source import around, called, flat, loop_of, trees
 from tenfold.errors import Finding
 
 Adding = ast.AugAssign | ast.Call
+COLLECTED = re.compile(r"pred|true|target|label|truth|y_hat", re.I)
 METER = re.compile(r"Accuracy|Metric|Meter|Confusion|F1Score")
 
 
 def carried_on(seen: Seen) -> Iterator[Finding]:
-    """A count is told for one part, or epoch, and goes on into the next: nothing sets it to 0 between."""
+    """A count is told for one part, or epoch, and goes on into the next: nothing makes it anew between."""
     for file, parsed in trees(seen):
         for name, adding in counters(parsed):
             for told, again in (
@@ -24,11 +25,13 @@ def carried_on(seen: Seen) -> Iterator[Finding]:
                 *into_next_round(name, adding),
                 *into_next_call(parsed, name),
             ):
-                clearing = f"{name}.reset()" if isinstance(adding[0], ast.Call) else f"{name} = 0"
+                clearing = f"{name} = 0"
+                if isinstance(adding[0], ast.Call):
+                    clearing = f"{name} = []" if extended(adding[0]) else f"{name}.reset()"
                 yield finding(
                     "accuracy-count",
                     f"`{name}` goes on from one evaluation into the next",
-                    f"Line {told} tells it, the loop of line {again} adds to it, and nothing sets it to 0 between.",
+                    f"Line {told} tells it, the loop of line {again} adds to it, and nothing makes it anew between.",
                     f"Write `{clearing}` before each part is counted (line {again}), and so for what divides it.",
                     **Place(file, again).where,
                 )
@@ -36,7 +39,7 @@ def carried_on(seen: Seen) -> Iterator[Finding]:
 
 
 def counters(parsed: ast.Module) -> Iterator[tuple[str, list[Adding]]]:
-    """What right answers are added to in loops, as written, and where: a number, or an object with a reset()."""
+    """What answers are added to in loops, as written, and where: a number, a list, an object with a reset()."""
     own = {c.name for c in ast.walk(parsed) if isinstance(c, ast.ClassDef) and {"reset", "update"} <= methods(c)}
     meters = {
         ast.unparse(target)
@@ -49,8 +52,8 @@ def counters(parsed: ast.Module) -> Iterator[tuple[str, list[Adding]]]:
     for node in ast.walk(parsed):
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add) and counts(node.value):
             found.setdefault(ast.unparse(node.target), []).append(node)
-        elif isinstance(node, ast.Call) and (name := updated(node)) in meters:
-            found.setdefault(name, []).append(node)
+        elif isinstance(node, ast.Call) and (updated(node) in meters or COLLECTED.search(extended(node))):
+            found.setdefault(updated(node) or extended(node), []).append(node)
     yield from found.items()
 
 
@@ -62,6 +65,12 @@ def methods(owner: ast.ClassDef) -> set[str]:
 def updated(call: ast.Call) -> str:
     """What an update() is called on, as written; empty for other calls."""
     return ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) and call.func.attr == "update" else ""
+
+
+def extended(call: ast.Call) -> str:
+    """What batches are appended to; empty for other calls."""
+    grows = isinstance(call.func, ast.Attribute) and call.func.attr in ("extend", "append")
+    return ast.unparse(call.func.value) if grows and isinstance(call.func, ast.Attribute) else ""
 
 
 def into_next_loop(name: str, adding: list[Adding]) -> Iterator[tuple[int, int]]:
@@ -144,7 +153,8 @@ def cleared(scope: ast.AST, name: str) -> Iterator[int]:
     """Lines that set a count to something new, or call its reset(); of an attribute by its last name."""
     for node in ast.walk(scope):
         targets = map(ast.unparse, flat(node)) if isinstance(node, ast.Assign) else ()
-        resets = isinstance(node, ast.Call) and same(ast.unparse(node.func), f"{name}.reset")
+        made = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        resets = same(made, f"{name}.reset") or same(made, f"{name}.clear")
         if isinstance(node, ast.stmt | ast.Call) and (resets or any(same(target, name) for target in targets)):
             yield node.lineno
 

@@ -3,12 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Place, Seen, length
-from tenfold.checks.script.source import around, line, name_at, shown_code, trees
+from tenfold.checks.script.source import argument, around, line, loop_of, name_at, shown_code, trees
 from tenfold.errors import Finding
 
 
@@ -64,48 +63,77 @@ def accuracy_count(seen: Seen) -> Iterator[Finding]:
 
 
 def counted_wrongly(seen: Seen) -> Iterator[Finding]:
-    """Right answers that are not added up, or are divided by something else than the images."""
-    loaders = {name_at(fact.place, ""): fact for fact in seen.loaders}
-    for file, tree in trees(seen):
-        for loop in (n for n in ast.walk(tree) if isinstance(n, ast.For)):
-            for node in ast.walk(loop):
-                if isinstance(node, ast.Assign) and counts(node.value) and isinstance(node.targets[0], ast.Name):
-                    name = node.targets[0].id
-                    if lost(loop, node, name):
-                        yield finding(
-                            "accuracy-count",
-                            f"Only the last batch's right answers are in `{name}`",
-                            f"`{ast.unparse(node)}` overwrites it in every round of the loop.",
-                            f"Write `{name} += {ast.unparse(node.value)}` (line {node.lineno}), after `{name} = 0`.",
-                            **Place(file, node.lineno).where,
-                        )
-                        return
-        added = {
-            n.target.id
-            for n in ast.walk(tree)
-            if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name) and counts(n.value)
-        }
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Div):
+    """Right answers that are not added up, or are divided by something else than what they were counted over."""
+    for file, parsed in trees(seen):
+        for node, what, told, remedy in (*overwritten(parsed), *divided(parsed, seen)):
+            yield finding("accuracy-count", what, told, remedy, **Place(file, node.lineno).where)
+            return
+
+
+Wrong = tuple[ast.stmt | ast.expr, str, str, str]
+"""Where, what, evidence, remedy."""
+
+
+def overwritten(parsed: ast.Module) -> Iterator[Wrong]:
+    """Counts, or shares, that each round of a loop writes over, and that are used after it only."""
+    for loop in (n for n in ast.walk(parsed) if isinstance(n, ast.For)):
+        for node in ast.walk(loop):
+            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
                 continue
-            if not added & {n.id for n in ast.walk(node.left) if isinstance(n, ast.Name)}:
+            name, value = node.targets[0].id, ast.unparse(node.value)
+            if not (counts(node.value) or shares(node.value)) or not lost(loop, node, name):
                 continue
-            told = wrong_count(node.right, loaders, seen)
-            if told:
-                yield finding(
-                    "accuracy-count",
-                    "The right answers are divided by something else than the number of images",
-                    told,
-                    f"Divide by the number of images judged, as len(loader.dataset) (line {node.lineno}).",
-                    **Place(file, node.lineno).where,
-                )
-                return
+            add = f"Write `{name} += {value}` (line {node.lineno}), after `{name} = 0`"
+            yield (
+                node,
+                f"Only the last batch's right answers are in `{name}`",
+                f"`{ast.unparse(node)}` overwrites it in every round of the loop.",
+                f"{add}." if counts(node.value) else f"{add}, and divide it by the number of batches after the loop.",
+            )
+
+
+def divided(parsed: ast.Module, seen: Seen) -> Iterator[Wrong]:
+    """Counts that are divided by something else than the images, or lose their fractions."""
+    adding = [n for n in ast.walk(parsed) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)]
+    counted = {ast.unparse(n.target): n for n in adding if counts(n.value)}
+    averaged = {ast.unparse(n.target): n for n in adding if shares(n.value)}
+    for node in (n for n in ast.walk(parsed) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div | ast.FloorDiv)):
+        names = [n.id for n in ast.walk(node.left) if isinstance(n, ast.Name)]
+        count = next((counted[name] for name in names if name in counted), None)
+        share = next((averaged[name] for name in names if name in averaged), None)
+        if count is not None and isinstance(node.op, ast.FloorDiv) and isinstance(node.left, ast.Name):
+            yield (
+                node,
+                "The share of right answers loses its fraction",
+                f"`{ast.unparse(node)}` is 0 or 1: // leaves whole numbers.",
+                f"Write / in place of // (line {node.lineno}).",
+            )
+        elif count is not None and (told := wrong_count(node.right, seen) or rounds(node.right, count, adding, seen)):
+            yield (
+                node,
+                "The right answers are divided by something else than the number of images",
+                told,
+                f"Divide by the number of images judged (line {node.lineno}): add up len(labels) beside them.",
+            )
+        elif share is not None and (told := images_of(node.right, share, adding, seen)):
+            yield (
+                node,
+                "Shares of batches are divided by the number of images",
+                f"`{ast.unparse(share)}` adds one share for each batch; {told}.",
+                f"Divide by the number of batches, as len(loader) (line {node.lineno}), or add up right answers.",
+            )
 
 
 def counts(node: ast.expr) -> bool:
     """Whether an expression counts right answers: (a == b).sum()."""
     text = ast.unparse(node)
     return (" == " in text or ".eq(" in text) and ".sum(" in text and "/" not in text and ".mean(" not in text
+
+
+def shares(node: ast.expr) -> bool:
+    """Whether an expression is the share of right answers in a batch: (a == b).float().mean()."""
+    text = ast.unparse(node)
+    return (" == " in text or ".eq(" in text) and ".mean(" in text and not re.search(r"[*/]", text)
 
 
 def lost(loop: ast.For, at: ast.Assign, name: str) -> bool:
@@ -126,29 +154,61 @@ def lost(loop: ast.For, at: ast.Assign, name: str) -> bool:
     return first is loop and not inside and not added and bool(later) and not epochs
 
 
-def wrong_count(node: ast.expr, loaders: dict[str, Any], seen: Seen) -> str | None:
+def wrong_count(node: ast.expr, seen: Seen) -> str | None:
     """Why a divisor is not the number of images; None if it may be."""
     text = ast.unparse(node)
-    names = [
-        ast.unparse(n.args[0])
-        for n in ast.walk(node)
-        if isinstance(n, ast.Call) and ast.unparse(n.func) == "len" and n.args
-    ]
-    if len(names) != 1 or "." in names[0]:
+    names = lengths(node)
+    if len(names) != 1:
         return None
-    known = loaders.get(names[0])
+    name = names[0].removesuffix(".dataset")
+    if "." in name:
+        return None
+    loaders = {name_at(fact.place, ""): fact for fact in seen.loaders}
+    known = loaders.get(name)
     judged = [known] if known else [fact for fact in seen.loaders if fact.judged and not fact.steps]
-    iterated = known or names[0].endswith(("loader", "dl", "batches"))
+    iterated = known or name.endswith(("loader", "dl", "batches"))
     if not iterated or not judged:
         return None
     loader = judged[0].loader
     images, batches, size = length(loader.dataset), length(loader), loader.batch_size
+    drawn = length(getattr(loader, "sampler", None)) or images
     if not images or not batches:
         return None
-    if text == f"len({names[0]})" and images != batches:
-        return f"`len({names[0]})` is the number of batches ({batches}), not of images ({images})."
-    if "*" in text and size and images != batches * size:
+    if text == f"len({name}.dataset)" and drawn < images:
+        return f"`{text}` is {images}, of which the loader's sampler takes {drawn}."
+    if text == f"len({name})" and images != batches:
+        return f"`len({name})` is the number of batches ({batches}), not of images ({images})."
+    if "*" in text and size and images != batches * size and names[0] == name:
         return f"`{text}` = {batches * size}, but there are {images} images: the last batch is smaller."
+    return None
+
+
+def lengths(node: ast.expr) -> list[str]:
+    """What an expression takes the length of."""
+    calls = (n for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func) == "len" and n.args)
+    return [ast.unparse(n.args[0]) for n in calls]
+
+
+def rounds(divisor: ast.expr, count: ast.AugAssign, adding: list[ast.AugAssign], seen: Seen) -> str | None:
+    """That a divisor counts the rounds of the loop over a loader that adds up the right answers of batches."""
+    loop = loop_of(count)
+    single = any(fact.loader.batch_size == 1 for fact in seen.loaders)
+    if loop is None or single or not re.search(r"loader|_dl\b|\bdl\b|batches", ast.unparse(loop.iter)):
+        return None
+    one = next((n for n in adding if loop_of(n) is loop and ast.unparse(n) == f"{ast.unparse(divisor)} += 1"), None)
+    return f"`{ast.unparse(one)}` counts batches." if one is not None else None
+
+
+def images_of(divisor: ast.expr, share: ast.AugAssign, adding: list[ast.AugAssign], seen: Seen) -> str | None:
+    """That a divisor is the number of images, not of batches."""
+    text = ast.unparse(divisor)
+    datasets = {argument(fact.place, "DataLoader") for fact in seen.loaders if length(fact.loader) > 1}
+    if any(name.endswith(".dataset") or name in datasets for name in lengths(divisor)):
+        return f"`{text}` counts images" if "/" not in text else None
+    for other in adding:
+        same = loop_of(other) is loop_of(share) is not None and ast.unparse(other.target) == text
+        if same and re.search(r"len\(|\.size\(0\)|\.shape\[0\]|numel", ast.unparse(other.value)):
+            return f"`{ast.unparse(other)}` counts images"
     return None
 
 
