@@ -49,9 +49,10 @@ SETS = (
     "heldout7",
     "heldout8",
     "heldout9",
+    "heldout10",
 )
 """Healthy programs, development pairs, and pairs written without sight of the rules: heldout before any of them (it
-serves for development since; its first score is kept in heldout-first.json), heldout2 to heldout9 once the one before
+serves for development since; its first score is kept in heldout-first.json), heldout2 to heldout10 once the one before
 was spent."""
 
 SECONDS, NEAR = 300.0, 3
@@ -125,6 +126,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "label out of range": ("label-out-of-range",),
     "an nhwc array is viewed as nchw": ("samples-mixed",),
     "accuracy from the wrong axis": ("accuracy-axis", "accuracy-count"),
+    "accuracy computed along the wrong axis": ("accuracy-axis", "accuracy-count"),
     "accuracy computed from the wrong axis": ("accuracy-axis", "accuracy-count"),
     "a loss tensor accumulated with its graph": ("graph-kept",),
     "a scheduler stepped per batch or before the optimiser": ("scheduler-per-batch", "scheduler-order"),
