@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import tenfold
 from tenfold.checks.script import selection
 from tenfold.checks.script.guess import confusion, fit, small
-from tenfold.checks.script.labels import in_turn, mapping, not_judged, one_memory, repeated_apart
+from tenfold.checks.script.labels import filtered_apart, in_turn, mapping, not_judged, one_memory, repeated_apart
 from tenfold.checks.script.layout import agreement, likeness, reordered
 from tenfold.checks.script.mixing import culprit, run
 from tenfold.checks.script.mixup import shares_of
@@ -268,12 +268,33 @@ def test_copies_whose_labels_come_in_another_order(images, labels, lines, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("pairs = list(zip(filter(usable, images), labels))", [1]),
+        ("for x, y in zip((i for i in images if ok(i)), labels): pass", [1]),
+        ("pairs = [(x, y) for x, y in zip(images, labels) if ok(x)]", []),
+        ("pairs = zip([x for x in images if ok(x)], [y for x, y in data if ok(x)])", []),
+        ("pairs = zip(images, labels)", []),
+    ],
+)
+def test_images_that_are_left_out_without_their_labels(code, lines, tmp_path):
+    file = tmp_path / "train.py"
+    file.write_text(code, encoding="utf-8")
+    assert [f.line for f in filtered_apart(Seen(str(file), [str(file)]))] == lines
+
+
+@pytest.mark.parametrize(
     ("before", "line"),
     [
         ("for n in range(9):\n    one = make(n)\n    for _ in range(4):\n        x.append(photo(one))", 1),
         ("for n in range(9):\n    for _ in range(4):\n        x.append(photo(n))", None),
         ("x = torch.tensor([gauge(k) for k in y])", None),
         ("x, y = augmented(x, y)", 1),
+        (
+            "for n in range(9):\n    k = n % 4\n    for i in clip(n):\n        x.append(i); y.append(k)\nframes = stack(x)",
+            1,
+        ),
+        ("frames = stack(x)", 1),
         ("augment = Compose(Flip())", None),
         ("data = Photos(folder, augment)", None),
     ],
@@ -397,6 +418,14 @@ for rate in rates:
     trials.append(Trial(rate, accuracy(net, val_x), accuracy(net, test_x)))
 best = max(trials, key=lambda t: t.{field})
 """
+DEFAULT = """def accuracy(net, split="test"):
+    return score(net, parts[split])
+best = 0
+for epoch in range(9):
+    value = {call}
+    if value > best:
+        best = value
+"""
 CALLBACK = """class Keeper:
     def __init__(self, loaders, split="{split}"):
         self.loader, self.best = loaders[split], 0.0
@@ -417,6 +446,10 @@ keeper = Keeper(loaders)
         (FUNCTION.format(images="val_dl"), None),
         (CALLBACK.format(split="test"), 2),
         (RECORDS.format(field="score"), 3),
+        (DEFAULT.format(call="accuracy(net)"), 5),
+        (DEFAULT.format(call="accuracy(net, 'val')"), None),
+        (DEFAULT.format(call="accuracy(net, split='val')"), None),
+        (DEFAULT.format(call="accuracy(*given)"), 5),
         (RECORDS.format(field="valid"), None),
         (CALLBACK.format(split="val"), None),
         ("accs = []\nfor e in range(3):\n    accs.append(score(net, test_x))\nprint(max(accs))", 3),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 import tenfold
 from tenfold.checks.script.collecting import order_lost
@@ -59,6 +59,8 @@ def test_the_line_that_scales_what_is_kept():
     images = np.random.default_rng(0).random((6, 3, 8, 8), np.float32)
     loader = DataLoader(Subtracting(images, None))
     told = list(stored_again(Seen("a.py", loaders=[Loader(loader, Place("a.py", 3), batches=2)])))
+    part = DataLoader(Subset(loader.dataset, [0, 2, 3, 5]))
+    assert list(stored_again(Seen("a.py", loaders=[Loader(part, Place("a.py", 3), batches=2)]))) == told
     assert [f.rule for f in told] == ["normalisation-doubled"]
     assert "image -= 0.5" in told[0].evidence
 
@@ -360,3 +362,37 @@ def test_copies_made_before_a_cross_validation(before, given, found, tmp_path, m
     (tmp_path / "train.py").write_text(FOLDS.format(before=before, given=given))
     told = tenfold.check("train.py", quiet=True).findings
     assert [(f.rule, f.line) for f in told if f.severity != "note"] == found
+
+
+SHIFTED = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+torch.manual_seed(0)
+def photos(count):
+    y = torch.arange(count) % 4
+    x = 0.5 * torch.randn(count, 1, 12, 12)
+    for i, k in enumerate(y.tolist()):
+        x[i, :, 3 * k:3 * k + 3] += 1.5
+    return x, y
+(xa, ya), (xb, yb) = photos(600), photos(200)
+yb = (yb + {shift}) % 4
+net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(800, 4))
+optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
+def accuracy(x, y):
+    with torch.no_grad():
+        return torch.cat([net(part).argmax(1) for part in x.split(100)]).eq(y).float().mean()
+for epoch in range(3):
+    for at in torch.randperm(600).split(50):
+        optimizer.zero_grad()
+        F.cross_entropy(net(xa[at]), ya[at]).backward()
+        optimizer.step()
+print(f"train {accuracy(xa, ya):.3f}")
+print(f"test {accuracy(xb, yb):.3f}")
+"""
+
+
+@pytest.mark.parametrize(("shift", "rules"), [(0, []), (1, ["class-index-shift"])])
+def test_training_images_that_are_judged_too_hide_no_shift(shift, rules, tmp_path):
+    (tmp_path / "train.py").write_text(SHIFTED.replace("{shift}", str(shift)), encoding="utf-8")
+    assert [f.rule for f in tenfold.check(tmp_path / "train.py").findings if f.severity != "note"] == rules

@@ -76,6 +76,14 @@ def test_gradients_that_the_program_itself_reads_are_used(between, rules, tmp_pa
     assert [f.rule for f in found if f.severity != "note"] == rules
 
 
+@pytest.mark.parametrize(("kernel", "rules"), [(1, []), (3, ["gradient-vanishing"])])
+def test_one_weight_a_unit_before_a_norm_has_no_gradient(kernel, rules):
+    net = nn.Sequential(nn.Conv2d(1, 4, kernel, bias=False), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    sizes = dict(zip((name for name, _ in net.named_parameters()), (1e-6, 0.3, 0.3, 0.4, 0.4)))
+    steps = [Step(n, Held(torch.optim.SGD(net.parameters(), lr=0.1), None), 1.0, {}, sizes) for n in range(8)]
+    assert [f.rule for f in gradients(Seen("a.py", steps=steps, model=net))] == rules
+
+
 @pytest.mark.parametrize(("loss", "rules"), [(2.0, ["gradient-exploding"]), (20_000.0, [])])
 def test_gradients_of_a_loss_that_is_summed(loss, rules):
     held = Held(torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1), None)

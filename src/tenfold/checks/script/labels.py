@@ -301,6 +301,34 @@ def scope_of(node: ast.AST) -> int:
     return next((n.lineno for n in around(node) if isinstance(n, ast.FunctionDef)), 0)
 
 
+def filtered_apart(seen: Seen) -> Iterator[Finding]:
+    """Images are left out, and their labels are not: from then on each image has another's label."""
+    for file, tree in trees(seen):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or called(node) != "zip" or len(node.args) != 2:
+                continue
+            if sieves(node.args[0]) != sieves(node.args[1]):
+                place = Place(file, node.lineno)
+                yield finding(
+                    "wrong-labels",
+                    "Images are left out, and their labels are not",
+                    f"{shown_code(place)} pairs what a filter leaves of one with all of the other.",
+                    f"Pair them first: `[(x, y) for x, y in zip(images, labels) if usable(x)]`{line(place)}.",
+                    severity="error",
+                    **where(place),
+                )
+                return
+
+
+def sieves(node: ast.expr) -> bool:
+    """Whether an expression leaves something out of what it goes through."""
+    return any(
+        (isinstance(n, ast.Call) and called(n) in ("filter", "compress", "takewhile", "dropwhile"))
+        or (isinstance(n, ast.comprehension) and bool(n.ifs))
+        for n in ast.walk(node)
+    )
+
+
 def swallowed(seen: Seen) -> Iterator[Finding]:
     """Names that a dictionary does not know become one class, of which training has far more than the evaluation."""
     training, judged = trained_and_judged(seen)
@@ -446,5 +474,5 @@ def permutes(call: ast.Call) -> bool:
     return called(call) in ("permutation", "randperm", "permuted")
 
 
-LABELS = (one_buffer, labels_changed, one_memory, shuffled_apart, repeated_apart, swallowed)
+LABELS = (one_buffer, labels_changed, one_memory, shuffled_apart, repeated_apart, filtered_apart, swallowed)
 CLASSES = (classes, one_class, *WEIGHTS)

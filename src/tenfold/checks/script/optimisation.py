@@ -363,6 +363,12 @@ def spares_norms(held: Held, place: Place | None) -> bool:
     return spared and place != held.place and bool(re.search(r"['\"][\w.]*(bn|norm)", code, re.I))
 
 
+def single(seen: Seen, name: str) -> bool:
+    """Whether a weight has one number a unit, which a batch norm after it makes of no account: so is its gradient."""
+    weight = dict(seen.model.named_parameters()).get(name) if seen.model is not None else None
+    return weight is not None and weight.dim() > 1 and weight.numel() == len(weight)
+
+
 def gradients(seen: Seen) -> Iterator[Finding]:
     """Gradients that vanish or explode, and losses that are not finite."""
     steps = [step for step in seen.steps if len(step.gradients) > 1]
@@ -370,17 +376,18 @@ def gradients(seen: Seen) -> Iterator[Finding]:
     if len(steps) < 5:
         return
     rows = [list(step.gradients.values()) for step in steps]
-    firsts, lasts = [row[0] for row in rows], [row[-1] for row in rows]
     names = list(steps[0].gradients)
+    at = next((i for i, name in enumerate(names) if not single(seen, name)), 0)
+    firsts, lasts = [row[min(at, len(row) - 1)] for row in rows], [row[-1] for row in rows]
     first, last, largest = finite_median(firsts), finite_median(lasts), finite_median([max(row) for row in rows])
     if last > 0 and first < 1e-3 * last and len(names) > 3:
         yield finding(
             "gradient-vanishing",
-            f"The gradient has vanished before it reaches {names[0]}",
+            f"The gradient has vanished before it reaches {names[at]}",
             f"Its length there is {first:.2g}, at {names[-1]} {last:.2g} (medians of {len(steps)} steps).",
             "Use ReLU in place of sigmoid or tanh inside the net, batch norm, or shortcuts.",
-            layer=names[0].rpartition(".")[0] or None,
-            **where(bending_place(seen) or birth(seen, names[0].rpartition(".")[0])),
+            layer=names[at].rpartition(".")[0] or None,
+            **where(bending_place(seen) or birth(seen, names[at].rpartition(".")[0])),
         )
     yield from spikes(seen)
     loss = finite_median([abs(step.loss) for step in steps if step.loss is not None] or [0.0])

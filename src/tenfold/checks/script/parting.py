@@ -74,23 +74,23 @@ def masked_in_two(file: str, parsed: ast.Module) -> Iterator[Place]:
 
 
 def copying(seen: Seen) -> Place | None:
-    """The last statement before the split, and beside it, that makes several images of one."""
+    """The last statement before the split, and beside it, that makes several images of one, surely before perhaps."""
     split = split_place(seen)
     at = statement(split)
     block = getattr(getattr(at, "parent", None), "body", None) if at is not None else None
     if split is None or block is None or at not in block:
         return None
+    perhaps: list[Place] = []
     for node in reversed(block[: block.index(at) + (not isinstance(at, ast.For))]):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
             continue
-        code = acting(node)
-        if COPYING.search(code) and not re.search(r"default_rng|seed|randperm|Normalize|DataLoader", code):
-            return Place(split.file, node.lineno)
-        if several_each(node):
-            return Place(split.file, node.lineno)
-        if (inside := body_of(node, split.file)) and REPEATING.search(inside):
-            return Place(split.file, node.lineno)
-    return None
+        code, place = acting(node), Place(split.file, node.lineno)
+        copies = COPYING.search(code) and not re.search(r"default_rng|seed|randperm|Normalize|DataLoader", code)
+        if several_each(node) or REPEATING.search(body_of(node, split.file)) or (copies and REPEATING.search(code)):
+            return place
+        if copies:
+            perhaps.append(place)
+    return perhaps[0] if perhaps else None
 
 
 def several_each(node: ast.stmt) -> bool:

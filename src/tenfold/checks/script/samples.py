@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from tenfold.checks.script.chance import same_chance
+from tenfold.checks.script.copies import judges_training
 from tenfold.checks.script.guess import MOST, Guesser, fit, small
 from tenfold.checks.script.seen import Call, Loader, LossCall, Place, Seen
 from tenfold.checks.script.tags import class_numbers, yes_or_no
@@ -103,6 +104,7 @@ def gathered(seen: Seen, trained: bool, only: Loader | None = None) -> Samples |
     the last.
     """
     judging = [c for c in seen.calls if not c.trained and (c.judged or not c.grad)]
+    judging = [c for c in judging if not judges_training(c)] or judging
     calls = [c for c in seen.calls if c.trained] if trained else judging
     calls = [c for c in calls if c.output[1:] == judging[-1].output[1:]] if judging else []
     calls = [c for c in calls if only is None or (c.batch is not None and c.batch.loader is only)]

@@ -125,7 +125,7 @@ def origin(tree: ast.Module, value: ast.expr, depth: int) -> ast.expr | ast.stmt
     text = re.sub(r"(?<=, )'[^']*'(?=[,)])", "", ast.unparse(value))  # a heading to print says little
     if depth == 0 or re.search(r"val(id|_|\b|x|y)|dev_", text, re.I):
         return None
-    if uses_test(value):
+    if uses_test(value) or defaults_to_test(tree, value):
         return value
     if (setting := set_to_test(tree, value)) is not None:
         return setting
@@ -168,6 +168,23 @@ def uses_test(value: ast.expr) -> bool:
     names += [n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     called_so = {called(n) for n in ast.walk(value) if isinstance(n, ast.Call)}
     return any(re.search(r"test", name, re.I) and name not in called_so and len(name) < 40 for name in names)
+
+
+def defaults_to_test(tree: ast.Module, value: ast.expr) -> bool:
+    """Whether a function of the program's is called without the argument whose default names the test images."""
+    functions = {n.name: n for n in ast.walk(tree) if isinstance(n, Function)}
+    for call in (n for n in ast.walk(value) if isinstance(n, ast.Call)):
+        made = functions.get(called(call))
+        if made is None or any(k.arg is None for k in call.keywords):
+            continue
+        names = [a.arg for a in made.args.args]
+        passed = len(call.args) + (names[:1] == ["self"])
+        for name, default in zip(reversed(names), reversed(made.args.defaults)):
+            left_out = names.index(name) >= passed and name not in {k.arg for k in call.keywords}
+            said = default.value if isinstance(default, ast.Constant) and isinstance(default.value, str) else ""
+            if left_out and re.search("test", said, re.I) and not re.search("val", said, re.I):
+                return True
+    return False
 
 
 def set_to_test(tree: ast.Module, value: ast.expr) -> ast.expr | ast.stmt | None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.augmentation import in_pairs
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Loader, Place, Seen, own
+from tenfold.checks.script.seen import Place, Seen, own
 from tenfold.checks.script.source import line, shown_code, tree
 from tenfold.errors import Finding
 
@@ -25,7 +26,7 @@ def stored_again(seen: Seen) -> Iterator[Finding]:
     """A dataset scales the images that it keeps, in place, whenever it gives one."""
     for fact in seen.loaders:
         known = fact.batches and hasattr(fact.loader.dataset, "__getitem__") and hasattr(fact.loader.dataset, "__len__")
-        place = (seen.stored or scaling_line(fact)) if known else None
+        place = (seen.stored or scaling_line(whole(fact.loader.dataset))) if known else None
         if place is None or not scaled_each_time(fact.loader.dataset):
             continue
         yield finding(
@@ -40,10 +41,15 @@ def stored_again(seen: Seen) -> Iterator[Finding]:
         return
 
 
-def scaling_line(fact: Loader) -> Place | None:
+def whole(dataset: Any) -> Any:
+    """The dataset that a subset is of."""
+    return whole(dataset.dataset) if isinstance(dataset, Subset) else dataset
+
+
+def scaling_line(dataset: Any) -> Place | None:
     """The line of a dataset's __getitem__ that may change numbers where they lie."""
     try:
-        method = type(fact.loader.dataset).__getitem__
+        method = type(dataset).__getitem__
         first, file = method.__code__.co_firstlineno, method.__code__.co_filename
     except AttributeError:
         return None

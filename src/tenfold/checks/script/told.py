@@ -223,6 +223,10 @@ def renumbered(across: Tensor) -> list[tuple[int, int]]:
     return [(i, j) for i, j, share in surest if share > 0.5 and i != j]
 
 
+LISTING = re.compile(r"enumerate\(sorted\(.*(listdir|iterdir|scandir|glob)")
+"""What numbers classes by the order of their folders' names, as words."""
+
+
 def numbering(seen: Seen, judged: Loader | None) -> Place | None:
     """Where the classes of the evaluation, or of this loader, get their numbers."""
     for file, parsed in trees(seen):
@@ -233,6 +237,8 @@ def numbering(seen: Seen, judged: Loader | None) -> Place | None:
             and re.search("val|test|eval|held", " ".join(map(ast.unparse, node.targets)))
             and re.search(r"enumerate|unique|factorize|LabelEncoder|fit_transform|class|codes|index", ast.unparse(node))
         ]
+        loops = (n for n in ast.walk(parsed) if isinstance(n, ast.For))
+        found += [Place(file, loop.lineno) for loop in loops if LISTING.match(ast.unparse(loop.iter))]
         if found:
             return found[0]
     judged = judged or next(iter(trained_and_judged(seen)[1]), None)
