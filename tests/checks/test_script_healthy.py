@@ -210,6 +210,8 @@ def test_zeros_that_moved_have_learned():
 LINES = {
     "x = torch.cat([pos[torch.randperm(4)], neg[torch.randperm(5)]])": 0,
     "x, y = x[torch.randperm(4)], y[torch.randperm(4)]": 1,
+    "def f(a, b):\n    return a[torch.randperm(4)], b[torch.randperm(4)]\nf(images, labels)": 1,
+    "def f(a, b):\n    return a[torch.randperm(4)], b[torch.randperm(4)]\nf(cats, dogs)": 0,
     "for e in range(40):\n    right = (net(x).argmax(1) == y).sum().item()\nprint(right / len(y))": 0,
     "for x, y in loader:\n    right = (net(x).argmax(1) == y).sum().item()\nprint(right / 600)": 1,
 }

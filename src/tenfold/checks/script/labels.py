@@ -422,9 +422,20 @@ def at_once(seen: Seen) -> Iterator[Place]:
                 if isinstance(n, ast.Subscript)
                 and any(isinstance(c, ast.Call) and permutes(c) for c in ast.walk(n.slice))
             ]
-            names = {ast.unparse(n.value) for n in drawn}
+            names = {given_for(tree, node, ast.unparse(n.value)) for n in drawn}
             if len({bool(LABELLED.search(name)) for name in names}) > 1:
                 yield Place(file, node.lineno)
+
+
+def given_for(tree: ast.Module, node: ast.AST, name: str) -> str:
+    """What the first call of the function around a node gives for a parameter of that name; else the name."""
+    function = next((n for n in around(node) if isinstance(n, ast.FunctionDef)), None)
+    names = [a.arg for a in function.args.args] if function is not None else []
+    if function is None or name not in names:
+        return name
+    calls = (n for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == function.name)
+    at = names.index(name)
+    return next((ast.unparse(call.args[at]) for call in calls if at < len(call.args)), name)
 
 
 def in_turn(seen: Seen) -> Iterator[Place]:
