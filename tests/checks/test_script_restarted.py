@@ -44,6 +44,11 @@ TWO = (
     "net = make()\nbody = torch.optim.Adam(net[:1].parameters(), 3e-3)\n"
     "optimizer = torch.optim.Adam(net[1:].parameters(), 3e-3)"
 )
+TRIED = (
+    HEALTHY["setup"] + "\nfew = DataLoader(data, 50)\nfor _ in range(40):\n    a, b = next(iter(few))\n"
+    "    optimizer.zero_grad()\n    F.cross_entropy(net(a), b).backward()\n    optimizer.step()\n"
+    "def all_of_them():\n    for a, b in few:\n        F.cross_entropy(net(a), b).backward()"
+)
 COSINE = HEALTHY["setup"] + "\nschedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 3)"
 DATASET = (
     HEALTHY["setup"] + "\nclass Photos(torch.utils.data.Dataset):\n    def __len__(self):\n        return {length}\n"
@@ -69,6 +74,7 @@ def photos(length: int = 600, image: str = "x[i]", label: str = "y[i]") -> dict[
         ({"setup": COSINE, "last": "schedule.step()\n    schedule.step()"}, "scheduler-per-batch", 26),
         ({"shuffle": "False", "batch": "a, b = next(iter(loader))"}, "shuffle-off", 22),
         ({"batch": "a, b = next(iter(loader))"}, None, None),
+        ({"setup": TRIED}, None, None),
         (photos(image="x[i, :, :8 - i % 2]"), "shape-mismatch", 25),
         (photos(image="object()"), "dtype-mismatch", 25),
         (photos(length=700), "crash", 20),

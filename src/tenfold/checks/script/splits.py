@@ -16,7 +16,7 @@ from torch.utils.data import ConcatDataset, SequentialSampler, Subset, TensorDat
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Loader, LossCall, Place, Seen, length
-from tenfold.checks.script.source import argument, assignment, line, name_at, statement, tree
+from tenfold.checks.script.source import argument, assignment, line, name_at, statement, tree, trees
 from tenfold.checks.script.tags import yes_or_no
 from tenfold.errors import Finding
 
@@ -75,6 +75,8 @@ def same_batch(seen: Seen) -> Iterator[Finding]:
     if fact is None or HEART.search(" ".join(at.code + at.function for at in calls[0].places)):
         return
     images, name = length(fact.loader.loader.dataset), name_at(fact.loader.place, "the loader")
+    if place is not None and learns_elsewhere(seen, name, place):  # from all images, after a try with a few
+        return
     yield finding(
         "shuffle-off",
         "The net is trained on the same batch again and again",
@@ -83,6 +85,17 @@ def same_batch(seen: Seen) -> Iterator[Finding]:
         severity="error",
         **where(place),
     )
+
+
+def learns_elsewhere(seen: Seen, name: str, place: Place) -> bool:
+    """Whether a loop over that loader trains, other than the one around a line."""
+    for _, parsed in trees(seen):
+        for loop in (n for n in ast.walk(parsed) if isinstance(n, ast.For)):
+            over = re.search(rf"\b{re.escape(name)}\b", ast.unparse(loop.iter))
+            around_it = loop.lineno <= place.line <= (loop.end_lineno or loop.lineno)
+            if over and not around_it and "backward(" in ast.unparse(loop):
+                return True
+    return False
 
 
 AGAIN = 0.85
