@@ -121,6 +121,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "loss tensor accumulated with its graph": ("graph-kept",),
     "scheduler stepped before the optimiser": ("scheduler-order",),
     "labels changed in place": ("labels-changed",),
+    "net or optimiser made anew": ("training-restarted",),
     "without shuffling": ("shuffle-off",),
     "loss does not fit the output": ("wrong-loss", "wrong-labels-shape"),
     "label out of range": ("label-out-of-range",),

@@ -98,13 +98,13 @@ def test_a_choice_made_while_the_machine_was_unsteady_is_not_remembered(monkeypa
 
 def test_where_others_have_the_cores_the_likeliest_that_agrees_is_taken_and_not_remembered(monkeypatch):
     monkeypatch.setattr(tuning, "HELD", 2.0)
-    _, choice = settled("mobilenet")
+    _, choice = settled("simplenn")
     agreed = [trial for trial in choice.trials[1:] if trial.rejected in (None, tuning.SLOWER)]
     assert choice.crowded
     assert choice.options == agreed[0].backend
     assert "other programs had the cores" in gain_of(choice)
     monkeypatch.setattr(tuning, "HELD", 0.0)
-    assert not settled("mobilenet")[1].cached
+    assert not settled("simplenn")[1].cached
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a thread is kept to one core on Linux only")
