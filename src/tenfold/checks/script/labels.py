@@ -8,14 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from torch.utils.data import Subset
-
 from tenfold.checks.rules import finding
 from tenfold.checks.script.loaders import label_digest
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import labels_of_call
-from tenfold.checks.script.seen import Call, Loader, Place, Seen, length
+from tenfold.checks.script.seen import Call, Loader, Place, Seen, length, whole
 from tenfold.checks.script.source import around, assignment, called, line, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
 from tenfold.checks.script.tags import LABELLED
@@ -370,8 +368,7 @@ def defaults(seen: Seen) -> Iterator[tuple[Place, int]]:
 
 def mapping(dataset: Any) -> dict[str, int]:
     """A dataset's class names and their numbers."""
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
+    dataset = whole(dataset)
     for value in getattr(dataset, "__dict__", {}).values():
         if isinstance(value, dict) and value and all(isinstance(k, str) and type(v) is int for k, v in value.items()):
             return value

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 from torch.utils.data._utils import worker
 from torch.utils.data._utils.worker import WorkerInfo
 
 from tenfold.checks.script.chance import chance, same_chance
 from tenfold.checks.script.journal import fetching
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Batch, Loader, here, length
+from tenfold.checks.script.seen import Batch, Loader, here, length, whole
 from tenfold.checks.script.tags import AFTER, FEW_IMAGES, LABELLED, Original, Tag, tensors
 
 LATER = 12
@@ -181,9 +181,7 @@ class Batches:
 
 def plain(dataset: Any) -> dict[str, Any]:
     """The numbers and words that a dataset holds by name."""
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    held = getattr(dataset, "__dict__", {})
+    held = getattr(whole(dataset), "__dict__", {})
     return {name: value for name, value in held.items() if isinstance(value, int | float | str)}
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, Subset
+from torch.utils.data import IterableDataset
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.chance import same_chance
 from tenfold.checks.script.guess import fit, small
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import SECONDS
-from tenfold.checks.script.seen import Place, Seen
+from tenfold.checks.script.seen import Place, Seen, whole
 from tenfold.checks.script.source import called, line, shown_code, trees
 from tenfold.checks.script.splits import labels_of, trained_and_judged
 from tenfold.checks.script.tags import LABELLED
@@ -29,9 +29,7 @@ def labels_out_of_order(seen: Seen) -> Iterator[Finding]:
     """The labels that a dataset keeps cannot be told from its images, but could be in another order."""
     training, _ = trained_and_judged(seen)
     for fact in training:
-        dataset = fact.loader.dataset
-        while isinstance(dataset, Subset):
-            dataset = dataset.dataset
+        dataset = whole(fact.loader.dataset)
         labels = torch.tensor(labels_of(dataset))
         if len(labels) < 150 or isinstance(dataset, IterableDataset) or not 1 < len(labels.unique()) <= 30:
             continue

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, Subset
+from torch.utils.data import IterableDataset
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.augmentation import item
@@ -17,7 +17,7 @@ from tenfold.checks.script.augmenting import augmented_places, augmenting, augme
 from tenfold.checks.script.chance import chance, same_chance, seeded
 from tenfold.checks.script.loaders import as_worker
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Event, Fetch, Loader, Place, Seen, length
+from tenfold.checks.script.seen import Event, Fetch, Loader, Place, Seen, length, whole
 from tenfold.checks.script.source import around, line, shown_code, trees
 from tenfold.checks.script.splits import trained_and_judged
 from tenfold.errors import Finding
@@ -108,8 +108,7 @@ def fetched_twice(fetches: list[Fetch], known: dict[Any, Any]) -> list[Any]:
 
 def holds_images(dataset: Any) -> bool:
     """Whether a dataset keeps its images or the names of their files, rather than making them."""
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
+    dataset = whole(dataset)
     return keeps(dataset, max(4, length(dataset)))
 
 
@@ -187,10 +186,7 @@ def same_in_workers(seen: Seen, fact: Loader) -> Iterator[Finding]:
                 fact.place,
             )
         return
-    dataset = fact.loader.dataset
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    for name, value in generators(dataset):
+    for name, value in generators(whole(fact.loader.dataset)):
         drawn = state_of(value)
         item(fact.loader.dataset, 0)
         if state_of(value) != drawn:

@@ -8,6 +8,7 @@ from torch import nn
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.optimisation import held_parameters
 from tenfold.checks.script.places import lines_of
 from tenfold.checks.script.seen import Held, Place, Seen
 from tenfold.checks.script.source import around, line, loop_of, name_at, shown_code, statement, tree
@@ -86,7 +87,7 @@ def left_out(seen: Seen) -> Iterator[Finding]:
 
 def held_by(held: Held) -> set[int]:
     """The parameters of an optimiser."""
-    return {id(p) for group in held.optimizer.param_groups for p in group["params"]}
+    return set(map(id, held_parameters(held)))
 
 
 def stepped_somewhere(place: Place, name: str) -> bool:

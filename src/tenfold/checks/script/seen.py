@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.data import Subset
 
 from tenfold.models.usercode import is_users
 
@@ -100,6 +101,11 @@ def length(loads: Any) -> int:
         return len(loads)
     except (TypeError, NotImplementedError):
         return 0
+
+
+def whole(dataset: Any) -> Any:
+    """The dataset that a subset is of."""
+    return whole(dataset.dataset) if isinstance(dataset, Subset) else dataset
 
 
 DEEP = 12

@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Subset
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.augmentation import in_pairs
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.seen import Place, Seen, own
+from tenfold.checks.script.seen import Place, Seen, own, whole
 from tenfold.checks.script.source import line, shown_code, tree
 from tenfold.errors import Finding
 
@@ -39,11 +38,6 @@ def stored_again(seen: Seen) -> Iterator[Finding]:
             **where(place),
         )
         return
-
-
-def whole(dataset: Any) -> Any:
-    """The dataset that a subset is of."""
-    return whole(dataset.dataset) if isinstance(dataset, Subset) else dataset
 
 
 def scaling_line(dataset: Any) -> Place | None:
