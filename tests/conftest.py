@@ -16,8 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
+import forked
 from tenfold import api
+from tenfold.checks.script import parent
 from tenfold.datasets import shapes
+from tenfold.experiments import rates, trainers
 from tenfold.runs import Run
 
 CLASSES = ("disc", "ring", "square")
@@ -28,16 +31,41 @@ PLAIN = {"threads": 1, "precision": "fp32", "layout": "channels_last", "kernels"
 """A backend with nothing left to measure."""
 
 
+@pytest.fixture(scope="session")
+def own_cache(tmp_path_factory) -> Path:
+    """The cache of this worker's tests; the compiled kernels in it are shared by all workers."""
+    base = tmp_path_factory.getbasetemp()
+    own, shared = base / "cache", (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kernels"
+    shared.mkdir(exist_ok=True)
+    own.mkdir()
+    (own / "kernels").symlink_to(shared)
+    return own
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
+def _own_cache(own_cache, monkeypatch):
     """No test reads or writes the user's cache."""
-    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("TENFOLD_CACHE", str(own_cache))
 
 
 @pytest.fixture(autouse=True)
 def _denormals():
     """A training flushes denormal numbers to zero in its process; tests of other things count on them."""
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def real_child():
+    """Asked for by the tests of a start itself: their children are begun as users' are."""
+
+
+@pytest.fixture(autouse=True)
+def _forked(request, monkeypatch):
+    """Other children of checks, studies and trials are forked."""
+    if "real_child" not in request.fixturenames:
+        monkeypatch.setattr(parent, "begin", forked.begin_check)
+        monkeypatch.setattr(trainers, "begin", forked.begin_trainer)
+        monkeypatch.setattr(rates, "begin", forked.begin_trial)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,9 +96,9 @@ def small(photos) -> dict:
 
 
 @pytest.fixture(scope="session")
-def trained(small, tmp_path_factory) -> Run:
+def trained(small, tmp_path_factory, own_cache) -> Run:
     """A finished run on the photos; not to be changed (copy it)."""
-    os.environ["TENFOLD_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+    os.environ["TENFOLD_CACHE"] = str(own_cache)
     return api.train(out=tmp_path_factory.mktemp("runs"), name="trained", quiet=True, **small)
 
 

@@ -150,7 +150,7 @@ train_many({Path(sys.argv[2]): load(Path(sys.argv[1]))}, Split(1, 1))
     assert 0 < len(Run.open(tmp_path / "run").epochs) < 2000
 
 
-def test_a_trainer_that_dies_is_named_and_the_next_run_gets_a_new_one(plan, tmp_path):
+def test_a_trainer_that_dies_is_named_and_the_next_run_gets_a_new_one(plan, tmp_path, real_child):
     trainer = Trainer({min(core_numbers())})
     trainer.process.kill()
     assert "its process ended: exit code -9" in trainer.train(["--help"])

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from tenfold.errors import TenfoldError, TrainingError
 from tenfold.models.own import choose, is_own
@@ -44,13 +45,11 @@ def trials(plan: Plan, shares: Sequence[set[int]], place: Path) -> Iterator[list
     """A process for each share of the cores, ended with the block; what they complain of is in `place`."""
     threads = plan.recipe.backend.threads or len(shares[0])
     (place / "recipe.json").write_text(plan.override({"backend.threads": threads}).to_json(), encoding="utf-8")
-    command = [sys.executable, "-m", "tenfold.experiments.rates", str(place / "recipe.json")]
     processes: list[subprocess.Popen[str]] = []
     try:
         for share in shares:
             with (place / "said").open("a", encoding="utf-8") as said:
-                pipe = subprocess.PIPE
-                processes.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=said, text=True))
+                processes.append(begin(place / "recipe.json", said))
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(processes[-1].pid, share)
         yield processes
@@ -59,6 +58,12 @@ def trials(plan: Plan, shares: Sequence[set[int]], place: Path) -> Iterator[list
             process.kill()
             with suppress(BrokenPipeError):
                 process.communicate()
+
+
+def begin(recipe: Path, said: IO[str]) -> subprocess.Popen[str]:
+    """The process of a trial, with its complaints going to `said`."""
+    command = [sys.executable, "-m", "tenfold.experiments.rates", str(recipe)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True)
 
 
 def hear(process: subprocess.Popen[str], place: Path) -> str:
@@ -108,8 +113,13 @@ def train_some(setup: Setup, seconds: float) -> float:
     return seen / (time.perf_counter() - began)
 
 
-if __name__ == "__main__":
+def main(recipe: Path) -> None:
+    """The program; an error is a line."""
     try:
-        serve(Path(sys.argv[1]))
+        serve(recipe)
     except TenfoldError as error:
         sys.exit(" ".join(str(error).split()))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -21,6 +21,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from tenfold.datasets import SOURCES
 from tenfold.datasets.dataset import silent
@@ -48,10 +49,7 @@ class Trainer:
 
     def start(self) -> None:
         """The process, which imports what runs need."""
-        command = [sys.executable, "-m", "tenfold.experiments.trainers"]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
-        )
+        self.process = begin(self.said)
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self.process.pid, self.share)
 
@@ -98,6 +96,12 @@ class Trainer:
             assert pipe is not None
             with suppress(BrokenPipeError):  # it has ended before
                 pipe.close()
+
+
+def begin(said: IO[str]) -> subprocess.Popen[str]:
+    """The process, with its complaints going to `said`."""
+    command = [sys.executable, "-m", "tenfold.experiments.trainers"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True)
 
 
 def serve() -> None:
