@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from tenfold import api
@@ -138,6 +140,21 @@ def test_a_short_run_is_not_measured_and_not_remembered():
     assert {trial.rejected for trial in choice.trials[1:]} == {tuning.TOO_SHORT}
     assert choice.gain == 1
     assert not settled("resnet32", steps=1)[1].cached
+
+
+@given(images=st.integers(tuning.LEAST, 2000), steps=st.integers(1, 10**5))
+def test_of_a_short_run_no_more_is_measured_than_it_has_time_for(images, steps):
+    part = tuning.measured_part(images, steps)
+    assert tuning.LEAST <= part <= images
+    assert part == tuning.LEAST or part * tuning.PASSES <= images * tuning.SHARE * steps
+    assert part == images or (part + 1) * tuning.PASSES > images * tuning.SHARE * steps
+
+
+def test_what_a_part_of_a_batch_told_is_not_remembered():
+    _, choice = settled("resnet44", steps=200)
+    assert choice.part == 7 / 16
+    assert len(choice.trials) > 1
+    assert not settled("resnet44", steps=200)[1].cached
 
 
 def test_reference_is_plain_fp32():

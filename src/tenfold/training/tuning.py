@@ -1,8 +1,9 @@
 """Choosing the backend by measurement: candidates are timed on this net, batch and machine, their numbers checked.
 
 Plain fp32 is measured first. A candidate that is faster is taken only if its outputs and gradients agree with it. The
-measuring may cost 2 % of the expected run (`search`: any time), so the likeliest candidates come first; the result is
-kept in the user's cache and, with the rejected ones, in the run folder as backend.json.
+measuring may cost 2 % of the expected run (`search`: any time), so the likeliest candidates come first, and of a short
+run only a part of the batch is computed; the result is kept in the user's cache and, with the rejected ones, in the run
+folder as backend.json.
 """
 
 import copy
@@ -43,6 +44,13 @@ norm is a small difference of large sums: two orders of summation in fp32 differ
 
 STEPS = 3
 """Timed steps of a candidate, after one that is not; their least counts."""
+
+PASSES = 2 * STEPS + 3
+"""What plain fp32 and the likeliest candidate are allowed at least, in passes; a batch of which that is too much for a
+short run is measured in part."""
+
+LEAST = 4
+"""Images of such a part: a batch norm needs several."""
 
 SLOWER = "slower"
 TOO_SHORT = "no time: the run is short"
@@ -89,12 +97,14 @@ class Choice:
     cached: bool = False
     drift: float = 1.0
     """Time of plain fp32 measured at the end over that at the beginning; far from 1 on a machine that others use."""
+    part: float = 1.0
+    """Of the batch that was measured: of a short run, less than 1."""
     trials: list[Trial] = field(default_factory=list)
 
     @property
     def crowded(self) -> bool:
         """Whether other programs had the cores meanwhile."""
-        return any(trial.held is not None and trial.held < HELD for trial in self.trials)
+        return crowded(self.trials)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -186,44 +196,75 @@ def measure(
     While other programs have the cores the times are chance, and the run may outlast them: then the likeliest that
     agrees is taken, whatever its time.
     """
-    began = time.perf_counter()
     reference.activate()
-    images = len(pixels)
-    exact = compute(reference, model, pixels, labels)
-    start = first_of(options, reference)
-    limit = float("inf") if options.choice == "search" else SHARE * steps * exact.seconds
-    best, fastest = start, exact.seconds
-    trials = [Trial(described(reference), images / exact.seconds, held=exact.held)]
-    if start != reference:
-        own = compute(start, model, pixels, labels)
-        fastest = own.seconds
-        trials.append(Trial(described(start), images / fastest, held=own.held))
-    likeliest: tuple[Backend, float] | None = None
+    search, start = options.choice == "search", first_of(options, reference)
+    images = len(pixels) if search else measured_part(len(pixels), steps)
+    whole = images == len(pixels)
+    room = float("inf") if search else SHARE * steps * len(pixels) / images
+    tried = Trials(reference, start, model, pixels[:images], labels[:images], room)
+    tried.try_all(candidates(options, start, bool(suited(model))))
+    if crowded(tried.told) and tried.likeliest:
+        tried.best, tried.fastest = tried.likeliest
+    if whole:  # a small part of a batch leaves less to several threads than the batch would
+        tried.try_all(fewer_threads(options, tried.best))
+    tried.try_all(compiled(options, tried.best))
+    drift = tried.drift()
+    torch.set_num_threads(tried.best.threads)
+    gain = tried.exact.seconds / tried.fastest
+    return Choice(described(tried.best), gain, tried.spent(), drift=drift, part=images / len(pixels), trials=tried.told)
 
-    def try_all(several: Iterator[Backend]) -> None:
-        nonlocal best, fastest, likeliest
+
+def measured_part(images: int, steps: int) -> int:
+    """Images of the batch that may be computed PASSES times in SHARE of the run."""
+    return min(images, max(LEAST, int(SHARE * steps / PASSES * images)))
+
+
+def crowded(trials: list[Trial]) -> bool:
+    """Whether other programs had the cores while the trials were timed."""
+    return any(trial.held is not None and trial.held < HELD for trial in trials)
+
+
+class Trials:
+    """Candidates timed one after another on a batch, as long as there is time."""
+
+    def __init__(
+        self, reference: Backend, start: Backend, model: nn.Module, pixels: Tensor, labels: Tensor, room: float
+    ) -> None:
+        """Measure plain fp32 and, where the user fixed something, what follows from that. room: passes, in all."""
+        self.began = time.perf_counter()
+        self.reference, self.batch = reference, (model, pixels, labels)
+        self.exact = compute(reference, *self.batch)
+        self.limit = room * self.exact.seconds
+        self.best, self.fastest = start, self.exact.seconds
+        self.likeliest: tuple[Backend, float] | None = None
+        self.told = [Trial(described(reference), len(pixels) / self.exact.seconds, held=self.exact.held)]
+        if start != reference:
+            own = compute(start, *self.batch)
+            self.fastest = own.seconds
+            self.told.append(Trial(described(start), len(pixels) / own.seconds, held=own.held))
+
+    def spent(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self.began
+
+    def try_all(self, several: Iterator[Backend]) -> None:
+        """Time them; keep the fastest that agrees with plain fp32, and the first that does."""
         for candidate in several:
-            if time.perf_counter() - began + (STEPS + 2) * fastest > limit:
-                trials.append(Trial(described(candidate), None, rejected=TOO_SHORT))
+            if self.spent() + (STEPS + 2) * self.fastest > self.limit:
+                self.told.append(Trial(described(candidate), None, rejected=TOO_SHORT))
                 continue
-            trial, seconds = attempt(candidate, model, pixels, labels, exact, fastest)
-            trials.append(trial)
+            trial, seconds = attempt(candidate, *self.batch, self.exact, self.fastest)
+            self.told.append(trial)
             if trial.rejected in (None, SLOWER):
-                likeliest = likeliest or (candidate, seconds)
+                self.likeliest = self.likeliest or (candidate, seconds)
             if trial.rejected is None:
-                best, fastest = candidate, seconds
+                self.best, self.fastest = candidate, seconds
 
-    try_all(candidates(options, start, bool(suited(model))))
-    if likeliest and Choice({}, trials=trials).crowded:
-        best, fastest = likeliest
-    try_all(fewer_threads(options, best))
-    try_all(compiled(options, best))
-    drift = 1.0
-    if time.perf_counter() - began + (STEPS + 2) * exact.seconds < limit:
-        drift = compute(reference, model, pixels, labels).seconds / exact.seconds
-    torch.set_num_threads(best.threads)
-    spent = time.perf_counter() - began
-    return Choice(described(best), exact.seconds / fastest, spent, drift=drift, trials=trials)
+    def drift(self) -> float:
+        """How much longer plain fp32 takes now than at the beginning; 1 where there is no time to see."""
+        if self.spent() + (STEPS + 2) * self.exact.seconds >= self.limit:
+            return 1.0
+        return compute(self.reference, *self.batch).seconds / self.exact.seconds
 
 
 def attempt(
@@ -325,7 +366,7 @@ def recall(plan: Plan, pixels: Tensor) -> Choice | None:
 
 def remember(plan: Plan, pixels: Tensor, choice: Choice) -> None:
     """Keep the choice for the next run; a cache that cannot be written is no harm."""
-    doubtful = choice.crowded or not STEADY[0] <= choice.drift <= STEADY[1]
+    doubtful = choice.crowded or choice.part < 1 or not STEADY[0] <= choice.drift <= STEADY[1]
     if choice.cached or doubtful or any(trial.rejected == TOO_SHORT for trial in choice.trials):
         return
     with suppress(RunError):
