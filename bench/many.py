@@ -5,7 +5,8 @@
 Processes: real steps (input, forward, backward, optimiser) in processes of their own at the same time, as `compare`,
 `ablate` and `sweep` run them (tenfold.experiments.many). One step: forward and backward of K copies of the net on
 batches of their own through torch.func.vmap, against the same net K times one after the other, fp32 and bf16 autocast,
-all cores; no input, no optimiser. Medians.
+all cores; no input, no optimiser. Medians. A net with functions of its own that vmap cannot map, as ResNet's shortcut,
+is measured in processes only.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from tenfold.cores import core_numbers
 from tenfold.experiments.many import possible, shares
 from tenfold.experiments.rates import rate_side_by_side
 from tenfold.models import build
+from tenfold.recipe import Plan
 from tenfold.runs import write_atomic
 from tenfold.training.backend import keep_freed_memory
 from tenfold.training.environment import processor
@@ -67,6 +69,23 @@ def rate(step: Callable[[], None], images: int, bf16: bool, seconds: float) -> f
     return images / statistics.median(times[2:])
 
 
+def several(plan: Plan, seconds: float) -> dict[str, int]:
+    """Images/s of 1 to 6 nets, one after the other and in one step."""
+    options = check_options(plan, []).recipe.model.model_copy(update={"activation": "gelu"})  # vmap: nothing in place
+    found: dict[str, int] = {}
+    for copies in COPIES:
+        nets = [build(options, 3, 32, 10, seed) for seed in range(copies)]
+        for net in nets:
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        pixels = torch.randn(copies, plan.recipe.batch, 3, 32, 32)
+        labels = torch.randint(10, (copies, plan.recipe.batch))
+        for name, make in (("one by one", one_by_one), ("in one step", in_one_step)):
+            for bf16 in (False, True):
+                kind = f"{copies} nets, {name}, {'bf16' if bf16 else 'fp32'}"
+                found[kind] = round(rate(make(nets, pixels, labels), copies * plan.recipe.batch, bf16, seconds))
+    return found
+
+
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -82,24 +101,10 @@ def main() -> None:
         f"{split.processes} × {split.threads}": round(rate_side_by_side(plan, shares(own, split.threads)))
         for split in possible(len(own))
     }
-    torch.set_num_threads(len(own))
-    keep_freed_memory()
-    options = check_options(plan, []).recipe.model.model_copy(
-        update={"activation": "gelu"}
-    )  # nothing in place for vmap
-    found: dict[str, int] = {}
-    for copies in COPIES:
-        nets = [build(options, 3, 32, 10, seed) for seed in range(copies)]
-        for net in nets:
-            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        pixels = torch.randn(copies, plan.recipe.batch, 3, 32, 32)
-        labels = torch.randint(10, (copies, plan.recipe.batch))
-        for name, make in (("one by one", one_by_one), ("in one step", in_one_step)):
-            for bf16 in (False, True):
-                step = make(nets, pixels, labels)
-                kind = f"{copies} nets, {name}, {'bf16' if bf16 else 'fp32'}"
-                found[kind] = round(rate(step, copies * plan.recipe.batch, bf16, chosen.seconds))
-    figures["several nets"] = found
+    if plan.recipe.model.name == "simplenn":
+        torch.set_num_threads(len(own))
+        keep_freed_memory()
+        figures["several nets"] = several(plan, chosen.seconds)
     print(json.dumps(figures, indent=2, ensure_ascii=False))
     if chosen.out:
         write_atomic(chosen.out, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
