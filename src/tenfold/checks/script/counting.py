@@ -14,7 +14,7 @@ from tenfold.errors import Finding
 def accuracy_axis(seen: Seen) -> Iterator[Finding]:
     """The class is chosen along the batch."""
     for pick in seen.picks.values():
-        if len(pick.shape) != 2 or pick.shape[1] < 2 or pick.kind == "compare":
+        if len(pick.shape) != 2 or pick.shape[1] < 2 or pick.kind in ("compare", "least"):
             continue
         flat = pick.kind == "choose" and pick.dim is None
         if flat and pick.shape[0] == 1:
@@ -38,7 +38,18 @@ def accuracy_axis(seen: Seen) -> Iterator[Finding]:
 
 def accuracy_count(seen: Seen) -> Iterator[Finding]:
     """What is compared, or counted, is something else."""
+    classes = {loss.shape[-1] for loss in seen.losses if loss.kind == "cross_entropy" and len(loss.shape) == 2}
     for pick in seen.picks.values():
+        if pick.kind == "least" and pick.shape[1] in classes:
+            yield finding(
+                "accuracy-count",
+                "The class with the lowest score is counted as the answer",
+                f"{shown_code(pick.place)} chooses the least of {pick.shape[1]} logits, and cross-entropy raises the "
+                "label's.",
+                f"Write argmax there{line(pick.place)}.",
+                **where(pick.place),
+            )
+            return
         if pick.kind != "compare":
             continue
         if len(pick.result) == 2 and pick.result[0] == pick.result[1] > 1 and pick.shape != pick.other:

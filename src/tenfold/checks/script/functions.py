@@ -127,12 +127,15 @@ def outside(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) 
     """A function in the training loop, or in the data's own code."""
     if name == "backward":
         return None
-    if name in ("argmax", "max", "topk", "__eq__", "eq"):
+    if name in ("argmax", "max", "argmin", "topk", "__eq__", "eq"):
         pick(observer, name, args, kwargs, result)
     elif name in COMPARES or name == "round":
         threshold(observer, name, args)
     elif name in ("numpy", "tolist") and isinstance(args[0], Tensor):
         leaves(observer, args[0])
+    elif name in ("detach", "detach_") and observer.seen.cut_after is None and torch.is_grad_enabled():
+        if args[0].dim() > 1 and any(call.grad for call in observer.tag(args[0]).calls):
+            observer.seen.cut_after = here()
     elif name in ("sum", "mean"):
         reduced(observer, name, args, kwargs, result)
     elif name in MOVES and isinstance(result, Tensor) and moves_device(args, kwargs):

@@ -58,7 +58,7 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
 
 def plain_parts(call: Call) -> tuple[Tensor, ...]:
     """What its batch was before anything was done to it: as its loader gave it, or as it was first taken by index."""
-    return (call.batch.parts if call.batch else ()) or call.taken
+    return call.batch.parts if call.batch else call.taken
 
 
 def shares_of(call: Call, losses: list[LossCall]) -> Tensor | None:

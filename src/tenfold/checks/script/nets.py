@@ -210,7 +210,7 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
         if not math.isfinite(seen.calls[-1].mean):
             seen.bad_input = seen.calls[-1]
     if call is not None and outputs:
-        call.output = tuple(outputs[0].shape)
+        call.output, call.outputs = tuple(outputs[0].shape), len(outputs)
         call.lowest = float(outputs[0].detach().min()) if outputs[0].numel() else 0.0
         for output in outputs:
             old = observer.tag(output)

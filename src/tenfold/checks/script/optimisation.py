@@ -11,7 +11,16 @@ from torch import nn
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.places import birth, builtin, given_at, groups_place, layer_place, lines_of, written
+from tenfold.checks.script.places import (
+    birth,
+    builtin,
+    called_at,
+    given_at,
+    groups_place,
+    layer_place,
+    lines_of,
+    written,
+)
 from tenfold.checks.script.replay import finite_median
 from tenfold.checks.script.seen import Held, Place, Seen
 from tenfold.checks.script.source import line, name_at, receiver, shown_code, trees
@@ -132,7 +141,9 @@ def graph_broken(seen: Seen) -> Iterator[Finding]:
     held = {id(p) for one in seen.helds for group in one.optimizer.param_groups for p in group["params"]}
     moved = seen.moved()  # averaged weights need no gradients
     lost = [name for key, name in seen.used.items() if key in held and key not in seen.reached and key not in moved]
-    if lost and seen.cut and seen.steps and not trained_before(seen):
+    if not lost or not seen.steps or trained_before(seen):
+        return
+    if seen.cut:
         how, place, layer = seen.cut[0]
         yield finding(
             "graph-broken",
@@ -143,6 +154,37 @@ def graph_broken(seen: Seen) -> Iterator[Finding]:
             "are meant to stay as they are, leave them out of the optimiser.",
             **where(place),
         )
+    elif not seen.reached and seen.backwards >= 3:
+        at = seen.cut_after or seen.backward_at
+        yield finding(
+            "graph-broken",
+            "The loss goes backward, and no parameter of the net gets a gradient",
+            f"{seen.backwards} times; {shown_code(at)} takes the logits out of the graph."
+            if seen.cut_after
+            else f"{seen.backwards} times, at {shown_code(at)}.",
+            f"Give the loss what the net returned{line(at)}: no `.detach()`, `.data` or `torch.tensor(…)` in between.",
+            **where(at),
+        )
+    elif seen.reached and seen.backwards >= 3:
+        yield from unread(seen, lost)
+
+
+def unread(seen: Seen, lost: list[str]) -> Iterator[Finding]:
+    """Layers whose results lead to no loss, of a net that gives one tensor."""
+    calls = seen.training_calls()
+    if any(call.outputs != 1 for call in calls) or len({id(call.module) for call in calls}) > 1:
+        return
+    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in lost))
+    place = called_at(seen, layers[0]) or birth(seen, layers[0])
+    yield finding(
+        "graph-broken",
+        f"What {listed(layers)} give{'' if len(layers) > 1 else 's'} leads to no loss",
+        f"In {seen.backwards} backward passes {len(lost)} of their parameters got no gradient, though they ran.",
+        f"Go on with the result{line(place)}, or take the layer{'s' if len(layers) > 1 else ''} out of the net.",
+        severity="warning",
+        layer=layers[0] or None,
+        **where(place),
+    )
 
 
 def trained_before(seen: Seen) -> bool:

@@ -108,9 +108,13 @@ def is_whole_tensor(value: Any) -> bool:
 
 
 def chosen(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
-    """argmax, max along an axis, or topk of logits."""
+    """argmax, max along an axis, or topk of logits; argmin."""
     tag, shape = observer.tag(args[0]), tuple(args[0].shape)
     dim = kwargs.get("dim", args[1] if len(args) > 1 and isinstance(args[1], int) else None)
+    if name == "argmin":
+        if len(shape) == 2 and dim in (1, -1) and not torch.is_grad_enabled():
+            keep(observer, Pick("least", here(), shape, dim))
+        return
     if name == "topk":
         dim = kwargs.get("dim", args[2] if len(args) > 2 else -1)
     elif name == "max" and dim is None:

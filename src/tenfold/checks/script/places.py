@@ -113,6 +113,19 @@ def sorter(place: Place, name: str) -> Place | None:
     return None
 
 
+def called_at(seen: Seen, name: str) -> Place | None:
+    """The line of its owner's class that calls a layer."""
+    parent, _, attribute = name.rpartition(".")
+    owner = layer_of(seen, parent) if parent else seen.model
+    for file, module in trees(seen):
+        for scope in ast.walk(module):
+            if isinstance(scope, ast.ClassDef) and scope.name == type(owner).__name__:
+                calls = [n for n in ast.walk(scope) if isinstance(n, ast.Call)]
+                found = [n.lineno for n in calls if ast.unparse(n.func) == f"self.{attribute}"]
+                return Place(file, min(found)) if found else None
+    return None
+
+
 def given_at(seen: Seen, owner: str, name: str) -> Place | None:
     """The line of a class that first gives an attribute its value."""
     for file, module in trees(seen):

@@ -217,6 +217,8 @@ class Call:
     hashes: tuple[float, ...] = ()
     batch: Batch | None = None
     output: tuple[int, ...] = ()
+    outputs: int = 0
+    """How many tensors it gave."""
     lowest: float = 0.0
     """Of its output."""
     moved: bool = False
@@ -246,7 +248,7 @@ class Call:
     told: bool = False
     """Whether it was given whole numbers [N] beside its input, as labels are for a margin."""
     taken: tuple[Tensor, ...] = ()
-    """What was taken out of larger tensors by index since the call before, of the first calls."""
+    """What was taken out of larger tensors by index since the call or backward before, of the first calls."""
     fed: tuple["Call", ...] = ()
     """Calls of other nets, an encoder's, whose outputs it was given."""
     roused: Place | None = None
@@ -465,6 +467,8 @@ class Seen:
     """Where losses are kept with their graphs, and of how many steps."""
     cut: list[tuple[str, Place | None, str]] = field(default_factory=list)
     """What cut the graph inside a net's call: detach, data, item …"""
+    cut_after: Place | None = None
+    """Where logits were first taken out of the graph after a net's call, in training."""
     changed: dict[int, tuple[Place | None, int, str]] = field(default_factory=dict)
     """In-place changes, while training, of whole numbers that are part of more: by storage, where, how often, how."""
     scaled: dict[int, tuple[Place | None, int, str]] = field(default_factory=dict)

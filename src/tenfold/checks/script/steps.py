@@ -143,6 +143,7 @@ def backward(observer: Observer, original: Original) -> Original:
 def after_backward(observer: Observer) -> None:
     """Which parameters got a gradient, and which losses of earlier steps are still in memory."""
     seen = observer.seen
+    observer.taken.clear()
     for held in seen.helds:
         if any(p.grad is not None and bool(p.grad.any()) for p in parameters(held.optimizer)):
             seen.got.add(id(held.optimizer))
