@@ -1,4 +1,4 @@
-"""Losses and layers that are out of the graph, the class of the lowest score, and mixed images with two losses."""
+"""Losses and layers out of the graph, the lowest score, bytes that wrap round, and mixed images with two losses."""
 
 import pytest
 
@@ -27,6 +27,7 @@ y = torch.arange(900) % 3
 x = 0.5 * torch.randn(900, 1, 8, 8)
 for i, k in enumerate(y.tolist()):
     x[i, :, 2 * k:2 * k + 2] += 1.5
+x = {bytes}
 loader = DataLoader(TensorDataset(x[:700], y[:700]), 25, shuffle=True)
 val_loader = DataLoader(TensorDataset(x[700:], y[700:]), 100)
 net = Net()
@@ -42,8 +43,9 @@ for epoch in range(4):
     with torch.no_grad():
         print(sum((net(a).{choose}(1) == b).sum().item() for a, b in val_loader) / 200)
 """
-HEALTHY = {"read": "y", "share": "1.0", "logits": "z", "first": "", "second": "", "choose": "argmax"}
+HEALTHY = {"bytes": "x", "read": "y", "share": "1.0", "logits": "z", "first": "", "second": "", "choose": "argmax"}
 MIXED = {"share": "random.betavariate(1, 1)", "second": "[order]"}
+BYTES = "((x * 30 + 100).clamp(0, 255).byte(){} - 100) / 30"
 DETACHED = {"logits": "z.detach().requires_grad_()", "share": "1"}
 
 
@@ -55,9 +57,20 @@ DETACHED = {"logits": "z.detach().requires_grad_()", "share": "1"}
         ({**MIXED, "first": "[order]", "second": ""}, [("wrong-labels", "loss = lam")]),
         (DETACHED, [("graph-broken", "loss = lam")]),
         ({"read": "x"}, [("graph-broken", "y = F.relu")]),
+        ({"bytes": BYTES.format("")}, [("normalisation-missing", "x = ((x")]),
+        ({"bytes": BYTES.format(".float()")}, []),
         ({"choose": "argmin"}, [("accuracy-count", "argmin")]),
     ],
-    ids=["healthy", "mixed", "mixed the other way", "logits detached", "a layer unread", "the lowest score"],
+    ids=[
+        "healthy",
+        "mixed",
+        "mixed the other way",
+        "detached",
+        "a layer unread",
+        "bytes",
+        "floats",
+        "the lowest score",
+    ],
 )
 def test_what_is_found_at_its_line(change, found, tmp_path):
     code = PROGRAM.format(**{**HEALTHY, **change})

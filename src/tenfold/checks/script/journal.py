@@ -25,6 +25,11 @@ WATCHED = {
     "randn_like": "draw", "bernoulli": "draw", "uniform_": "draw", "normal_": "draw", "normal": "draw",
 }  # fmt: skip
 """torch's functions, and what they are to the rules."""
+WRAPS: dict[str, Callable[..., Tensor]] = {
+    "sub": torch.sub, "__sub__": torch.sub, "__rsub__": torch.rsub, "rsub": torch.rsub, "add": torch.add,
+    "__add__": torch.add, "__radd__": torch.add, "mul": torch.mul, "__mul__": torch.mul, "__rmul__": torch.mul,
+}  # fmt: skip
+"""What leaves the range of bytes, if it is made of bytes."""
 ADJUSTS = ("sub_", "div_", "mul_", "add_")
 """What scales numbers where they lie."""
 MOST_FILES = 100_000
@@ -83,11 +88,22 @@ def noted(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) ->
         if 0 < result.dim() < 5 and len(result) > 3 and result.numel() < 2_000_000:
             observer.taken.append(result.detach().clone())
         return
+    if name in WRAPS and observer.seen.wrapped is None and isinstance(result, Tensor) and result.dtype == torch.uint8:
+        wraps(observer, name, args, result)
     if kind == "shape" and not (args and isinstance(args[0], Tensor) and args[0].dim() > 2):
         return
     if kind:
         dims = kwargs.get("dims", kwargs.get("dim"))
         enter(observer, kind, name, (*args, dims) if dims is not None else args, result)
+
+
+def wraps(observer: Observer, name: str, args: Any, result: Tensor) -> None:
+    """Bytes of images that a sum, difference or product leaves below 0 or above 255: they begin at the other end."""
+    if len(args) == 2 and 2 < result.dim() < 5 and result.numel() < 20_000_000:
+        wide = [part.int() if isinstance(part, Tensor) else part for part in args]
+        lost = float((WRAPS[name](*wide) != result).float().mean())
+        if lost > 0.01:
+            observer.seen.wrapped = here(), lost
 
 
 def stored(observer: Observer, part: Tensor) -> None:

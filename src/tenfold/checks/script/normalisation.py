@@ -32,6 +32,20 @@ def mean_of(calls: list[Call], value: Callable[[Call], float]) -> float:
     return sum(map(value, calls[:5])) / max(1, len(calls[:5]))
 
 
+def bytes_wrapped(seen: Seen) -> Iterator[Finding]:
+    """Arithmetic with bytes that leaves their range."""
+    if seen.wrapped is not None:
+        place, share = seen.wrapped
+        yield finding(
+            "normalisation-missing",
+            "Pixels are bytes where they are shifted or scaled, and wrap round at 0 and 255",
+            f"{share:.0%} of what {shown_code(place)} gives: 3 - 5 is 254 there.",
+            f"Make them floating-point numbers first: `.float()`{line(place)}.",
+            severity="error",
+            **where(place),
+        )
+
+
 def normalisation(seen: Seen) -> Iterator[Finding]:
     """Images as bytes, divided or shifted twice."""
     calls = [call for call in seen.training_calls() if of_images(call)]
@@ -352,4 +366,4 @@ def levels_lost(seen: Seen, call: Call) -> Place | None:
 
 TO_WHOLE = re.compile(r"// *\(?25[56]|/ *255.*(uint8|\.long\(|\.int\(|int64|byte)")
 CUTS = re.compile(r"// *255|/ *255.*(uint8|\.long\(|\.int\(|int64|byte)|(uint8|int64|int32|\.long\(\)|\.int\(\)|byte)")
-SCALE = (not_finite_input, input_ignored, normalisation, normalisation_differs)
+SCALE = (bytes_wrapped, not_finite_input, input_ignored, normalisation, normalisation_differs)

@@ -546,6 +546,8 @@ class Seen:
     """Whether the net's output is the same for blank images."""
     blinded: Place | None = None
     """The user's line inside the net behind which nothing is left of the images."""
+    wrapped: tuple[Place | None, float] | None = None
+    """Where bytes of images first left their range, and the share of them that did."""
     stored: Place | None = None
     """Where fetching an item changes, in place, a part of what its dataset keeps."""
     opened: list[str] = field(default_factory=list)
