@@ -8,7 +8,7 @@ from itertools import pairwise
 from tenfold.checks.rules import finding
 from tenfold.checks.script.counting import counts
 from tenfold.checks.script.seen import Place, Seen
-from tenfold.checks.script.source import around, called, flat, loop_of, trees
+from tenfold.checks.script.source import around, called, flat, loop_of, scope_of, trees
 from tenfold.errors import Finding
 
 Adding = ast.AugAssign | ast.Call
@@ -129,11 +129,6 @@ def tells(function: ast.FunctionDef, meter: str) -> int:
     given = meter in [a.arg for a in function.args.args]
     after = [at for at in asked if loops and at > min(loops)]
     return after[0] if after and not given and not any(cleared(function, meter)) else 0
-
-
-def scope_of(node: ast.AST) -> ast.AST:
-    """The function, or module, that a node is in."""
-    return next(n for n in around(node) if isinstance(n, ast.FunctionDef | ast.Module))
 
 
 def excluded(first: ast.AST, second: ast.AST) -> bool:

@@ -14,7 +14,7 @@ from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import labels_of_call
 from tenfold.checks.script.seen import Call, Loader, Place, Seen, length, whole
-from tenfold.checks.script.source import around, assignment, called, line, shown_code, trees
+from tenfold.checks.script.source import assignment, called, given, line, scope_of, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
 from tenfold.checks.script.tags import LABELLED
 from tenfold.checks.script.weights import WEIGHTS
@@ -274,7 +274,7 @@ def labelled(call: ast.Call) -> bool:
     return LABELLED.search(ast.unparse(call)) is not None
 
 
-def in_blocks(call: ast.Call) -> tuple[int, str] | None:
+def in_blocks(call: ast.Call) -> tuple[ast.AST, str] | None:
     """The scope and the count of `concatenate([f(x) for _ in range(count)])` and `np.tile(x, count)`."""
     several, count = call.args[0], None
     if called(call) in ("concatenate", "cat", "vstack", "concat") and isinstance(several, ast.ListComp):
@@ -287,16 +287,11 @@ def in_blocks(call: ast.Call) -> tuple[int, str] | None:
     return (scope_of(call), ast.unparse(count)) if count is not None else None
 
 
-def one_by_one(call: ast.Call) -> tuple[int, str] | None:
+def one_by_one(call: ast.Call) -> tuple[ast.AST, str] | None:
     """The scope and the count of `np.repeat(y, count)` and `y.repeat_interleave(count)`."""
     if called(call) == "repeat" and ast.unparse(call.func).startswith(("np.", "numpy.")) and len(call.args) > 1:
         return scope_of(call), ast.unparse(call.args[1])
     return (scope_of(call), ast.unparse(call.args[-1])) if called(call) == "repeat_interleave" else None
-
-
-def scope_of(node: ast.AST) -> int:
-    """The line of the function around it; 0 of none."""
-    return next((n.lineno for n in around(node) if isinstance(n, ast.FunctionDef)), 0)
 
 
 def filtered_apart(seen: Seen) -> Iterator[Finding]:
@@ -424,15 +419,11 @@ def at_once(seen: Seen) -> Iterator[Place]:
                 yield Place(file, node.lineno)
 
 
-def given_for(tree: ast.Module, node: ast.AST, name: str) -> str:
+def given_for(module: ast.Module, node: ast.AST, name: str) -> str:
     """What the first call of the function around a node gives for a parameter of that name; else the name."""
-    function = next((n for n in around(node) if isinstance(n, ast.FunctionDef)), None)
-    names = [a.arg for a in function.args.args] if function is not None else []
-    if function is None or name not in names:
-        return name
-    calls = (n for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == function.name)
-    at = names.index(name)
-    return next((ast.unparse(call.args[at]) for call in calls if at < len(call.args)), name)
+    scope = scope_of(node)
+    passed = given(module, scope, name) if isinstance(scope, ast.FunctionDef) else iter(())
+    return next((ast.unparse(value) for value in passed), name)
 
 
 def in_turn(seen: Seen) -> Iterator[Place]:

@@ -8,7 +8,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.keeping import BEST, KEEPING
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Place, Seen
-from tenfold.checks.script.source import around, called, line, trees
+from tenfold.checks.script.source import around, called, given, line, trees
 from tenfold.errors import Finding
 
 PICKS = ("max", "min", "argmax", "argmin", "sorted", "nanmax", "amax")
@@ -213,9 +213,9 @@ def settings(tree: ast.Module, name: str) -> Iterator[tuple[str, ast.expr | ast.
             if node.args and isinstance(flag := node.args[0], ast.Constant) and isinstance(flag.value, str):
                 default = next((k.value for k in node.keywords if k.arg == "default"), None)
                 pairs.append((flag.value.lstrip("-").replace("-", "_"), default, node))
-        for written, given, place in pairs:
-            if written.rpartition(".")[2] == name and isinstance(given, ast.Constant) and isinstance(given.value, str):
-                yield given.value, place
+        for written, value, place in pairs:
+            if written.rpartition(".")[2] == name and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield value.value, place
 
 
 def sources(tree: ast.Module, scope: ast.AST, name: str, before: int) -> Iterator[ast.expr]:
@@ -238,28 +238,6 @@ def sources(tree: ast.Module, scope: ast.AST, name: str, before: int) -> Iterato
 def flat(node: ast.expr) -> list[str]:
     """The names a value is given to."""
     return [ast.unparse(n) for n in (node.elts if isinstance(node, ast.Tuple) else [node])]
-
-
-def given(tree: ast.Module, function: Function | None, name: str) -> Iterator[ast.expr]:
-    """What callers pass for a parameter."""
-    if function is None:
-        return
-    names = [a.arg for a in function.args.args]
-    if name not in names:
-        return
-    owner = next((n for n in around(function) if isinstance(n, ast.ClassDef)), None)
-    shift = 1 if owner is not None and names[:1] == ["self"] else 0
-    defaults = dict(zip(reversed(names), reversed(function.args.defaults)))
-    wanted = owner.name if owner is not None and function.name == "__init__" else function.name
-    for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == wanted):
-        at = names.index(name) - shift
-        keyword = next((k.value for k in call.keywords if k.arg == name), None)
-        if keyword is not None:
-            yield keyword
-        elif 0 <= at < len(call.args) and not any(isinstance(a, ast.Starred) for a in call.args[: at + 1]):
-            yield call.args[at]
-        elif name in defaults:
-            yield defaults[name]
 
 
 SELECTION = (selected_on_test, *KEEPING)

@@ -28,6 +28,11 @@ def around(node: ast.AST) -> Iterator[ast.AST]:
         node = parent
 
 
+def scope_of(node: ast.AST) -> ast.FunctionDef | ast.Module:
+    """The function, or module, that a node is in."""
+    return next(n for n in around(node) if isinstance(n, ast.FunctionDef | ast.Module))
+
+
 def loop_of(node: ast.AST) -> ast.For | None:
     """The innermost loop that a node is in, within its function."""
     for parent in around(node):
@@ -60,6 +65,28 @@ def calls_at(place: Place | None, method: str) -> list[ast.Call]:
 def called(call: ast.Call) -> str:
     """The last name of what is called: nn.Linear(…) → Linear."""
     return getattr(call.func, "attr", getattr(call.func, "id", ""))
+
+
+def given(module: ast.Module, function: ast.FunctionDef | None, name: str) -> Iterator[ast.expr]:
+    """What callers pass for a parameter."""
+    if function is None:
+        return
+    names = [a.arg for a in function.args.args]
+    if name not in names:
+        return
+    owner = next((n for n in around(function) if isinstance(n, ast.ClassDef)), None)
+    shift = 1 if owner is not None and names[:1] == ["self"] else 0
+    defaults = dict(zip(reversed(names), reversed(function.args.defaults)))
+    wanted = owner.name if owner is not None and function.name == "__init__" else function.name
+    for call in (n for n in ast.walk(module) if isinstance(n, ast.Call) and called(n) == wanted):
+        at = names.index(name) - shift
+        keyword = next((k.value for k in call.keywords if k.arg == name), None)
+        if keyword is not None:
+            yield keyword
+        elif 0 <= at < len(call.args) and not any(isinstance(a, ast.Starred) for a in call.args[: at + 1]):
+            yield call.args[at]
+        elif name in defaults:
+            yield defaults[name]
 
 
 def receiver(place: Place | None, method: str, otherwise: str) -> str:
