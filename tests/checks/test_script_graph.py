@@ -59,6 +59,7 @@ DETACHED = {"logits": "z.detach().requires_grad_()", "share": "1"}
         ({"read": "x"}, [("graph-broken", "y = F.relu")]),
         ({"bytes": BYTES.format("")}, [("normalisation-missing", "x = ((x")]),
         ({"bytes": BYTES.format(".float()")}, []),
+        ({"logits": "-z", "share": "1", "choose": "argmin"}, []),
         ({"choose": "argmin"}, [("accuracy-count", "argmin")]),
     ],
     ids=[
@@ -69,12 +70,13 @@ DETACHED = {"logits": "z.detach().requires_grad_()", "share": "1"}
         "a layer unread",
         "bytes",
         "floats",
+        "distances",
         "the lowest score",
     ],
 )
 def test_what_is_found_at_its_line(change, found, tmp_path):
     code = PROGRAM.format(**{**HEALTHY, **change})
-    if change is DETACHED:
+    if change.get("share") == "1":
         code = code.replace(" + (1 - lam) * F.cross_entropy(z, b)", "")
     (tmp_path / "program.py").write_text(code, encoding="utf-8")
     seen = [f for f in tenfold.check(tmp_path / "program.py").findings if f.severity != "note"]

@@ -10,6 +10,9 @@ from tenfold.checks.script.seen import Place, Seen, length
 from tenfold.checks.script.source import argument, around, line, loop_of, name_at, shown_code, trees
 from tenfold.errors import Finding
 
+WORSE = 0.7
+"""So many times chance: a net of distances, whose least is the answer, has more."""
+
 
 def accuracy_axis(seen: Seen) -> Iterator[Finding]:
     """The class is chosen along the batch."""
@@ -38,14 +41,13 @@ def accuracy_axis(seen: Seen) -> Iterator[Finding]:
 
 def accuracy_count(seen: Seen) -> Iterator[Finding]:
     """What is compared, or counted, is something else."""
-    classes = {loss.shape[-1] for loss in seen.losses if loss.kind == "cross_entropy" and len(loss.shape) == 2}
     for pick in seen.picks.values():
-        if pick.kind == "least" and pick.shape[1] in classes:
+        if pick.kind == "least" and right(seen) < WORSE / pick.shape[1]:
             yield finding(
                 "accuracy-count",
                 "The class with the lowest score is counted as the answer",
-                f"{shown_code(pick.place)} chooses the least of {pick.shape[1]} logits, and cross-entropy raises the "
-                "label's.",
+                f"{shown_code(pick.place)} chooses the least of {pick.shape[1]}; {right(seen):.1%} were right, by "
+                f"guessing {1 / pick.shape[1]:.1%}.",
                 f"Write argmax there{line(pick.place)}.",
                 **where(pick.place),
             )
@@ -71,6 +73,12 @@ def accuracy_count(seen: Seen) -> Iterator[Finding]:
             )
             return
     yield from counted_wrongly(seen)
+
+
+def right(seen: Seen) -> float:
+    """The share of right answers that the program counted; 1 where it is not known."""
+    known = [call.right for call in seen.calls if call.judged and call.right is not None]
+    return sum(known) / len(known) if known else 1.0
 
 
 def counted_wrongly(seen: Seen) -> Iterator[Finding]:
