@@ -91,7 +91,8 @@ def replaced(seen: Seen, found: Finding) -> Finding:
     if found.rule == "bad-initialisation":
         used = written(seen, found.layer) or used
     elif found.rule == "dropout-high":
-        used = kept_share(birth(seen, found.layer)) or used
+        lines = lines_of(seen, layer_of(seen, found.layer))
+        used = next(filter(None, map(kept_share, lines)), birth(seen, found.layer)) or used
     elif found.rule in MADE:
         used = (birth(seen, found.layer) if builtin(layer_of(seen, found.layer)) else None) or used
     else:
@@ -99,13 +100,13 @@ def replaced(seen: Seen, found: Finding) -> Finding:
     return Finding(**{**vars(found), "file": None, "line": None, **where(used)})
 
 
-def kept_share(place: Place | None) -> Place | None:
-    """Where the share to keep becomes the one to drop, in the function that makes a dropout; else where it is made."""
+def kept_share(place: Place) -> Place | None:
+    """Where the share to keep becomes the one to drop, in the function of a line."""
     made = statement(place)
     scope = next((n for n in around(made) if isinstance(n, ast.FunctionDef)), None) if made is not None else None
     given = [node for node in ast.walk(scope) if isinstance(node, ast.Assign)] if scope is not None else []
     kept = [node.lineno for node in given if KEPT.search(ast.unparse(node.value))]
-    return Place(place.file, kept[0]) if place and kept else place
+    return Place(place.file, kept[0]) if kept else None
 
 
 KEPT = re.compile(r"^(?!.*\b1(\.0?)? -).*(keep|retain)", re.S)

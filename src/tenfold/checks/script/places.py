@@ -1,13 +1,13 @@
 """The line at which a fault is to be mended: where a layer, loss or rate was made, not where it is used."""
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from torch import Tensor, nn
 
-from tenfold.checks.script.origins import argument_at, origin
+from tenfold.checks.script.origins import DEPTH, argument_at, origin, resolve
 from tenfold.checks.script.seen import Held, LossCall, Made, Place, Seen
-from tenfold.checks.script.source import called, flat, tree, trees
+from tenfold.checks.script.source import called, flat, statement, tree, trees
 
 
 def layer_of(seen: Seen, name: str | None) -> nn.Module | None:
@@ -27,11 +27,23 @@ def birth(seen: Seen, name: str | None, alone: Collection[str] = ()) -> Place | 
     """Where a layer was made: of a helper's lines the innermost that made none of its kind but those of `alone`."""
     module = layer_of(seen, name)
     lines = lines_of(seen, module)
-    if not alone or seen.model is None or len(lines) < 2:
-        return lines[0] if lines else None
-    kin = [m for n, m in seen.model.named_modules() if type(m) is type(module) and n not in alone]
-    others = {line for other in kin for line in lines_of(seen, other)}
+    named = seen.model.named_modules() if seen.model is not None and alone and len(lines) > 1 else ()
+    others = {line for n, m in named if type(m) is type(module) and n not in alone for line in lines_of(seen, m)}
+    if not others:
+        return asked_for(lines) or lines[0] if lines else None
     return next((line for line in lines if line not in others), lines[0])
+
+
+def asked_for(lines: Sequence[Place]) -> Place | None:
+    """Where the name is written by which a layer was asked for from a table of layers."""
+    made = statement(lines[0])
+    tabled = isinstance(made, ast.Assign) and isinstance(made.value, ast.Dict)
+    stack = lines[1:] if tabled else lines
+    asked = statement(stack[0]) if stack else None
+    for call in ast.walk(asked) if asked is not None else ():
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Subscript):
+            return resolve(call.func.slice, stack, DEPTH)
+    return None
 
 
 def builtin(module: nn.Module | None) -> bool:
