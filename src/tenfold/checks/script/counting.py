@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.seen import Place, Seen, length
-from tenfold.checks.script.source import argument, around, line, loop_of, name_at, shown_code, trees
+from tenfold.checks.script.source import (
+    argument,
+    around,
+    line,
+    loop_of,
+    name_at,
+    scope_of,
+    shown_code,
+    statement,
+    trees,
+)
 from tenfold.errors import Finding
 
 WORSE = 0.7
@@ -72,7 +82,31 @@ def accuracy_count(seen: Seen) -> Iterator[Finding]:
                 **where(pick.place),
             )
             return
+    yield from best_of_rows(seen)
     yield from counted_wrongly(seen)
+
+
+def best_of_rows(seen: Seen) -> Iterator[Finding]:
+    """Of [N images, k best] the first rows are taken for the best k."""
+    for pick in seen.picks.values():
+        if pick.kind != "compare" or len(pick.result) != 2 or not pick.result[0] > pick.result[1] > 1:
+            continue
+        made = statement(pick.place)
+        if pick.place is None or not isinstance(made, ast.Assign) or not isinstance(made.targets[0], ast.Name):
+            continue
+        name = made.targets[0].id
+        for node in (n for n in ast.walk(scope_of(made)) if isinstance(n, ast.Subscript)):
+            if isinstance(node.slice, ast.Slice) and ast.unparse(node.value) == name:
+                place = Place(pick.place.file, node.lineno)
+                yield finding(
+                    "accuracy-axis",
+                    "The first images are counted, not the best classes",
+                    f"`{name}` is [{pick.result[0]} images, {pick.result[1]} classes]: "
+                    f"`{ast.unparse(node)}` takes rows.",
+                    f"Write `{name}[:, {ast.unparse(node.slice)}]`{line(place)}.",
+                    **where(place),
+                )
+                return
 
 
 def right(seen: Seen) -> float:

@@ -155,7 +155,8 @@ def heard(observer: Observer, original: Callable[..., Any], kind: str, name: str
             observer.quietly(lambda: opened(observer, args), None)
         elif not observer.paused:
             seed = repr((args, kwargs))[:80] if kind == "seed" and (args or kwargs) else None
-            observer.quietly(lambda: enter(observer, kind, name, args, result, seed), None)
+            given = (*args, *(kwargs[key] for key in ("axis", "axes") if key in kwargs))
+            observer.quietly(lambda: enter(observer, kind, name, given, result, seed), None)
         return result
 
     wrapper.__name__, wrapper.__doc__ = name, original.__doc__

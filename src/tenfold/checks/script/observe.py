@@ -55,6 +55,8 @@ class Observer(TorchFunctionMode):
         self.give_up: Callable[[], None] = lambda: None
         self.taken: list[Tensor] = []
         """Parts of larger tensors, since the last call of a net."""
+        self.leaving: tuple[Any, Tensor, tuple[Call, ...]] = None, torch.empty(0), ()
+        """Where and when predictions went on as numpy's last, those of the parts so far, their calls."""
         self.told: Callable[..., Any] = lambda *_: None
         """Notes one call of a function: (observer, name, args, kwargs, result); may return an alias of the result."""
         self.told_of_data: Callable[..., None] = lambda *_: None

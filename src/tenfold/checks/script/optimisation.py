@@ -326,7 +326,7 @@ def rate_of_nought(seen: Seen) -> Iterator[Finding]:
         for number, group in enumerate(held.optimizer.param_groups):
             resting = [(names[id(p)], p) for p in group["params"] if id(p) in names and p.requires_grad]
             still = [name for name, p in resting if name in began and torch.equal(p, began[name])]
-            if still and group["lr"] == 0:
+            if still and group["lr"] == 0 and not group.get("initial_lr") and not (number == 0 and any(held.rates)):
                 yield finding(
                     "parameters-frozen",
                     f"{len(still)} parameters are trained at a learning rate of 0",

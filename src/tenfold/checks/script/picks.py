@@ -18,6 +18,9 @@ from tenfold.checks.script.tags import is_whole, label
 MANY = 50
 """So many images are judged at once at least, where their labels are looked for by their number."""
 
+FAR = 100_000
+"""So many predictions are put together at most, until there are as many as labels."""
+
 
 def pick(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -> None:
     """A class chosen from logits, or predictions compared with labels."""
@@ -71,25 +74,41 @@ def shared_out(calls: Sequence[Call], right: Tensor, labels: Tensor) -> None:
 
 
 def leaves(observer: Observer, given: Tensor) -> None:
-    """Scores or classes that go on as numpy's: they are compared with labels where torch does not see it."""
-    calls = observer.tag(given).calls
-    if not calls or any(call.grad for call in calls) or given.dim() not in (1, 2) or len(given) < MANY:
-        return
+    """Scores or classes that go on as numpy's, all at once or part after part of a line: they are compared with labels
+    where torch does not see it.
+    """
+    calls, now = tuple(observer.tag(given).calls), (here(), observer.seen.backwards)
     classes = given.argmax(1) if given.dim() == 2 else given
-    labels = near(len(given), given.shape[1] if given.dim() == 2 else 100)
-    if labels is not None and not classes.is_floating_point():
-        judge(calls)
-        shared_out(calls, classes == labels, labels)
+    if not calls or any(call.grad for call in calls) or classes.dim() != 1 or classes.is_floating_point():
+        return
+    since, before, part = observer.leaving
+    several = since == now and len(before) < FAR
+    if several:
+        calls, classes = (*part, *calls), torch.cat([before, classes])
+    most = given.shape[1] if given.dim() == 2 else 100
+    labels = near(len(classes), most, several) if len(classes) >= MANY else None
+    if labels is None:
+        observer.leaving = now, classes, calls
+        return
+    observer.leaving = None, classes[:0], ()
+    judge(calls)
+    shared_out(calls, classes == labels, labels)
 
 
-def near(count: int, classes: int) -> Tensor | None:
-    """The only class numbers [count] that the running functions of the user's know by name; None of several."""
+def near(count: int, classes: int, nearest: bool = False) -> Tensor | None:
+    """The only class numbers [count] that the running functions of the user's know by name; None of several.
+
+    nearest: only those of the innermost function.
+    """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        for known in (frame.f_locals, frame.f_globals) if own(frame.f_code.co_filename) else ():
+        mine = own(frame.f_code.co_filename)
+        for known in ((frame.f_locals,) if nearest else (frame.f_locals, frame.f_globals)) if mine else ():
             found = {id(v): v for n, v in known.items() if not n.startswith("_") and numbers(v, count, classes)}
             if found:
                 return torch.as_tensor(next(iter(found.values()))).long() if len(found) == 1 else None
+        if mine and nearest and frame.f_code.co_name not in ("<listcomp>", "<genexpr>"):
+            return None
         frame = frame.f_back
     return None
 

@@ -95,7 +95,7 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
     loads = any(one.steps for one in seen.loaders)
     for held in seen.helds:
         planned = planned_batches(seen, held)
-        rates = held.rates[: held.whole] if loads else held.rates
+        rates = held.rates[: in_line(held.rates, held.whole)] if loads else held.rates
         peak = rates.index(max(rates)) if rates else 0
         gone = next((i for i in range(peak, len(rates)) if rates[i] <= 0.01 * rates[peak]), None)
         if gone is None or gone < 4 or not rates[peak] or max(rates[gone:]) > 0.01 * rates[peak]:
@@ -111,6 +111,15 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
                 **where(lowering(seen) or held.stepped_at),
             )
             return
+
+
+def in_line(rates: list[float], whole: int | None) -> int:
+    """How many rates count: those of whole epochs, and those that go on falling by the same amount at each step."""
+    if whole is None:
+        return len(rates)
+    while 3 <= whole < len(rates) and abs(rates[whole] - 2 * rates[whole - 1] + rates[whole - 2]) < 1e-3 * max(rates):
+        whole += 1
+    return whole
 
 
 def never_warm(seen: Seen) -> Iterator[Finding]:
@@ -210,10 +219,13 @@ def planned_batches(seen: Seen, held: Held | None = None) -> int:
     loader = held.loader if held and held.loader else loader
     if loader is None and seen.ended == "script":  # no loader was cut short: these were all steps
         return max((held.steps * held.micro for held in seen.helds), default=0)
-    trainings = sum(one.steps > 0 and one.loader in (loader, None) for one in seen.helds)
-    if loader is None or not trainings or seen.ended != "script":
+    if loader is None or seen.ended != "script":
         return 0
-    return loader.passes * length(loader.loader) // trainings
+    data, place = loader.loader.dataset, loader.place
+    alike = [one for one in seen.loaders if one.steps and one.place == place and one.loader.dataset is data]
+    several = [loader, *(one for one in alike if one is not loader)]  # made anew for every epoch
+    trainings = sum(one.steps > 0 and (one.loader is None or one.loader in several) for one in seen.helds)
+    return sum(one.passes for one in several) * length(loader.loader) // trainings if trainings else 0
 
 
 def per_part(fact: Scheduled, held: Held) -> bool:

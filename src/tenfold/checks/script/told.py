@@ -126,7 +126,7 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
         ):
             return
         wrong, told = against, f"speaks against {against:.0%} of the labels as surely as it usually speaks for one"
-    elif others < 0.5 or others - own < by_chance(n):
+    elif others < 0.5 or others - own < by_chance(n) or two_labels(seen):
         return
     else:
         wrong = 1 - own / others
@@ -148,6 +148,15 @@ def mixes(seen: Seen) -> bool:
         if loss.grad and loss.call is not None:
             by_call[id(loss.call)].append(loss)
     return any(map(shared, by_call.values()))
+
+
+def two_labels(seen: Seen) -> bool:
+    """Whether an output has losses with different labels, as mixed images have."""
+    known: dict[int, set[tuple[int, ...]]] = defaultdict(set)
+    for loss in seen.losses:
+        if loss.grad and loss.call is not None and loss.labels:
+            known[id(loss.call)].add(loss.labels)
+    return sum(len(labels) > 1 for labels in known.values()) > 0.5 * len(known) > 0
 
 
 def contradicted(scores: Tensor, labels: Tensor) -> float:

@@ -64,7 +64,7 @@ EXPLAINS: dict[str, set[str]] = {
     "activation-missing": {"cannot-overfit"},
     "normalisation-missing": {"gradient-vanishing", "learning-rate-high", "learning-rate-low", "initial-loss"},
     "shuffle-off": {"class-missing", "normalisation-differs"},
-    "scheduler-per-batch": {"scheduler-order"},
+    "scheduler-per-batch": {"scheduler-order", "learning-rate-dropped-early"},
     "learning-rate-dropped-early": {"scheduler-order"},
     "labels-changed": {"label-out-of-range"},
     "scheduler-unused": {"learning-rate-low"},
