@@ -78,14 +78,16 @@ def leaves(observer: Observer, given: Tensor) -> None:
     where torch does not see it.
     """
     calls, now = tuple(observer.tag(given).calls), (here(), observer.seen.backwards)
+    if not calls or any(call.grad for call in calls) or given.dim() not in (1, 2) or given.numel() == 0:
+        return
     classes = given.argmax(1) if given.dim() == 2 else given
-    if not calls or any(call.grad for call in calls) or classes.dim() != 1 or classes.is_floating_point():
+    if classes.is_floating_point():
         return
     since, before, part = observer.leaving
     several = since == now and len(before) < FAR
     if several:
         calls, classes = (*part, *calls), torch.cat([before, classes])
-    most = given.shape[1] if given.dim() == 2 else 100
+    most = given.shape[1] if given.dim() == 2 else 100  # classes
     labels = near(len(classes), most, several) if len(classes) >= MANY else None
     if labels is None:
         observer.leaving = now, classes, calls
