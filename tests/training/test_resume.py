@@ -193,7 +193,7 @@ def whole(small, tmp_path_factory) -> Run:
     )
 
 
-@pytest.mark.parametrize("after", [0.0, 0.15])
+@pytest.mark.parametrize("after", [0.0, pytest.param(0.15, marks=pytest.mark.slow)])
 def test_kill_9_and_resume_equals_the_uninterrupted_run(after, small, whole, tmp_path):
     """A real process, really killed; then resumed by the real command."""
     process = start({**small, **LONG}, tmp_path, "run")
