@@ -93,8 +93,12 @@ def noted(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) ->
     if kind == "shape" and not (args and isinstance(args[0], Tensor) and args[0].dim() > 2):
         return
     if kind:
-        dims = kwargs.get("dims", kwargs.get("dim"))
-        enter(observer, kind, name, (*args, dims) if dims is not None else args, result)
+        enter(observer, kind, name, with_axes(args, kwargs), result)
+
+
+def with_axes(args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """A call's arguments, and the axes that it was given by name: torch calls them dims, numpy axis."""
+    return (*args, *(kwargs[key] for key in ("dims", "dim", "axis", "axes") if kwargs.get(key) is not None))
 
 
 def wraps(observer: Observer, name: str, args: Any, result: Tensor) -> None:
@@ -155,8 +159,7 @@ def heard(observer: Observer, original: Callable[..., Any], kind: str, name: str
             observer.quietly(lambda: opened(observer, args), None)
         elif not observer.paused:
             seed = repr((args, kwargs))[:80] if kind == "seed" and (args or kwargs) else None
-            given = (*args, *(kwargs[key] for key in ("axis", "axes") if key in kwargs))
-            observer.quietly(lambda: enter(observer, kind, name, given, result, seed), None)
+            observer.quietly(lambda: enter(observer, kind, name, with_axes(args, kwargs), result, seed), None)
         return result
 
     wrapper.__name__, wrapper.__doc__ = name, original.__doc__

@@ -165,7 +165,7 @@ def graph_broken(seen: Seen) -> Iterator[Finding]:
             f"Give the loss what the net returned{line(at)}: no `.detach()`, `.data` or `torch.tensor(…)` in between.",
             **where(at),
         )
-    elif seen.reached and seen.backwards >= 3:
+    elif seen.backwards >= 3:
         yield from unread(seen, lost)
 
 

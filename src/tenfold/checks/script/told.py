@@ -143,20 +143,23 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
 
 def mixes(seen: Seen) -> bool:
     """Whether images have several labels: shares of the classes, or a loss for each of two."""
-    by_call = defaultdict[int, list[LossCall]](list)
-    for loss in seen.losses:
-        if loss.grad and loss.call is not None:
-            by_call[id(loss.call)].append(loss)
-    return any(map(shared, by_call.values()))
+    return any(map(shared, trained_by(seen)))
 
 
 def two_labels(seen: Seen) -> bool:
     """Whether an output has losses with different labels, as mixed images have."""
-    known: dict[int, set[tuple[int, ...]]] = defaultdict(set)
+    known = [{loss.labels for loss in losses if loss.labels} for losses in trained_by(seen)]
+    known = [labels for labels in known if labels]
+    return sum(len(labels) > 1 for labels in known) > 0.5 * len(known) > 0
+
+
+def trained_by(seen: Seen) -> list[list[LossCall]]:
+    """The losses of training, those of each output together."""
+    by_call = defaultdict[int, list[LossCall]](list)
     for loss in seen.losses:
-        if loss.grad and loss.call is not None and loss.labels:
-            known[id(loss.call)].add(loss.labels)
-    return sum(len(labels) > 1 for labels in known.values()) > 0.5 * len(known) > 0
+        if loss.grad and loss.call is not None:
+            by_call[id(loss.call)].append(loss)
+    return list(by_call.values())
 
 
 def contradicted(scores: Tensor, labels: Tensor) -> float:
