@@ -207,7 +207,7 @@ def test_a_candidate_that_fails_is_told_with_the_reason():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"kernels": "native", "precision": "bf16"}, "native needs the CPU, and fp32 or bf16_grad"),
+        ({"kernels": "native", "precision": "bf16"}, "native needs the CPU, and fp32, bf16_grad or bf16_all"),
         ({"kernels": "torch", "precision": "bf16_grad"}, "bf16_grad needs the native kernels"),
     ],
 )

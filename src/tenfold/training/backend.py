@@ -26,6 +26,9 @@ from tenfold.training.kernels.winograd import has_halves
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # <malloc.h>
 
+NATIVE = ("fp32", "bf16_grad", "bf16_all")
+"""Precisions that the native kernels know. In bf16_all they compute norms and pooling, torch the convolutions."""
+
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
@@ -149,8 +152,8 @@ def require(chosen: Backend) -> None:
             )
         return
     remedy = "Leave --backend.kernels out, or give --backend.kernels torch."
-    if chosen.device.type != "cpu" or chosen.precision not in ("fp32", "bf16_grad"):
-        raise RecipeError("backend.kernels = native needs the CPU, and fp32 or bf16_grad.", remedy)
+    if chosen.device.type != "cpu" or chosen.precision not in NATIVE:
+        raise RecipeError("backend.kernels = native needs the CPU, and fp32, bf16_grad or bf16_all.", remedy)
     reason = unavailable()
     if reason:
         raise RecipeError(f"backend.kernels = native is not possible here: {reason}.", remedy)

@@ -31,6 +31,7 @@ from tenfold.runs import write_atomic
 from tenfold.training import kernels
 from tenfold.training.backend import LAYOUTS, Backend, require, rounding
 from tenfold.training.kernels.install import suited
+from tenfold.training.kernels.winograd import has_halves
 
 SHARE = 0.02
 """Of the expected run, for measuring."""
@@ -157,6 +158,7 @@ def candidates(options: BackendOptions, start: Backend, native: bool) -> Iterato
     tried = [start]
     for precision, layout, kernels_ in (
         *((("fp32", last, "native"), ("bf16_grad", last, "native")) if own else ()),
+        *((("bf16_all", last, "native"),) if own and has_halves() else ()),
         ("fp32", last, "torch"),
         ("bf16", last, "torch"),
         ("bf16_all", last, "torch"),

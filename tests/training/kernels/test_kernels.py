@@ -9,11 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn.functional import conv2d, max_pool2d
+from torch.nn.functional import conv2d, cross_entropy, max_pool2d
 
 from tenfold.models import MODELS
 from tenfold.models.blocks import ActivatedBatchNorm
 from tenfold.training import kernels
+from tenfold.training.backend import Backend
 from tenfold.training.kernels import norm, pool, winograd
 from tenfold.training.kernels.install import install, suited
 
@@ -136,10 +137,56 @@ def test_norm_equals_torchs_in_double(activation, added, training):
 
 
 @pytest.mark.parametrize("activation", sorted(norm.ACTIVATIONS))
-def test_norm_does_not_lose_nan(activation):
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("channels", [8, 16, 24, 64])
+def test_norm_of_bf16_images_computes_in_fp32_and_rounds_what_it_writes_once(activation, added, channels):
+    native, exact = ActivatedBatchNorm(channels, activation), ActivatedBatchNorm(channels, activation)
+    exact.load_state_dict(native.state_dict())
+    install(native)
+    several = [images(5, channels, 7, 9, seed=seed).bfloat16() for seed in range(1 + added)]
+    ours, theirs = ([x.detach().to(dtype).requires_grad_() for x in several] for dtype in (torch.bfloat16, torch.float32))
+    y, z = native(*ours), exact(*theirs)
+    assert y.dtype == torch.bfloat16
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    g = images(*y.shape, seed=2).bfloat16()
+    y.backward(g)
+    z.backward(g.float())
+    assert ulps(y, z) <= 1
+    for a, b in zip(ours, theirs, strict=True):
+        assert error(a.grad.float(), b.grad) < 0.005  # a half of bf16's step of 2⁻⁷, and once more where `other` is
+    for a, b in zip(native.parameters(), exact.parameters(), strict=True):
+        assert error(a.grad, b.grad) < 2e-5
+    assert error(native.running_var, exact.running_var) < 1e-6
+
+
+def ulps(found: torch.Tensor, exact: torch.Tensor) -> float:
+    """The largest difference from `exact` rounded to bf16, in steps of bf16 there; the least are of the mean size."""
+    rounded = exact.detach().bfloat16().float()
+    step = rounded.abs().clamp_min(float(rounded.abs().mean())) / 128
+    return float(((found.detach().float() - rounded).abs() / step).max())
+
+
+@pytest.mark.parametrize("channels", [8, 16])
+def test_bf16_is_rounded_to_the_nearest_and_to_the_even_one(channels):
+    bits = torch.arange(0x3F00_0000, 0x3F04_0000, 0x0400, dtype=torch.int32)  # ties among them
+    values = torch.cat([bits.view(torch.float32), -bits.view(torch.float32), torch.tensor([torch.inf, -torch.inf])])
+    last = values.repeat_interleave(channels).view(-1, channels, 1, 1)
+    norm_ = ActivatedBatchNorm(channels).eval()
+    install(norm_)
+    with torch.no_grad():
+        norm_.running_var.fill_(1 - norm_.eps)
+        for value in last:
+            norm_.bias.copy_(value.flatten())  # 0 · 1 + bias: what is written is the bias, rounded
+            written = norm_(torch.zeros(1, channels, 1, 1, dtype=torch.bfloat16))
+            assert torch.equal(written[0], value.bfloat16())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("activation", sorted(norm.ACTIVATIONS))
+def test_norm_does_not_lose_nan(activation, dtype):
     native, plain = ActivatedBatchNorm(8, activation), ActivatedBatchNorm(8, activation)
     install(native)
-    x = images(2, 8, 3, 3)
+    x = images(2, 8, 3, 3).to(dtype)
     x[0, 3, 1, 0] = torch.nan
     for training in (False, True):  # whose statistics are NaN from then on
         found, expected = native.train(training)(x), plain.train(training)(x)
@@ -154,11 +201,11 @@ def test_variance_survives_a_large_mean():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 3), eights, st.integers(2, 9), st.integers(2, 9))
-def test_pool_equals_torchs_with_ties_too(n, channels, h, w):
-    x = images(n, channels, h, w).mul(2).round().requires_grad_()
+@given(st.integers(1, 3), eights, st.integers(2, 9), st.integers(2, 9), st.sampled_from(kernels.STORED))
+def test_pool_equals_torchs_with_ties_too(n, channels, h, w, dtype):
+    x = images(n, channels, h, w).mul(2).round().to(dtype).requires_grad_()
     y = pool.Pool.apply(x)
-    (found,) = torch.autograd.grad(y, x, g := images(*y.shape, seed=1))
+    (found,) = torch.autograd.grad(y, x, g := images(*y.shape, seed=1).to(dtype))
     z = max_pool2d(x, 2)
     (exact,) = torch.autograd.grad(z, x, g)
     assert torch.equal(y, z)
@@ -199,6 +246,21 @@ def test_a_net_computes_the_same_with_the_kernels(name):
     assert suited(net)
     assert error(other.train()(x), net.train()(x)) < 1e-4
     assert error(other.eval()(x), net.eval()(x)) < 1e-3
+
+
+def test_a_net_in_bf16_is_nearer_to_fp32_with_the_kernels():
+    torch.manual_seed(0)
+    net = MODELS["resnet20"](3, 32, 10)
+    x, y = images(64, 3, 32, 32), torch.arange(64) % 10
+    gradients = {}
+    for way, kernels_ in (("fp32", "torch"), ("bf16_all", "torch"), ("bf16_all", "native")):
+        backend = Backend(torch.device("cpu"), way, torch.channels_last, 1, kernels_)
+        placed = backend.place(copy.deepcopy(net)).train()
+        cross_entropy(backend.logits(placed, x), y).backward()
+        gradients[way, kernels_] = torch.cat([p.grad.flatten() for p in placed.parameters()])
+    exact = gradients.pop(("fp32", "torch"))
+    torchs, ours = (float((found - exact).norm() / exact.norm()) for found in gradients.values())
+    assert 0 < ours < torchs
 
 
 def test_under_autocast_torch_computes():

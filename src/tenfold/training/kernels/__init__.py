@@ -14,6 +14,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from tenfold.cache import cache_folder
 
 SOURCES = ("winograd.cpp", "norm.cpp", "pool.cpp")
@@ -23,6 +26,8 @@ COMPILERS = ("g++", "c++")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-fPIC")
 CHANNELS = 8
 """Channels of a layer must be a multiple of it: half a register of AVX-512, a register of AVX2."""
+STORED = (torch.float32, torch.bfloat16)
+"""How images may lie in memory for norms and pooling, which compute in float32."""
 PATIENCE = 300
 """Seconds that the compiler may take; it takes about 6 (once)."""
 
@@ -67,6 +72,11 @@ def load(compiler: str) -> ctypes.CDLL:
         return ctypes.CDLL(str(cached(compiler)))
     except OSError as error:
         raise Unavailable(f"the compiled kernels do not load: {error}") from None
+
+
+def kind(images: Tensor) -> tuple[bool, int]:
+    """What the C functions are told of images `STORED` one way or the other: whether they are bf16, and the threads."""
+    return images.dtype == torch.bfloat16, torch.get_num_threads()
 
 
 def identity() -> str:

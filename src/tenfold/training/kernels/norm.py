@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from tenfold.models.blocks import ActivatedBatchNorm
-from tenfold.training.kernels import CHANNELS, library
+from tenfold.training.kernels import CHANNELS, STORED, kind, library
 
 ACTIVATIONS = {"none": 0, "relu": 1, "leaky_relu": 2, "swish": 3, "silu": 3, "gelu": 4}
 """As norm.cpp numbers them."""
@@ -22,9 +22,9 @@ BENDS = ("swish", "silu", "gelu")
 def functions() -> Any:
     """The C functions, their argument types declared."""
     lib = library()
-    lib.norm_statistics.argtypes = [c_void_p] * 3 + [c_int64] * 2 + [c_int]
-    lib.norm_apply.argtypes = [c_void_p] * 5 + [c_int] + [c_int64] * 2 + [c_int]
-    lib.norm_backward.argtypes = [c_void_p] * 12 + [c_int] * 2 + [c_int64] * 2 + [c_int]
+    lib.norm_statistics.argtypes = [c_void_p] * 3 + [c_int64] * 2 + [c_int] * 2
+    lib.norm_apply.argtypes = [c_void_p] * 5 + [c_int] + [c_int64] * 2 + [c_int] * 2
+    lib.norm_backward.argtypes = [c_void_p] * 12 + [c_int] * 2 + [c_int64] * 2 + [c_int] * 2
     return lib
 
 
@@ -33,11 +33,15 @@ def place(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
+def extent(x: Tensor) -> tuple[int, int, bool, int]:
+    """What every C function is told at the end: pixels, channels, and `kind`."""
+    return x.numel() // x.shape[1], x.shape[1], *kind(x)
+
+
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and (biased) variance of each channel of channels-last float32 [N, C, H, W]."""
-    mean, variance = x.new_empty(2, x.shape[1])
-    rows = x.numel() // x.shape[1]
-    functions().norm_statistics(place(x), place(mean), place(variance), rows, x.shape[1], torch.get_num_threads())
+    """Mean and (biased) variance float32 [C] of each channel of channels-last [N, C, H, W]."""
+    mean, variance = x.new_empty((2, x.shape[1]), dtype=torch.float32)
+    functions().norm_statistics(*map(place, (x, mean, variance)), *extent(x))
     return mean, variance
 
 
@@ -61,14 +65,8 @@ class Activated(torch.autograd.Function):
         inverse = (variance + eps).rsqrt()
         scale = weight * inverse
         shift = bias - mean * scale
-        y, channels = torch.empty_like(x), x.shape[1]
-        functions().norm_apply(
-            *map(place, (x, other, scale, shift, y)),
-            ACTIVATIONS[activation],
-            x.numel() // channels,
-            channels,
-            torch.get_num_threads(),
-        )
+        y = torch.empty_like(x)
+        functions().norm_apply(*map(place, (x, other, scale, shift, y)), ACTIVATIONS[activation], *extent(x))
         ctx.activation, ctx.batch, ctx.added = activation, batch, other is not None
         told = ctx.added and activation not in BENDS  # without an addition x tells it, one tensor less to read
         ctx.save_for_backward(x, None if told else other, y if told else None, scale, shift, mean, inverse)
@@ -86,25 +84,23 @@ class Activated(torch.autograd.Function):
         of_weight, of_bias = torch.empty_like(mean), torch.empty_like(mean)
         functions().norm_backward(
             *map(place, (gradient, x, other, y, scale, shift, mean, inverse, of_x, of_other, of_weight, of_bias)),
-            int(ctx.batch),
+            ctx.batch,
             ACTIVATIONS[ctx.activation],
-            x.numel() // len(mean),
-            len(mean),
-            torch.get_num_threads(),
+            *extent(x),
         )
         return of_x, of_other, of_weight, of_bias, None, None, None, None, None
 
 
 class NativeActivatedBatchNorm(ActivatedBatchNorm):
-    """ActivatedBatchNorm, computed by `Activated` for float32 on the CPU and as ever otherwise."""
+    """ActivatedBatchNorm, computed by `Activated` for float32 and bfloat16 on the CPU and as ever otherwise."""
 
     def forward(self, input: Tensor, other: Tensor | None = None) -> Tensor:
         """[N, C, H, W] and the same to [N, C, H, W]."""
-        if input.dtype != torch.float32 or input.device.type != "cpu":
+        if input.dtype not in STORED or input.device.type != "cpu":
             return super().forward(input, other)
         x = input.contiguous(memory_format=torch.channels_last)
         if other is not None:
-            other = other.contiguous(memory_format=torch.channels_last)
+            other = other.to(x.dtype).contiguous(memory_format=torch.channels_last)
         mean, variance = self.running_mean, self.running_var
         if self.training:
             mean, variance = statistics(x.detach())

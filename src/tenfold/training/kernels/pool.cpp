@@ -1,4 +1,4 @@
-// Max pooling of 2×2 pixels without overlap, NHWC float32; which of the four won is kept in a byte.
+// Max pooling of 2×2 pixels without overlap, NHWC, floats or bf16 (`T`); which of the four won is kept in a byte.
 
 #include "vectors.h"
 
@@ -6,13 +6,13 @@ namespace {
 
 using std::int64_t;
 
-template <int L>
-void forward(const float* x, float* y, std::uint8_t* winner, int64_t n, int64_t h, int64_t w, int64_t channels, int threads) {
+template <int L, class T>
+void forward(const T* x, T* y, std::uint8_t* winner, int64_t n, int64_t h, int64_t w, int64_t channels, int threads) {
     int64_t down = h / 2, across = w / 2;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t line = 0; line < n * down; line++)
         for (int64_t j = 0; j < across; j++) {
-            const float* from = x + ((line / down * h + line % down * 2) * w + j * 2) * channels;
+            const T* from = x + ((line / down * h + line % down * 2) * w + j * 2) * channels;
             int64_t to = (line * across + j) * channels;
             for (int64_t c = 0; c < channels; c += L) {
                 Vec<L> best = load<L>(from + c);
@@ -29,8 +29,8 @@ void forward(const float* x, float* y, std::uint8_t* winner, int64_t n, int64_t 
         }
 }
 
-template <int L>
-void backward(const float* dy, const std::uint8_t* winner, float* dx, int64_t n, int64_t h, int64_t w, int64_t channels,
+template <int L, class T>
+void backward(const T* dy, const std::uint8_t* winner, T* dx, int64_t n, int64_t h, int64_t w, int64_t channels,
               int threads) {
     int64_t down = h / 2, across = w / 2, lines = (h + 1) / 2;  // an odd last row or column was not looked at
 #pragma omp parallel for schedule(static) num_threads(threads)
@@ -38,7 +38,7 @@ void backward(const float* dy, const std::uint8_t* winner, float* dx, int64_t n,
         for (int64_t i = line % lines, j = 0; j < (w + 1) / 2; j++) {
             bool inside = i < down && j < across;
             int64_t from = ((line / lines * down + i) * across + j) * channels;
-            float* to = dx + ((line / lines * h + i * 2) * w + j * 2) * channels;
+            T* to = dx + ((line / lines * h + i * 2) * w + j * 2) * channels;
             for (int64_t c = 0; c < channels; c += L) {
                 Mask<L> which{};
                 if (inside)
@@ -55,16 +55,19 @@ void backward(const float* dy, const std::uint8_t* winner, float* dx, int64_t n,
 
 extern "C" {
 
-void pool_forward(const float* x, float* y, std::uint8_t* winner, int64_t n, int64_t h, int64_t w, int64_t channels,
-                  int threads) {
-    if (lanes(channels) == WIDEST) forward<WIDEST>(x, y, winner, n, h, w, channels, threads);
-    else forward<8>(x, y, winner, n, h, w, channels, threads);
+// halves: images and gradients are bf16 instead of floats.
+void pool_forward(const void* x, void* y, std::uint8_t* winner, int64_t n, int64_t h, int64_t w, int64_t channels,
+                  int halves, int threads) {
+    by_storage(halves, channels, [&]<int L, class T>() {
+        forward<L>(static_cast<const T*>(x), static_cast<T*>(y), winner, n, h, w, channels, threads);
+    });
 }
 
-void pool_backward(const float* dy, const std::uint8_t* winner, float* dx, int64_t n, int64_t h, int64_t w,
-                   int64_t channels, int threads) {
-    if (lanes(channels) == WIDEST) backward<WIDEST>(dy, winner, dx, n, h, w, channels, threads);
-    else backward<8>(dy, winner, dx, n, h, w, channels, threads);
+void pool_backward(const void* dy, const std::uint8_t* winner, void* dx, int64_t n, int64_t h, int64_t w,
+                   int64_t channels, int halves, int threads) {
+    by_storage(halves, channels, [&]<int L, class T>() {
+        backward<L>(static_cast<const T*>(dy), winner, static_cast<T*>(dx), n, h, w, channels, threads);
+    });
 }
 
 }

@@ -8,20 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tenfold.training.kernels import CHANNELS, library
+from tenfold.training.kernels import CHANNELS, STORED, kind, library
 
 
 @cache
 def functions() -> Any:
     """The C functions, their argument types declared."""
     lib = library()
-    lib.pool_forward.argtypes = [c_void_p] * 3 + [c_int64] * 4 + [c_int]
-    lib.pool_backward.argtypes = [c_void_p] * 3 + [c_int64] * 4 + [c_int]
+    lib.pool_forward.argtypes = lib.pool_backward.argtypes = [c_void_p] * 3 + [c_int64] * 4 + [c_int] * 2
     return lib
 
 
 class Pool(torch.autograd.Function):
-    """float32 [N, C, H, W], channels-last, to [N, C, H // 2, W // 2]."""
+    """[N, C, H, W], float32 or bfloat16 and channels-last, to [N, C, H // 2, W // 2]."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -29,7 +28,7 @@ class Pool(torch.autograd.Function):
         n, c, h, w = ctx.shape = x.shape
         y = torch.empty((n, c, h // 2, w // 2), device=x.device, dtype=x.dtype, memory_format=torch.channels_last)
         winner = x.new_empty(y.numel(), dtype=torch.uint8)
-        functions().pool_forward(x.data_ptr(), y.data_ptr(), winner.data_ptr(), n, h, w, c, torch.get_num_threads())
+        functions().pool_forward(*(t.data_ptr() for t in (x, y, winner)), n, h, w, c, *kind(x))
         ctx.save_for_backward(winner)
         return y
 
@@ -40,18 +39,16 @@ class Pool(torch.autograd.Function):
         (winner,), (n, c, h, w) = ctx.saved_tensors, ctx.shape
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
         x = torch.empty((n, c, h, w), device=gradient.device, dtype=gradient.dtype, memory_format=torch.channels_last)
-        functions().pool_backward(
-            gradient.data_ptr(), winner.data_ptr(), x.data_ptr(), n, h, w, c, torch.get_num_threads()
-        )
+        functions().pool_backward(*(t.data_ptr() for t in (gradient, winner, x)), n, h, w, c, *kind(x))
         return x
 
 
 class NativeMaxPool2d(nn.MaxPool2d):
-    """nn.MaxPool2d(2), computed by `Pool` for float32 on the CPU and as ever otherwise."""
+    """nn.MaxPool2d(2), computed by `Pool` for float32 and bfloat16 on the CPU and as ever otherwise."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] to [N, C, H // 2, W // 2]."""
-        if input.dtype != torch.float32 or input.device.type != "cpu" or input.shape[1] % CHANNELS:
+        if input.dtype not in STORED or input.device.type != "cpu" or input.shape[1] % CHANNELS:
             return super().forward(input)  # type: ignore[no-any-return]
         x = input.contiguous(memory_format=torch.channels_last)
         return Pool.apply(x)  # type: ignore[no-any-return]
