@@ -144,7 +144,8 @@ def test_norm_of_bf16_images_computes_in_fp32_and_rounds_what_it_writes_once(act
     exact.load_state_dict(native.state_dict())
     install(native)
     several = [images(5, channels, 7, 9, seed=seed).bfloat16() for seed in range(1 + added)]
-    ours, theirs = ([x.detach().to(dtype).requires_grad_() for x in several] for dtype in (torch.bfloat16, torch.float32))
+    kinds = (torch.bfloat16, torch.float32)
+    ours, theirs = ([x.detach().to(kind).requires_grad_() for x in several] for kind in kinds)
     y, z = native(*ours), exact(*theirs)
     assert y.dtype == torch.bfloat16
     assert y.is_contiguous(memory_format=torch.channels_last)
