@@ -20,7 +20,7 @@ import forked
 from tenfold import api
 from tenfold.checks.script import parent
 from tenfold.datasets import shapes
-from tenfold.experiments import rates, trainers
+from tenfold.experiments import programs
 from tenfold.runs import Run
 
 CLASSES = ("disc", "ring", "square")
@@ -64,8 +64,7 @@ def _forked(request, monkeypatch):
     """Other children of checks, studies and trials are forked."""
     if "real_child" not in request.fixturenames:
         monkeypatch.setattr(parent, "begin", forked.begin_check)
-        monkeypatch.setattr(trainers, "begin", forked.begin_trainer)
-        monkeypatch.setattr(rates, "begin", forked.begin_trial)
+        monkeypatch.setattr(programs, "start", forked.start_program)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,7 @@ from tenfold.experiments import rates, trainers
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tenfold.checks.script.child", *trainers.PRELOADED, trainers.DRAWING])
+PROGRAMS = {trainers.__name__: trainers.serve, rates.__name__: rates.main}
 
 
 class Forked:
@@ -111,11 +112,6 @@ def begin_check(wanted: dict[str, Any], quiet: bool) -> Forked:
     return Forked(check, json.dumps(wanted), quiet, environment=parent.environment())
 
 
-def begin_trainer(said: IO[str]) -> Piped:
-    """In place of `trainers.begin`."""
-    return Piped(trainers.serve, said)
-
-
-def begin_trial(recipe: Path, said: IO[str]) -> Piped:
-    """In place of `rates.begin`."""
-    return Piped(rates.main, said, recipe)
+def start_program(module: str, said: IO[str], *arguments: str) -> Piped:
+    """In place of `programs.start`."""
+    return Piped(PROGRAMS[module], said, *arguments)

@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from tenfold.errors import TenfoldError, TrainingError
+from tenfold.experiments.programs import begin
 from tenfold.models.own import choose, is_own
 from tenfold.recipe import Plan, load
 from tenfold.training.loop import descend
@@ -49,21 +49,13 @@ def trials(plan: Plan, shares: Sequence[set[int]], place: Path) -> Iterator[list
     try:
         for share in shares:
             with (place / "said").open("a", encoding="utf-8") as said:
-                processes.append(begin(place / "recipe.json", said))
-            if hasattr(os, "sched_setaffinity"):
-                os.sched_setaffinity(processes[-1].pid, share)
+                processes.append(begin("tenfold.experiments.rates", share, said, str(place / "recipe.json")))
         yield processes
     finally:
         for process in processes:
             process.kill()
             with suppress(BrokenPipeError):
                 process.communicate()
-
-
-def begin(recipe: Path, said: IO[str]) -> subprocess.Popen[str]:
-    """The process of a trial, with its complaints going to `said`."""
-    command = [sys.executable, "-m", "tenfold.experiments.rates", str(recipe)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True)
 
 
 def hear(process: subprocess.Popen[str], place: Path) -> str:
@@ -113,13 +105,13 @@ def train_some(setup: Setup, seconds: float) -> float:
     return seen / (time.perf_counter() - began)
 
 
-def main(recipe: Path) -> None:
+def main(recipe: str) -> None:
     """The program; an error is a line."""
     try:
-        serve(recipe)
+        serve(Path(recipe))
     except TenfoldError as error:
         sys.exit(" ".join(str(error).split()))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])

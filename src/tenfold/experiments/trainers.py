@@ -12,7 +12,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,11 +20,11 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from tenfold.datasets import SOURCES
 from tenfold.datasets.dataset import silent
 from tenfold.errors import TrainingError
+from tenfold.experiments.programs import begin
 from tenfold.recipe import load
 
 PRELOADED = ("tenfold.cli", "tenfold.commands", "tenfold.api", "tenfold.reports.page")
@@ -49,9 +48,7 @@ class Trainer:
 
     def start(self) -> None:
         """The process, which imports what runs need."""
-        self.process = begin(self.said)
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(self.process.pid, self.share)
+        self.process = begin("tenfold.experiments.trainers", self.share, self.said)
 
     def train(self, arguments: Sequence[str]) -> str | None:
         """Run `tenfold train ARGUMENTS`; what it said on standard error, if it failed."""
@@ -96,12 +93,6 @@ class Trainer:
             assert pipe is not None
             with suppress(BrokenPipeError):  # it has ended before
                 pipe.close()
-
-
-def begin(said: IO[str]) -> subprocess.Popen[str]:
-    """The process, with its complaints going to `said`."""
-    command = [sys.executable, "-m", "tenfold.experiments.trainers"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True)
 
 
 def serve() -> None:
