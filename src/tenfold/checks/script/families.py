@@ -60,7 +60,7 @@ def checksums_split(seen: Seen) -> Iterator[Finding]:
         for node in ast.walk(module):
             if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mod):
                 continue
-            code = ast.unparse(scope_of(node))
+            code = ast.unparse(surroundings(node))
             if not CHECKSUM.search(ast.unparse(node.left)) or not NAME.search(code) or PARTS.search(code):
                 continue
             yield finding(
@@ -83,7 +83,7 @@ def in_families(sizes: Counter[str | None], fewest: int) -> bool:
     return sum(size for size in sizes.values() if size > 1) >= WHOLE * sizes.total()
 
 
-def scope_of(node: ast.AST) -> ast.AST:
+def surroundings(node: ast.AST) -> ast.AST:
     """The function around a node; the statement around it where there is none."""
     outer = list(around(node))
     functions = [one for one in outer if isinstance(one, ast.FunctionDef | ast.Lambda)]

@@ -18,7 +18,7 @@ from tenfold.checks.script.tags import is_whole, label
 MANY = 50
 """So many images are judged at once at least, where their labels are looked for by their number."""
 
-FAR = 100_000
+LONGEST = 100_000
 """So many predictions are put together at most, until there are as many as labels."""
 
 
@@ -84,7 +84,7 @@ def leaves(observer: Observer, given: Tensor) -> None:
     if classes.is_floating_point():
         return
     since, before, part = observer.leaving
-    several = since == now and len(before) < FAR
+    several = since == now and len(before) < LONGEST
     if several:
         calls, classes = (*part, *calls), torch.cat([before, classes])
     most = given.shape[1] if given.dim() == 2 else 100  # classes

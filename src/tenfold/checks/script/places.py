@@ -1,13 +1,16 @@
 """The line at which a fault is to be mended: where a layer, loss or rate was made, not where it is used."""
 
 import ast
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from torch import Tensor, nn
 
 from tenfold.checks.script.origins import DEPTH, argument_at, origin, resolve
 from tenfold.checks.script.seen import Held, LossCall, Made, Place, Seen
 from tenfold.checks.script.source import called, flat, statement, tree, trees
+
+LINES = (ast.expr, ast.stmt)
+"""Nodes that have a line."""
 
 
 def layer_of(seen: Seen, name: str | None) -> nn.Module | None:
@@ -129,21 +132,29 @@ def called_at(seen: Seen, name: str) -> Place | None:
     """The line of its owner's class that calls a layer."""
     parent, _, attribute = name.rpartition(".")
     owner = layer_of(seen, parent) if parent else seen.model
-    for file, module in trees(seen):
-        for scope in ast.walk(module):
-            if isinstance(scope, ast.ClassDef) and scope.name == type(owner).__name__:
-                calls = [n for n in ast.walk(scope) if isinstance(n, ast.Call)]
-                found = [n.lineno for n in calls if ast.unparse(n.func) == f"self.{attribute}"]
-                return Place(file, min(found)) if found else None
-    return None
+    return first_in_class(seen, type(owner).__name__, lambda node: calls(node, f"self.{attribute}"))
 
 
 def given_at(seen: Seen, owner: str, name: str) -> Place | None:
     """The line of a class that first gives an attribute its value."""
+    return first_in_class(seen, owner, lambda node: gives(node, name))
+
+
+def calls(node: ast.AST, name: str) -> bool:
+    """Whether this is a call of that name."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == name
+
+
+def gives(node: ast.AST, name: str) -> bool:
+    """Whether this gives that name a value."""
+    return isinstance(node, ast.Assign) and any(ast.unparse(target) == name for target in flat(node))
+
+
+def first_in_class(seen: Seen, owner: str, wanted: Callable[[ast.AST], bool]) -> Place | None:
+    """The first line of the class of that name where a node is wanted."""
     for file, module in trees(seen):
-        for node in ast.walk(module):
-            if isinstance(node, ast.ClassDef) and node.name == owner:
-                targets = [(n.lineno, t) for n in ast.walk(node) if isinstance(n, ast.Assign) for t in flat(n)]
-                found = [number for number, target in targets if ast.unparse(target) == name]
+        for scope in ast.walk(module):
+            if isinstance(scope, ast.ClassDef) and scope.name == owner:
+                found = [node.lineno for node in ast.walk(scope) if isinstance(node, LINES) and wanted(node)]
                 return Place(file, min(found)) if found else None
     return None
