@@ -188,7 +188,7 @@ class BackendOptions(Options):
     layout: Literal["auto", "channels_last", "contiguous"] = "auto"
     """How images lie in memory."""
     kernels: Literal["auto", "torch", "native"] = "auto"
-    """torch's, or tenfold's own for fp32 on the CPU: 3×3 convolutions, norms, pooling (compiled once, with g++)."""
+    """torch's, or tenfold's own for the CPU: norms, pooling, 3×3 convolutions in fp32 (compiled once, with g++)."""
     compile: bool | None = None
     """torch.compile the net; unset: only if a search found it faster."""
     threads: int | None = Field(None, ge=1, le=1024)

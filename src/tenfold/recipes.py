@@ -82,30 +82,40 @@ def simplenn_best() -> Recipe:
     return made.model_copy(update={"epochs": 60})
 
 
-def resnet20() -> Recipe:
-    """ResNet-20: crop and flip, one cycle of SGD, 40 epochs. Accuracy not measured yet; the paper: 91.25 % (test)."""
+def resnet20_lab() -> Recipe:
+    """ResNet-20, crop and flip, one cycle of SGD, 30 epochs, for the lab's comparisons (L3): 90.7 % of CIFAR-10's
+    validation images, three seeds.
+    """
     return Recipe(
-        name="resnet20",
+        name="resnet20-lab",
         augment=AugmentOptions(crop=4, horizontal_flip=0.5),
         model=ModelOptions(name="resnet20"),
         optimizer=OptimizerOptions(name="sgd", lr=0.2, momentum=0.9, nesterov=True, weight_decay=5e-4),
         schedule=ScheduleOptions(name="one_cycle"),
-        epochs=40,
+        epochs=30,
         batch=128,
     )
 
 
-def resnet20_lab() -> Recipe:
-    """resnet20 in 30 epochs, for the lab's comparisons (L3): 90.7 % of CIFAR-10's validation images, three seeds."""
-    return resnet20().model_copy(update={"name": "resnet20-lab", "epochs": 30})
+def resnet20() -> Recipe:
+    """ResNet-20 with Muon, 30 epochs; slices of 128 images keep its batch norms as noisy as the lab's.
+
+    Tried on CIFAR-10 for 12 epochs, validation, seed 0: 89.7 % where one cycle of SGD has 88.0; half the rate 88.7.
+    """
+    muon = OptimizerOptions(
+        name="muon", lr=0.1, momentum=0.6, nesterov=True, bias_lr=0.2, head_lr=0.2, weight_decay=5e-4
+    )
+    linear = ScheduleOptions(name="linear")
+    changes = {"name": "resnet20", "optimizer": muon, "schedule": linear, "batch": 512, "micro_batch": 128}
+    return resnet20_lab().model_copy(update=changes)
 
 
 def resnet20_best() -> Recipe:
-    """resnet20 for 200 epochs, batch 256, cosine, as chenyaofo's 92.6 % (test). Hours; accuracy not measured yet."""
+    """ResNet-20 for 200 epochs, batch 256, cosine, as chenyaofo's 92.6 % (test). Hours; accuracy not measured yet."""
     sgd = OptimizerOptions(name="sgd", lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
     cosine = ScheduleOptions(name="cosine")
     changes = {"name": "resnet20-best", "epochs": 200, "batch": 256, "optimizer": sgd, "schedule": cosine}
-    return resnet20().model_copy(update=changes)
+    return resnet20_lab().model_copy(update=changes)
 
 
 def sprint() -> Recipe:
