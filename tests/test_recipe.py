@@ -118,7 +118,7 @@ def test_option_of_the_recipe_that_the_users_choice_replaces_is_left_out_aloud()
 
 def test_nesterov_without_a_momentum_is_left_out_aloud_and_refused_where_it_was_asked_for():
     notes = []
-    plain = Plan.of(named("resnet20")).override({"optimizer.momentum": 0.0})
+    plain = Plan.of(named("resnet20-lab")).override({"optimizer.momentum": 0.0})
     assert check_options(plain, notes).recipe.optimizer.nesterov is False
     assert notes == ["The recipe's Nesterov step is left out: optimizer.momentum is 0."]
     with pytest.raises(RecipeError, match="nesterov needs a momentum"):

@@ -14,7 +14,7 @@ from tenfold.training.loop import descend
 from tenfold.training.setup import Setup, prepare
 from tenfold.training.step import evaluate
 
-RECIPES = {"simplenn": "simplenn-augment", "resnet20": "resnet20"}
+RECIPES = {"simplenn": "simplenn-augment", "resnet20": "resnet20-lab"}
 SGD = {"name": "sgd", "momentum": MOMENTUM, "nesterov": False, "weight_decay": WEIGHT_DECAY}
 
 

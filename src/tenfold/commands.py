@@ -226,7 +226,7 @@ def find_lr(
     Examples:
       tenfold find-lr simplenn --data cifar10
       tenfold find-lr --optimizer.name adamw
-      tenfold find-lr resnet20 --data cifar10 --low 1e-3 --steps 100
+      tenfold find-lr resnet20-lab --data cifar10 --low 1e-3 --steps 100
 
     Args:
         low: The rate of the first step.

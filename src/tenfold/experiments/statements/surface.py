@@ -66,7 +66,7 @@ def plans(context: Context) -> dict[str, Plan]:
     }
     return {
         f"ResNet-{depth} {kind}": trainings.plan(
-            context, "resnet20", model__name=f"resnet{depth}", model__shortcut=shortcut, optimizer__lr=0.1, **common
+            context, "resnet20-lab", model__name=f"resnet{depth}", model__shortcut=shortcut, optimizer__lr=0.1, **common
         )
         for depth in size.depths
         for kind, shortcut in KINDS.items()
