@@ -83,9 +83,7 @@ def simplenn_best() -> Recipe:
 
 
 def resnet20_lab() -> Recipe:
-    """ResNet-20, crop and flip, one cycle of SGD, 30 epochs, for the lab's comparisons (L3): 90.7 % of CIFAR-10's
-    validation images, three seeds.
-    """
+    """ResNet-20 with one cycle of SGD, 30 epochs, for the lab's comparisons (L3): 90.7 % (validation, three seeds)."""
     return Recipe(
         name="resnet20-lab",
         augment=AugmentOptions(crop=4, horizontal_flip=0.5),
@@ -98,9 +96,9 @@ def resnet20_lab() -> Recipe:
 
 
 def resnet20() -> Recipe:
-    """ResNet-20 with Muon, 30 epochs; slices of 128 images keep its batch norms as noisy as the lab's.
+    """ResNet-20 with Muon, 30 epochs: 91.8 % of CIFAR-10's test images, three seeds, trained on all 50,000.
 
-    Tried on CIFAR-10 for 12 epochs, validation, seed 0: 89.7 % where one cycle of SGD has 88.0; half the rate 88.7.
+    Batch norm sees slices of 128 images. docs/resnet20.md has the measurements.
     """
     muon = OptimizerOptions(
         name="muon", lr=0.1, momentum=0.6, nesterov=True, bias_lr=0.2, head_lr=0.2, weight_decay=5e-4
