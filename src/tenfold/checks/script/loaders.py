@@ -164,7 +164,7 @@ class Batches:
         self.fact.batches += 1
         if self.fact.persistent:
             self.fact.plain = plain(self.fact.loader.dataset)
-        fact = Batch(self.fact, self.number, chance())
+        fact = self.observer.seen.latest = Batch(self.fact, self.number, chance())
         parts = list(tensors(batch))
         self.images += next((len(part) for part in parts if part.dim()), 0)
         if not self.number:

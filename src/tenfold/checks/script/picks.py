@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Call, Pick, here, own
+from tenfold.checks.script.seen import Call, Judging, Pick, here, own
 from tenfold.checks.script.tags import is_whole, label
 
 MANY = 50
 """So many images are judged at once at least, where their labels are looked for by their number."""
+
+MOST = 500
+"""So many comparisons are kept."""
 
 LONGEST = 100_000
 """So many predictions are put together at most, until there are as many as labels."""
@@ -56,6 +59,9 @@ def compared(observer: Observer, of: Tensor, other: Tensor, result: Tensor) -> N
     values = any(tag.values for tag in tags) or (mine.is_floating_point() and not is_whole(mine))
     keep(observer, Pick("compare", here(), tuple(of.shape), None, tuple(other.shape), tuple(result.shape), values))
     judge(calls)
+    latest, batch = observer.seen.latest, calls[0].batch
+    if batch and latest and not calls[0].grad and len(observer.seen.judgings) < MOST:
+        observer.seen.judgings.append(Judging(here(), batch, latest))
     if of.shape == other.shape and of.dim() == 1:
         shared_out(calls, result, labels)
     label(calls, labels)

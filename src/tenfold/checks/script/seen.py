@@ -336,6 +336,15 @@ class Pick:
     values: bool = False
 
 
+@dataclass(frozen=True)
+class Judging:
+    """One comparison with labels of what a net says outside training: its batch, and the one fetched last."""
+
+    place: Place | None
+    batch: Batch
+    latest: Batch
+
+
 @dataclass(eq=False)
 class Held:
     """One optimiser: where it was made, and its steps."""
@@ -476,6 +485,9 @@ class Seen:
     targets: dict[int, Any] = field(default_factory=dict)
     """Storages that losses took class numbers from, by address; held, so that no other tensor gets it."""
     judged_labels: set[int] = field(default_factory=set)
+    judgings: list[Judging] = field(default_factory=list)
+    latest: Batch | None = None
+    """What a loader gave last."""
     reached: dict[int, tuple[str, Any, bool]] = field(default_factory=dict)
     """Parameters that got a gradient: name, the parameter, and whether its layer is among the net's modules."""
     used: dict[int, str] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from tenfold.checks.script import (
     crash,
     data,
     fit,
+    latest,
     modes,
     net,
     optimisation,
@@ -29,7 +30,7 @@ from tenfold.errors import Finding
 RULES = (
     *crash.RULES, *net.RULES, *output.RULES, *single.RULES, *smoothing.RULES, *optimisation.RULES, *rates.RULES,
     *restarted.RULES, *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES,
-    *counting.RULES, *carrying.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
+    *counting.RULES, *latest.RULES, *carrying.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
 SYMPTOMS = {
