@@ -90,10 +90,11 @@ template <int L> inline void put(std::int32_t* p, Vec<L> v) { store<L>(reinterpr
 inline float number(float x) { return x; }
 inline float number(Half x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
 
+inline int lanes(std::int64_t channels) { return channels % WIDEST == 0 ? WIDEST : 8; }
+
 // `work` for so many channels at a time, kept as floats or as bf16.
 template <class Work> void by_storage(int halves, std::int64_t channels, Work work) {
-    bool wide = channels % WIDEST == 0;
+    bool wide = lanes(channels) == WIDEST;
     if (halves) wide ? work.template operator()<WIDEST, Half>() : work.template operator()<8, Half>();
     else wide ? work.template operator()<WIDEST, float>() : work.template operator()<8, float>();
 }
-inline int lanes(std::int64_t channels) { return channels % WIDEST == 0 ? WIDEST : 8; }
