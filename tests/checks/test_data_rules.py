@@ -16,7 +16,7 @@ from tenfold.checks.script import selection
 from tenfold.checks.script.guess import confusion, fit, small
 from tenfold.checks.script.labels import filtered_apart, in_turn, mapping, not_judged, one_memory, repeated_apart
 from tenfold.checks.script.layout import agreement, likeness, reordered
-from tenfold.checks.script.mixing import culprit, run
+from tenfold.checks.script.mixing import culprit, run, samples_mixed
 from tenfold.checks.script.mixup import shares_of
 from tenfold.checks.script.normalisation import normalisation_differs
 from tenfold.checks.script.orders import other_orders
@@ -404,6 +404,20 @@ def test_the_line_that_mixes_samples_is_named():
     assert shape is not None
     assert "softmax" in place.code
     assert "permute(1, 0, 2)" in shape.place.code
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_a_net_of_two_heads_is_probed_too(mixed):
+    class Heads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fine, self.coarse = nn.Linear(12, 4), nn.Linear(12, 2)
+
+        def forward(self, x):
+            rows = x.transpose(0, 1).reshape(len(x), -1) if mixed else x.flatten(1)
+            return self.fine(rows), self.coarse(rows)
+
+    seen = Seen("x.py", first=Heads(), inputs=(torch.randn(6, 3, 2, 2),))
+    assert [found.rule for found in samples_mixed(seen)] == ["samples-mixed"] * mixed
 
 
 LOOP = "best = 0\nfor e in range(3):\n    acc = score(net, {images})\n    best = max(best, acc)\n"

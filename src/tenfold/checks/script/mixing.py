@@ -15,7 +15,7 @@ from tenfold.checks.script.chance import same_chance, seeded
 from tenfold.checks.script.modes import deaf, where
 from tenfold.checks.script.seen import Place, Seen, here
 from tenfold.checks.script.source import called, line, model_name, shown_code, statement, tree
-from tenfold.checks.script.tags import SHAPES
+from tenfold.checks.script.tags import SHAPES, tensors
 from tenfold.checks.script.units import FEW, asleep
 from tenfold.checks.trace import logits
 from tenfold.errors import Finding
@@ -76,10 +76,17 @@ def run(net: nn.Module, images: Tensor, seed: int | None = None, training: bool 
         with same_chance(), torch.no_grad(), Recorder() as recorder:
             if seed is not None:
                 seeded(seed)
-            return logits(net.train(training)(images)), recorder.ran
+            return together(logits(net.train(training)(images)), len(images)), recorder.ran
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def together(output: Any, images: int) -> Any:
+    """Several outputs of so many rows, those of two heads say, as one; any other output as it is."""
+    several = [] if isinstance(output, Tensor) else list(tensors(output))
+    rows = [part.flatten(1) for part in several if part.is_floating_point() and part.dim() > 1 and len(part) == images]
+    return torch.cat(rows, 1) if rows else output
 
 
 def samples_mixed(seen: Seen) -> Iterator[Finding]:
