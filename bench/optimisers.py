@@ -1,11 +1,12 @@
-"""SGD, Adam and RAdam on ResNet-20 and CIFAR-10, each at the best of four rates: the lab's L3.5, kept run by run.
+"""SGD, Adam and RAdam on ResNet-20 and CIFAR-10, each at the best of five rates: the lab's L3.5, kept run by run.
 
     python bench/optimisers.py --data ../shared/data/cifar10 [--seeds 0 1 2] [--out runs/optimisers]
     python bench/optimisers.py --table                              only the table, from bench/results/
 
-A rate is tried in a run of 3 epochs (seed 0); the best by the last epoch's validation accuracy is trained for 30 over
-the seeds. Trials are kept in results/optimiser-trials/, runs beside those of accuracy.py; what is there is not trained
-again, so that several calls, on several machines, make one table. About 6 hours on two cores with AVX2 only.
+A rate is tried in a run of 3 epochs (seed 0), the better three of five in one of 10; the best by the last epoch's
+validation accuracy is trained for 30 over the seeds. Trials are kept in results/optimiser-trials/, runs beside those of
+accuracy.py; what is there is not trained again, so that several calls, on several machines, make one table. About 8
+hours on two cores with AVX2 only.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from tenfold import api
 from tenfold.errors import TenfoldError
 from tenfold.evidence.statistics import interval
 from tenfold.experiments.lab.parts import TUNED, optimised
-from tenfold.experiments.lab.plan import TRIAL_EPOCHS
+from tenfold.experiments.lab.plan import TRIAL_EPOCHS, better_half
 from tenfold.experiments.many import fastest_split, train_many
 from tenfold.recipe import Plan
 from tenfold.runs import Run
@@ -35,15 +36,29 @@ Wanted = dict[Path, tuple[int, dict[str, Any]]]
 """Result files, and the seed and options of the run that fills each."""
 
 
-def trials() -> dict[str, dict[float, Path]]:
-    """Where the figures of each optimiser's trials are kept, by rate."""
-    return {name: {rate: TRIALS / f"{name}-{rate:g}.json" for rate in rates} for name, rates in TUNED.items()}
+ROUNDS = TRIAL_EPOCHS[False]
+
+
+def trials(name: str) -> list[dict[float, Path]]:
+    """Where the figures of an optimiser's trials are kept, by rate, of each round whose rates are known."""
+    rates, rounds = list(TUNED[name]), []
+    for epochs in ROUNDS:
+        rounds.append({rate: TRIALS / f"{name}-{rate:g}-{epochs}.json" for rate in rates})
+        if not whole(rounds[-1]):
+            break
+        rates = better_half({rate: accuracy(file) for rate, file in rounds[-1].items()})
+    return rounds
+
+
+def whole(files: dict[float, Path]) -> bool:
+    """Whether a round has all of its figures."""
+    return all(file.exists() for file in files.values())
 
 
 def best_rates() -> dict[str, float]:
     """The best rate of each optimiser, as far as all of its trials are there."""
-    whole = {name: files for name, files in trials().items() if all(file.exists() for file in files.values())}
-    return {name: max(files, key=lambda rate: accuracy(files[rate])) for name, files in whole.items()}
+    last = {name: found[-1] for name in TUNED if len(found := trials(name)) == len(ROUNDS) and whole(found[-1])}
+    return {name: max(files, key=lambda rate: accuracy(files[rate])) for name, files in last.items()}
 
 
 def accuracy(file: Path) -> float:
@@ -79,11 +94,13 @@ def train(wanted: Wanted, data: str, out: Path) -> None:
 
 def table(seeds: list[int]) -> Iterator[str]:
     """The trials, then the runs at the best rates and their differences from SGD."""
-    yield "| optimiser | rate: last epoch of a trial | best rate | seeds | last epoch | difference from SGD |"
-    yield "|---|---|---|---|---|---|"
+    told = " | ".join(f"rate: after {epochs} epochs" for epochs in ROUNDS)
+    yield f"| optimiser | {told} | best rate | seeds | after 30 epochs | difference from SGD |"
+    yield "|---" * (5 + len(ROUNDS)) + "|"
     rates = best_rates()
-    for name, files in trials().items():
-        tried = ", ".join(f"{rate:g}: {100 * accuracy(f):.2f} %" for rate, f in files.items() if f.exists())
+    for name in TUNED:
+        rounds = [*trials(name), *[{}] * len(ROUNDS)][: len(ROUNDS)]
+        tried = " | ".join(map(reached, rounds))
         found = finished(name, rates, seeds)
         beside = finished("sgd", rates, seeds)
         pairs = np.array([100 * (found[seed] - beside[seed]) for seed in found if seed in beside])
@@ -91,6 +108,11 @@ def table(seeds: list[int]) -> Iterator[str]:
         told = f"{pairs.mean():+.2f}{between(pairs)}" if name != "sgd" and len(pairs) else ""
         rate = f"{rates[name]:g}" if name in rates else ""
         yield f"| {name} | {tried} | {rate} | {', '.join(map(str, found))} | {mean} | {told} |"
+
+
+def reached(files: dict[float, Path]) -> str:
+    """The figures of a round that are there."""
+    return ", ".join(f"{rate:g}: {100 * accuracy(files[rate]):.2f} %" for rate in sorted(files) if files[rate].exists())
 
 
 def finished(name: str, rates: dict[str, float], seeds: list[int]) -> dict[int, float]:
@@ -113,11 +135,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/optimisers"))
     parser.add_argument("--table", action="store_true", help="train nothing")
     chosen = parser.parse_args()
-    short = {"epochs": TRIAL_EPOCHS[False]}
-    tried = {file: (0, {**optimised(n, r), **short}) for n, files in trials().items() for r, file in files.items()}
     try:
         if not chosen.table:
-            train(tried, chosen.data, chosen.out)
+            for at, epochs in enumerate(ROUNDS):
+                files = {(name, rate): file for name in TUNED for rate, file in trials(name)[at].items()}
+                tried = {file: (0, {**optimised(*key), "epochs": epochs}) for key, file in files.items()}
+                train(tried, chosen.data, chosen.out)
             best = {(seed, name): rate for seed in chosen.seeds for name, rate in best_rates().items()}
             runs = {run_file(n, rate, seed): (seed, optimised(n, rate)) for (seed, n), rate in best.items()}
             train(runs, chosen.data, chosen.out)

@@ -405,6 +405,7 @@ def test_the_line_that_mixes_samples_is_named():
     assert "softmax" in place.code
     assert "permute(1, 0, 2)" in shape.place.code
 
+
 @pytest.mark.parametrize("mixed", [True, False])
 def test_a_net_of_two_heads_is_probed_too(mixed):
     class Heads(nn.Module):

@@ -18,8 +18,8 @@ from tenfold.cores import core_numbers
 from tenfold.errors import RecipeError
 from tenfold.experiments.lab import looks
 from tenfold.experiments.lab.choice import Item, choose_items, seeds_of, statement_item
-from tenfold.experiments.lab.parts import ARMS, PARTS, TELLING
-from tenfold.experiments.lab.plan import Terms, plan_of, wanted
+from tenfold.experiments.lab.parts import ARMS, PARTS, TELLING, TUNED
+from tenfold.experiments.lab.plan import TRIAL_EPOCHS, Terms, better_half, plan_of, wanted
 from tenfold.experiments.lab.sections import agreement
 from tenfold.experiments.statements import MISTAKES, STATEMENTS, Context, cost
 from tenfold.training.resolve import check_options
@@ -122,6 +122,32 @@ def test_statements_of_a_quick_lab_may_be_shown_without_a_verdict():
     assert counts("1.3", quick=True, seeds=3) == {3: 3}
     assert counts("1.3") == {8: 8}
     assert counts("1.9", quick=True) == {6: 0}  # trains nothing
+
+
+def test_of_the_rates_that_are_tried_the_better_half_goes_on():
+    assert better_half({0.1: 0.7, 0.2: 0.76, 0.4: 0.77, 0.8: 0.75, 1.6: None}) == [0.4, 0.2, 0.8]
+    assert better_half({0.1: None, 0.2: 0.3}) == [0.2]
+    assert better_half({0.1: None}) == [0.1]
+    tried = {"sgd": {3: {0.2: 0.5, 0.4: 0.4, 0.8: None}, 10: {0.4: 0.7, 0.2: 0.6}}}
+    (table,) = looks.tuning(looks.Bench(Terms(), {}, tried)).tables
+    assert table.header == ("optimiser", "learning rate", "after 3 epochs", "after 10 epochs", "")
+    assert [row[1:] for row in table.rows] == [
+        ("0.2", "50.00\u00a0%", "60.00\u00a0%", ""),
+        ("0.4", "40.00\u00a0%", "70.00\u00a0%", "chosen"),
+        ("0.8", "failed", "", ""),
+    ]
+
+
+@pytest.mark.slow
+def test_optimisers_are_tuned_in_rounds_before_they_are_compared(tmp_path, monkeypatch):
+    monkeypatch.setitem(TRIAL_EPOCHS, True, (1, 2))
+    monkeypatch.setitem(TUNED, "sgd", (0.1, 0.2, 0.4))
+    lab = tenfold.lab(quick=True, only=["L3.5"], out=tmp_path / "lab")
+    (part,) = lab.page.parts
+    (tuning,) = (table for table in part.tables if "learning rate" in table.header)
+    assert [len(row) for row in tuning.rows] == [5] * 6
+    assert sorted(row[0] for row in tuning.rows if row[-1] == "chosen") == ["adam", "radam", "sgd"]
+    assert all(row[3] for row in tuning.rows if row[-1] == "chosen")
 
 
 def test_normalisation_that_differs_is_flagged():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tenfold.evidence.power import fewest_pairs
 from tenfold.experiments.lab.costs import Pace, expected, measured
 from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, SIMPLENN, TELLING, TUNED, Part, optimised
-from tenfold.experiments.lab.plan import TRIAL_EPOCHS, Run, Terms, plan_of, run_of
+from tenfold.experiments.lab.plan import TRIAL_EPOCHS, Run, Terms, better_half, plan_of, run_of
 from tenfold.experiments.statements import MISTAKES, STATEMENTS, Context
 from tenfold.experiments.statements.answers import Experiment
 from tenfold.recipe import Plan
@@ -132,15 +132,22 @@ def run_seconds(names: Iterable[str], count: int, terms: Terms, pace: Pace | Non
 
 def tuning_seconds(terms: Terms, pace: Pace | None) -> float:
     """What the runs take that try learning rates."""
-    return sum(expected(plan, pace) for plan in trials(terms).values())
+    seconds, rates = 0.0, rates_tried(terms)
+    for epochs in TRIAL_EPOCHS[terms.quick]:
+        seconds += sum(expected(plan, pace) for plan in trials(terms, rates, epochs).values())
+        rates = {name: better_half(dict.fromkeys(found, 0.0)) for name, found in rates.items()}
+    return seconds
 
 
-def trials(terms: Terms) -> dict[tuple[str, float], Plan]:
+def rates_tried(terms: Terms) -> dict[str, list[float]]:
+    """The rates with which each optimiser's trials begin."""
+    return {name: list(rates[:2] if terms.quick else rates) for name, rates in TUNED.items()}
+
+
+def trials(terms: Terms, rates: Mapping[str, Sequence[float]], epochs: int) -> dict[tuple[str, float], Plan]:
     """A short run for each optimiser and rate."""
-    short = {"epochs": TRIAL_EPOCHS[terms.quick]}
-    rates = {name: found[:2] if terms.quick else found for name, found in TUNED.items()}
     return {
-        (name, rate): plan_of(ARMS[name], terms, {name: optimised(name, rate)}).override(short)
+        (name, rate): plan_of(ARMS[name], terms, {name: optimised(name, rate)}).override({"epochs": epochs})
         for name, found in rates.items()
         for rate in found
     }

@@ -12,11 +12,11 @@ import torch
 from tenfold.checks.preflight import feature_mismatch
 from tenfold.checks.rules import finding
 from tenfold.datasets.preprocessing import Preprocessing
-from tenfold.errors import Finding, RunError
+from tenfold.errors import Finding, RunError, counted
 from tenfold.evidence import evaluation
 from tenfold.experiments.groups import Group
 from tenfold.experiments.lab.parts import ARMS, SCHEDULES
-from tenfold.experiments.lab.plan import Terms, plan_of
+from tenfold.experiments.lab.plan import Terms, better_half, plan_of
 from tenfold.models import build
 from tenfold.models.inspection import Inspection, inspect_model
 from tenfold.recipe import ModelOptions, Plan, Recipe
@@ -43,13 +43,17 @@ ALIKE = 0.1
 """Channel means of normalised images may differ by this many deviations between splits."""
 
 
+Tried = dict[str, dict[int, dict[float, float | None]]]
+"""What learning rates reached in short runs, by optimiser, epochs and rate; None where a run failed."""
+
+
 @dataclass
 class Bench:
     """What there is to look at: the lab's terms, the groups of runs by arm, and rates that were tried."""
 
     terms: Terms
     groups: dict[str, Group]
-    tried: dict[str, dict[float, float | None]]
+    tried: Tried
     setups: dict[int, Setup] = field(default_factory=dict)
 
     def setup(self, crop: int = 0) -> Setup:
@@ -318,15 +322,21 @@ def jumps(bench: Bench) -> Look:
 def tuning(bench: Bench) -> Look:
     """The rates that were tried for each optimiser."""
     rows = []
-    for name, found in bench.tried.items():
-        best = max(found, key=lambda rate: found[rate] or -1.0)
-        rows += [
-            (name, f"{rate:g}", percent(value) if value is not None else "failed", "chosen" if rate == best else "")
-            for rate, value in found.items()
-        ]
-    caption = "Short runs of one seed that gave each optimiser its rate"
-    header = ("optimiser", "learning rate", "validation accuracy", "")
+    for name, rounds in bench.tried.items():
+        first, last = next(iter(rounds.values())), list(rounds.values())[-1]
+        best = better_half(last)[0]
+        for rate in first:
+            told = [reached(round[rate]) if rate in round else "" for round in rounds.values()]
+            rows.append((name, f"{rate:g}", *told, "chosen" if rate == best else ""))
+    caption = "Short runs of one seed that gave each optimiser its rate: the better half goes on"
+    lengths = next(iter(bench.tried.values()), {})
+    header = ("optimiser", "learning rate", *(f"after {counted(epochs, 'epoch')}" for epochs in lengths), "")
     return Look((), (Table(caption, header, rows),))
+
+
+def reached(accuracy: float | None) -> str:
+    """A trial's validation accuracy."""
+    return "failed" if accuracy is None else percent(accuracy)
 
 
 def predictions(bench: Bench) -> Look:

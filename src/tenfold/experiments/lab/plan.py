@@ -74,8 +74,8 @@ QUICK_RESNET = {**QUICK, "epochs": 2, "batch": 32, "image_size": 16}
 SPAN = 30
 """Epochs for which the options that count in epochs are written."""
 IN_EPOCHS = ("schedule.every", "schedule.period", "schedule.patience")
-TRIAL_EPOCHS = {True: 1, False: 3}
-"""Epochs of a run that tries a learning rate for L3.5; quick or not."""
+TRIAL_EPOCHS = {True: (1,), False: (3, 10)}
+"""Epochs of the runs that try learning rates for L3.5, quick or not, round by round: the better half goes on."""
 
 
 def plan_of(arm: Arm, terms: Terms, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Plan:
@@ -91,6 +91,12 @@ def plan_of(arm: Arm, terms: Terms, tuned: Mapping[str, Mapping[str, Any]] | Non
     if terms.quick:
         plan = plan.override({**(QUICK_RESNET if arm.net == RESNET else QUICK), **SETTLED}, "recipe")
     return in_proportion(plan)
+
+
+def better_half(tried: Mapping[float, float | None]) -> list[float]:
+    """Of rates and what each reached (None: failed) the better half, the best first; of five three."""
+    best = sorted(tried, key=lambda rate: tried[rate] or -1.0, reverse=True)
+    return best[: math.ceil(len(best) / 2)]
 
 
 def run_of(plan: Plan) -> Run:

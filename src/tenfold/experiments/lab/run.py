@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tenfold.errors import TenfoldError
+from tenfold.errors import TenfoldError, counted
 from tenfold.experiments import arms as trained_arms
 from tenfold.experiments.groups import Group, accuracy_of, group_of
-from tenfold.experiments.lab.choice import Choice, Tell, announce, choose, context_of, trials
+from tenfold.experiments.lab.choice import Choice, Tell, announce, choose, context_of, rates_tried, trials
 from tenfold.experiments.lab.costs import Pace, expected
-from tenfold.experiments.lab.looks import Bench
+from tenfold.experiments.lab.looks import Bench, Tried
 from tenfold.experiments.lab.parts import ARMS, PARTS, RESNET, SIMPLENN, optimised
-from tenfold.experiments.lab.plan import Run, Terms, plan_of, run_of, wanted
+from tenfold.experiments.lab.plan import TRIAL_EPOCHS, Run, Terms, better_half, plan_of, run_of, wanted
 from tenfold.experiments.lab.sections import answered, facts, section
 from tenfold.experiments.many import Outcome, train_many
 from tenfold.experiments.statements import MISTAKES, STATEMENTS, Answer
@@ -53,7 +53,7 @@ class Work:
     done: float = 0.0
     arms: dict[str, trained_arms.Arm] = field(default_factory=dict)
     outcomes: dict[str, dict[int, Outcome]] = field(default_factory=dict)
-    tried: dict[str, dict[float, float | None]] = field(default_factory=dict)
+    tried: Tried = field(default_factory=dict)
     tuned: dict[str, Mapping[str, object]] = field(default_factory=dict)
     trained: set[Run] = field(default_factory=set)
 
@@ -166,25 +166,33 @@ def teller(work: Work, each: float) -> Tell:
 
 
 def tune(work: Work) -> None:
-    """The learning rate of each optimiser of L3.5: the best of a few short runs."""
+    """The learning rate of each optimiser of L3.5: the best of short runs, of which the better half becomes longer."""
     if not any(PARTS[id].look == "tuning" for id in work.choice.seeds if id in PARTS) or work.pace is None:
         return
-    plans = trials(work.terms)
+    rates = rates_tried(work.terms)
+    for epochs in TRIAL_EPOCHS[work.terms.quick]:
+        found = tried(work, trials(work.terms, rates, epochs), epochs)
+        for name, reached in found.items():
+            work.tried.setdefault(name, {})[epochs] = reached
+        rates = {name: better_half(reached) for name, reached in found.items()}
+    work.tuned = {name: optimised(name, best[0]) for name, best in rates.items()}
+
+
+def tried(work: Work, plans: Mapping[tuple[str, float], Plan], epochs: int) -> dict[str, dict[float, float | None]]:
+    """One round of trials: the last epoch's accuracy by optimiser and rate; None where a run failed."""
     arms = {key: settled(work, key[0], plan) for key, plan in plans.items()}
     folders = {key: arm.folder(work.runs, 0) for key, arm in arms.items()}
-    work.tell(f"{len(plans)} short runs, to give each optimiser its learning rate.")
+    work.tell(f"{len(plans)} runs of {counted(epochs, 'epoch')}, to give each optimiser its learning rate.")
     runs = {
         folders[name, rate]: (f"{name} at {rate:g}", arm.plan.override({"seed": 0}))
         for (name, rate), arm in arms.items()
     }
     outcomes = train_runs(work, RESNET, runs)
+    found: dict[str, dict[float, float | None]] = {}
     for (name, rate), folder in folders.items():
         outcome = outcomes[folder]
-        found = accuracy_of(outcome.run, "last") if outcome.failure is None else None
-        work.tried.setdefault(name, {})[rate] = found
-    for name, found_by_rate in work.tried.items():
-        best = max(found_by_rate, key=lambda rate: found_by_rate[rate] or -1.0)
-        work.tuned[name] = optimised(name, best)
+        found.setdefault(name, {})[rate] = accuracy_of(outcome.run, "last") if outcome.failure is None else None
+    return found
 
 
 def answer_statements(work: Work) -> dict[str, Answer | str]:
