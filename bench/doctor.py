@@ -40,6 +40,7 @@ SETS = (
     "pairs2",
     "pairs3",
     "pairs4",
+    "pairs5",
     "heldout",
     "heldout2",
     "heldout3",

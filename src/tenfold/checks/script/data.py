@@ -4,6 +4,7 @@ from tenfold.checks.script.augmentation import AUGMENTATION
 from tenfold.checks.script.collecting import COLLECTING
 from tenfold.checks.script.copies import OVERLAP
 from tenfold.checks.script.families import FAMILIES
+from tenfold.checks.script.kin import KIN
 from tenfold.checks.script.labels import CLASSES, LABELS
 from tenfold.checks.script.layout import LAYOUT
 from tenfold.checks.script.mixup import MIXED
@@ -23,6 +24,7 @@ RULES = (
     *MIXED,
     *OVERLAP,
     *FAMILIES,
+    *KIN,
     *STORING,
     *AUGMENTATION,
     *REPEATING,

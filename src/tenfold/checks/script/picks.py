@@ -14,6 +14,7 @@ from torch import Tensor
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.seen import Call, Judging, Pick, here, own
 from tenfold.checks.script.tags import is_whole, label
+from tenfold.checks.script.tallies import tally
 
 MANY = 50
 """So many images are judged at once at least, where their labels are looked for by their number."""
@@ -65,6 +66,7 @@ def compared(observer: Observer, of: Tensor, other: Tensor, result: Tensor) -> N
     if of.shape == other.shape and of.dim() == 1:
         shared_out(calls, result, labels)
     label(calls, labels)
+    tally(observer, calls, result)
     if not labels.is_floating_point() and not any(call.grad for call in calls):
         observer.seen.judged_labels.update(labels.unique().tolist()[:200])
 

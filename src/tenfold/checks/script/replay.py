@@ -16,7 +16,7 @@ from tenfold.checks.script.chance import same_chance, seeded
 from tenfold.checks.script.seen import Held, Lesson, Seen
 
 SECONDS = 5.0
-"""Time for one replay."""
+"""Time for one replay, as its thread works: another program's load must not end it earlier."""
 
 
 def finite_median(values: list[float]) -> float:
@@ -72,10 +72,10 @@ def steps(net: nn.Module, optimizer: Optimizer, lessons: list[Lesson], count: in
 
     Fewer where the time is over, a loss is no number, or the last five lie below `enough` of the first.
     """
-    losses, began = list[float](), time.monotonic()
+    losses, began = list[float](), time.thread_time()
     with same_chance(), torch.enable_grad():
         seeded(0)
-        while len(losses) < count and time.monotonic() - began < SECONDS:
+        while len(losses) < count and time.thread_time() - began < SECONDS:
             lesson = lessons[len(losses) % len(lessons)]
             loss = getattr(functional, lesson.kind)(net(lesson.inputs), lesson.target, **lesson.options)
             optimizer.zero_grad()

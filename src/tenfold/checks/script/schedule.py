@@ -29,6 +29,8 @@ from tenfold.errors import Finding
 FOR_EPOCHS = (StepLR, MultiStepLR, ExponentialLR, CosineAnnealingLR, PolynomialLR, MultiplicativeLR, LambdaLR)
 GONE = 0.1
 """A rate below this share of the first one within an epoch is gone."""
+LEFT = 0.011
+"""So much of the highest rate is what schedules end with: a hundredth, or a little more where the peak was not seen."""
 
 
 def scheduler_rules(seen: Seen) -> Iterator[Finding]:
@@ -97,8 +99,8 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
         planned = planned_batches(seen, held)
         rates = held.rates[: in_line(held.rates, held.whole)] if loads else held.rates
         peak = rates.index(max(rates)) if rates else 0
-        gone = next((i for i in range(peak, len(rates)) if rates[i] <= 0.01 * rates[peak]), None)
-        if gone is None or gone < 4 or not rates[peak] or max(rates[gone:]) > 0.01 * rates[peak]:
+        gone = next((i for i in range(peak, len(rates)) if rates[i] <= LEFT * rates[peak]), None)
+        if gone is None or gone < 4 or not rates[peak] or max(rates[gone:]) > LEFT * rates[peak]:
             continue
         batches = gone * held.micro
         if batches < 0.6 * planned:
@@ -185,7 +187,7 @@ def gone_by_scheduler(seen: Seen) -> Iterator[Finding]:
         if not rates or len(rates) < planned:
             continue
         peak = rates.index(max(rates))
-        gone = 1 + max((i for i, rate in enumerate(rates) if rate > 0.01 * rates[peak]), default=peak - 1)
+        gone = 1 + max((i for i, rate in enumerate(rates) if rate > LEFT * rates[peak]), default=peak - 1)
         if gone == len(rates) or not 4 <= gone <= 0.6 * planned:
             continue
         yield finding(
@@ -277,7 +279,7 @@ def warms_up(rates: list[float]) -> bool:
 def early(fact: Scheduled, name: str) -> Iterator[Finding]:
     """The rate is gone after a small part of the epochs."""
     rates, total = fact.rates, len(fact.rates)
-    gone = next((index for index, rate in enumerate(rates) if rate <= 0.011 * fact.first_rate), None)
+    gone = next((index for index, rate in enumerate(rates) if rate <= LEFT * fact.first_rate), None)
     if gone is not None and total >= 5 and gone + 1 < 0.5 * total:
         yield finding(
             "learning-rate-dropped-early",

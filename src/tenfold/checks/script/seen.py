@@ -584,6 +584,10 @@ class Seen:
     """Where a sigmoid or tanh first ran inside the net."""
     events: list[Event] = field(default_factory=list)
     event_counts: dict[Any, int] = field(default_factory=dict)
+    tallies: dict[Any, Any] = field(default_factory=dict)
+    """Numbers in which right answers may be counted."""
+    carried: tuple[str, float, Place | None] | None = None
+    """A count of right answers that training left: its name, what it was when the evaluation began, and the line."""
     made: dict[str, Any] = field(default_factory=dict)
     """What rules made of the facts, for others to use."""
     room: int = 24_000_000

@@ -23,6 +23,8 @@ from tenfold.checks.script import (
     settings,
     single,
     smoothing,
+    tables,
+    tallies,
 )
 from tenfold.checks.script.seen import Seen
 from tenfold.errors import Finding
@@ -30,7 +32,8 @@ from tenfold.errors import Finding
 RULES = (
     *crash.RULES, *net.RULES, *output.RULES, *single.RULES, *smoothing.RULES, *optimisation.RULES, *rates.RULES,
     *restarted.RULES, *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES,
-    *counting.RULES, *latest.RULES, *carrying.RULES, *data.RULES, *net.SYMPTOMS, *fit.SYMPTOMS,
+    *counting.RULES, *latest.RULES, *tallies.RULES, *tables.RULES, *carrying.RULES, *data.RULES,
+    *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
 SYMPTOMS = {

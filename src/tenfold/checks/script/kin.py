@@ -1,0 +1,199 @@
+"""Photographs of one thing on both sides of a split, known by a part of their names and by what they look like."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.families import FAMILIES, NAME, PARTS
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.parting import split_place
+from tenfold.checks.script.seen import Call, Place, Seen
+from tenfold.checks.script.source import line, shown_code, trees
+from tenfold.checks.script.splits import PICTURE, items, trained_and_judged
+from tenfold.errors import Finding
+
+TOKEN = re.compile(r"[^\W\d_]*\d+|[^\W\d_]+")
+"""A word with its number, a number, or a word."""
+FEWEST, MOST = 40, 3000
+"""Files that are looked at."""
+GROUPS, LARGEST = 10, 20
+"""So many groups make a habit, of so many files on average at most."""
+SHARED, NEAREST, BEYOND = 0.5, 0.15, 3.0
+"""This share of the judged files have kin among the trained ones; of this share the nearest one is kin, and so many
+times more often than by chance."""
+SIDE, SAME = 12, 0.99
+"""Pixels a side of what is compared; the correlation of an image with its file."""
+
+
+@dataclass(frozen=True)
+class Parted:
+    """Files that are trained on and files that are judged, each with its image [N, 3, SIDE, SIDE] of 0..1."""
+
+    trained: list[str]
+    judged: list[str]
+    images: dict[str, Tensor]
+
+
+def kin_split(seen: Seen) -> Iterator[Finding]:
+    """A part of the file names tells which photographs look alike, and such are judged on and trained on."""
+    parted = None if any(any(rule(seen)) for rule in FAMILIES) else parts(seen)
+    if parted is None:
+        return
+    classes = max((loss.shape[-1] for loss in seen.training_losses() if len(loss.shape) == 2), default=2)
+    likeness = nearest(parted)
+    for groups in groupings([*parted.trained, *parted.judged]):
+        shares = alike(parted, groups, likeness, classes)
+        if shares is None:
+            continue
+        place, (shared, near) = keyed(seen) or split_place(seen), shares
+        example = next(groups[file] for file in parted.judged if groups[file] in {groups[f] for f in parted.trained})
+        yield finding(
+            "validation-in-training",
+            "Photographs of the same thing are trained on and judged",
+            f"{shared:.0%} of the judged files share a part of their names with training files, as `{example}`; of "
+            f"{near:.0%} the training image that is most alike is one of these."
+            + (f" {shown_code(place)} parts them." if place else ""),
+            f"Split by that part of the name, so that all its files are in the same part{line(place)}.",
+            severity="warning",
+            **where(place),
+        )
+        return
+
+
+def parts(seen: Seen) -> Parted | None:
+    """The files of both sides: those of the loaders' datasets, or those that images of judged calls were read from."""
+    training, judging = (
+        [i[0] for fact in side for i in items(fact.loader.dataset)] for side in trained_and_judged(seen)
+    )
+    files = [name for name in [*training, *judging] or seen.opened if isinstance(name, str) and PICTURE.search(name)]
+    files = list(dict.fromkeys(files))
+    if not FEWEST <= len(files) <= MOST:
+        return None
+    images = {name: image for name in files if (image := read(name)) is not None}
+    trained, judged = set(training) & set(images), set(judging) & set(images)
+    if not trained or not judged:
+        trained, judged = (found_in(calls, images) for calls in (seen.training_calls(), seen.judging_calls()))
+        judged -= trained
+        trained = trained if len(trained) >= FEWEST // 2 else set(images) - judged
+    judged -= trained
+    if min(len(trained), len(judged)) < FEWEST // 2:
+        return None
+    return Parted([f for f in images if f in trained], [f for f in images if f in judged], images)
+
+
+def read(name: str) -> Tensor | None:
+    """A file's image, made small; None where it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(name) as image:
+            pixels = torch.from_numpy(np.asarray(image.convert("RGB"), dtype=np.float32).copy()) / 255
+    except (OSError, ValueError):
+        return None
+    return small(pixels.permute(2, 0, 1)[None])[0]
+
+
+def small(images: Tensor) -> Tensor:
+    """[N, C, H, W], one channel as three, made small."""
+    images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+    return F.adaptive_avg_pool2d(images, SIDE)
+
+
+def found_in(calls: Iterator[Call], images: dict[str, Tensor]) -> set[str]:
+    """The files whose image, scaled and shifted in whatever way, is among those of these calls."""
+    names, known = list(images), scaled(torch.stack(list(images.values())))
+    found: set[str] = set()
+    for call in calls:
+        given = call.images
+        if given is None or given.dim() != 4 or given.shape[1] not in (1, 3) or min(given.shape[2:]) < SIDE:
+            continue
+        best, at = (scaled(small(given.float())) @ known.T).max(1)
+        found |= {names[i] for i, value in zip(at.tolist(), best.tolist()) if value > SAME}
+    return found
+
+
+def scaled(images: Tensor) -> Tensor:
+    """[N, C, H, W] as rows of length 1, each channel of mean 0 and deviation 1."""
+    spread, mean = torch.std_mean(images, (2, 3), keepdim=True)
+    return F.normalize(((images - mean) / (spread + 1e-6)).flatten(1), dim=1)
+
+
+def groups_of(name: str) -> Iterator[tuple[str, str]]:
+    """Ways to group a file, and its group by each: its folder, the beginnings of its name, and each single part."""
+    path = PurePath(name)
+    tokens = TOKEN.findall(path.stem)
+    yield "folder", str(path.parent)
+    for at in range(1, len(tokens)):
+        yield f"first {at}", f"{path.parent.name}/{'_'.join(tokens[:at])}"
+    for at, token in enumerate(tokens[1:], 1):
+        yield f"part {at}", f"{path.parent.name}/…{token}"
+
+
+def groupings(files: list[str]) -> Iterator[dict[str, str]]:
+    """The group of each file, for each way to group that all files know and that makes some, of few files each."""
+    ways: dict[str, dict[str, str]] = {}
+    for name in files:
+        for way, group in groups_of(name):
+            ways.setdefault(way, {})[name] = group
+    for groups in ways.values():
+        sizes = Counter(groups.values())
+        habit = len(groups) == len(files) and len(sizes) >= GROUPS and sizes.total() <= LARGEST * len(sizes)
+        if habit and sum(size for size in sizes.values() if size > 1) >= 0.8 * len(files):
+            yield groups
+
+
+def nearest(parted: Parted) -> list[list[str]]:
+    """For each judged file the training file that is most alike: by its pixels, by its pattern, by its colours."""
+    one, other = (torch.stack([parted.images[f] for f in side]) for side in (parted.trained, parted.judged))
+    by_pixels = torch.cdist(other.flatten(1), one.flatten(1)).argmin(1)
+    by_pattern = (scaled(other) @ scaled(one).T).argmax(1)
+    by_colours = torch.cdist(colours(other), colours(one)).argmin(1)
+    return [[parted.trained[i] for i in found.tolist()] for found in (by_pixels, by_pattern, by_colours)]
+
+
+def colours(images: Tensor) -> Tensor:
+    """Means of the whole and of the border, as of a background, and deviations, of each channel."""
+    border = torch.cat([images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]], 2)
+    return torch.cat([images.mean((2, 3)), border.mean(2), images.std((2, 3))], 1)
+
+
+def alike(
+    parted: Parted, groups: dict[str, str], likeness: list[list[str]], classes: int
+) -> tuple[float, float] | None:
+    """The share of judged files with kin among the trained, and of these the share whose nearest is kin; None where
+    either is small, or the latter what chance within a class would give.
+    """
+    sizes = Counter(groups[file] for file in parted.trained)
+    with_kin = [at for at, file in enumerate(parted.judged) if sizes[groups[file]]]
+    shared = len(with_kin) / len(parted.judged)
+    if shared < SHARED:
+        return None
+    hits = [
+        sum(groups[found[at]] == groups[parted.judged[at]] for at in with_kin) / len(with_kin) for found in likeness
+    ]
+    chance = classes * sum(sizes[groups[parted.judged[at]]] for at in with_kin) / len(with_kin) / len(parted.trained)
+    return (shared, max(hits)) if max(hits) >= max(NEAREST, BEYOND * chance) else None
+
+
+def keyed(seen: Seen) -> Place | None:
+    """Where a part of a file's name is taken, by which the program groups its files."""
+    for file, module in trees(seen):
+        for node in ast.walk(module):
+            if not isinstance(node, ast.Return | ast.Assign) or node.value is None:
+                continue
+            code = ast.unparse(node.value)
+            if NAME.search(code) and PARTS.search(code.replace(".parent", "")):
+                return Place(file, node.lineno)
+    return None
+
+
+KIN = (kin_split,)
