@@ -4,6 +4,7 @@ from tenfold.checks.script.augmentation import AUGMENTATION
 from tenfold.checks.script.collecting import COLLECTING
 from tenfold.checks.script.copies import OVERLAP
 from tenfold.checks.script.families import FAMILIES
+from tenfold.checks.script.graded import GRADED
 from tenfold.checks.script.kin import KIN
 from tenfold.checks.script.labels import CLASSES, LABELS
 from tenfold.checks.script.layout import LAYOUT
@@ -30,6 +31,7 @@ RULES = (
     *REPEATING,
     *CLASSES,
     *TOLD,
+    *GRADED,
     *COLLECTING,
     *ORDERS,
     *ORDER,

@@ -4,6 +4,8 @@ import ast
 import re
 import time
 from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -44,6 +46,44 @@ def labels_out_of_order(seen: Seen) -> Iterator[Finding]:
             if gain > 0.35:
                 yield misplaced(seen, name, gain)
                 return
+
+
+def opened_as_text(seen: Seen) -> Iterator[Finding]:
+    """Files are opened in the order of their names as text, and their labels come line by line from elsewhere."""
+    folders: dict[str, list[PurePath]] = {}
+    for name in dict.fromkeys(seen.opened):
+        folders.setdefault(str(PurePath(name).parent), []).append(PurePath(name))
+    for files in folders.values():
+        swapped = as_text(files)
+        if swapped is None or any(FROM_NAME.search(ast.unparse(parsed)) for _, parsed in trees(seen)):
+            continue
+        if not any(BY_LINE.search(ast.unparse(parsed)) for _, parsed in trees(seen)):
+            return
+        place = sorting(seen)
+        yield finding(
+            "wrong-labels",
+            "Files are opened in the order of text, and their labels come in that of numbers",
+            f"`{swapped[0].name}` is opened right before `{swapped[1].name}`; no label is taken from a file's name."
+            + (f" {shown_code(place)} sets the order." if place else ""),
+            f"Sort by the number: `sorted(files, key=lambda f: int(re.findall(r'\\d+', f.stem)[-1]))`{line(place)}.",
+            severity="error",
+            **where(place),
+        )
+        return
+
+
+FROM_NAME = re.compile(r"\.stem\b|\.name\b|\.parent\b|basename|dirname|\.parts\b|os\.path\.split")
+BY_LINE = re.compile(r"read_text\(|readlines\(|loadtxt|genfromtxt|np\.load\(|json\.load|csv|torch\.load\(|\.read\(\)")
+
+
+def as_text(files: list[PurePath]) -> tuple[PurePath, PurePath] | None:
+    """The first two neighbours that stand in the order of text, not of their numbers, where all files do."""
+    found = [re.fullmatch(r"(.*?)(\d+)", file.stem) for file in files]
+    kinds = {match[1] for match in found if match}
+    if len(files) < 10 or None in found or len(kinds) > 1 or [f.name for f in files] != sorted(f.name for f in files):
+        return None
+    numbers = [int(match[2]) for match in found if match]
+    return next((pair for pair, (a, b) in zip(pairwise(files), pairwise(numbers)) if a > b), None)
 
 
 def some(dataset: Any, size: int) -> tuple[Tensor | None, Tensor]:
@@ -127,4 +167,4 @@ def moving(seen: Seen) -> Place | None:
     return None
 
 
-ORDERS = (labels_out_of_order,)
+ORDERS = (labels_out_of_order, opened_as_text)

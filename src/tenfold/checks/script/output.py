@@ -12,6 +12,8 @@ from tenfold.errors import Finding, Severity
 SQUASHING = ("softmax", "sigmoid", "sigmoid_")
 CUTTING = ("relu", "relu_", "relu6", "leaky_relu", "gelu", "silu", "elu", "tanh", "tanh_", "softplus", "selu", "mish",
            "hardtanh", "hardswish", "prelu")  # fmt: skip
+OUTWEIGHS = 5.0
+"""What is added to a loss that does not fall is so many times as large, in every step."""
 FROM_LOGITS = ("cross_entropy", "binary_cross_entropy_with_logits")
 
 
@@ -272,6 +274,28 @@ def loss_reduction(seen: Seen) -> Iterator[Finding]:
     )
 
 
+def outweighed(seen: Seen) -> Iterator[Finding]:
+    """What the program adds to its only loss, a penalty say, is many times as large, and the loss stays."""
+    losses = [loss for loss in seen.training_losses() if loss.kind == "cross_entropy" and loss.value > 0][:60]
+    steps = {loss.step for loss in seen.losses if loss.backward}
+    if len(losses) < 20 or len(steps) < len(seen.training_losses()) or len(losses[0].shape) != 2:
+        return
+    times = [loss.went / loss.value for loss in losses]
+    scaled = max(times) < 1.1 * min(times)  # by a factor, as for half precision
+    kept = sum(loss.value for loss in losses[-5:]) / sum(loss.value for loss in losses[:5])
+    if min(times) < OUTWEIGHS or scaled or not 0.95 < kept < 1.05:
+        return
+    yield finding(
+        "loss-reduction",
+        "What is added to the loss outweighs it",
+        f"{losses[0].went:.3g} went backward where the cross-entropy was {losses[0].value:.3g}, and in the last of "
+        f"{len(losses)} steps {losses[-1].went:.3g} where it was {losses[-1].value:.3g}: nothing is learned of the "
+        "labels.",
+        f"Take the mean of what is added, not its sum, or a far smaller factor{line(seen.backward_at)}.",
+        **(seen.backward_at.where if seen.backward_at else {}),
+    )
+
+
 def summed(loss: LossCall) -> bool:
     """Whether what went backward is the sum over the images, by the loss itself or by what followed."""
     if loss.reduction == "sum":
@@ -370,6 +394,7 @@ RULES = (
     sign_lost,
     labels_broadcast,
     loss_reduction,
+    outweighed,
     own_reduction,
     targets_sum,
     initial_loss,

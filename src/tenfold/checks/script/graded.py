@@ -1,0 +1,81 @@
+"""Classes that are degrees of one thing, a count or a size, and crops or zooms that move images to the next one."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from tenfold.checks.rules import finding
+from tenfold.checks.script.augmenting import DRAWS
+from tenfold.checks.script.modes import where
+from tenfold.checks.script.samples import Study, study
+from tenfold.checks.script.seen import Place, Seen
+from tenfold.checks.script.source import around, line, shown_code, trees
+from tenfold.errors import Finding
+
+CUTS = re.compile(r"crop|interpolate\(|zoom|resize|affine|scale|\w+:\w+ \+ \w+\]", re.I)
+FEWEST = 4
+"""Classes of which it shows that they are degrees."""
+RANKED, NEXT = 0.75, 0.85
+"""What is told of images and their classes correlate so well, and of so many it is at most one degree off."""
+KNOWN, SHIFT = 0.65, 0.3
+"""A quick classifier knows so many of the plain images; what it says of training images is off by so much of a degree,
+or with fewer known ones by more."""
+HALF_KNOWN, FAR = 0.4, 0.8
+
+
+def degrees_moved(seen: Seen) -> Iterator[Finding]:
+    """Training images look like a higher or a lower degree than their labels say, and plain ones do not."""
+    place = cutting(seen)
+    known = study(seen) if place is not None else None
+    if known is None or known.classes < FEWEST or not graded(known):
+        return
+    right = float((known.judge_left_out == known.judging.labels).float().mean())
+    least = SHIFT if right >= KNOWN else FAR
+    off = by_class(known.train_told, known.training.labels) - by_class(known.judge_left_out, known.judging.labels)
+    if right < HALF_KNOWN or abs(off) < least:
+        return
+    yield finding(
+        "augmentation-breaks-labels",
+        f"The augmentation moves images to a {'higher' if off > 0 else 'lower'} class than their labels say",
+        f"The classes are degrees of one thing: of plain images a quick classifier knows {right:.0%} and is at most "
+        f"one class off in {close(known):.0%}. Of training images it says {abs(off):.2f} classes too "
+        f"{'much' if off > 0 else 'little'} on average. {shown_code(place)} changes their size or cuts them.",
+        f"Keep the whole image in its size: shift it by a few padded pixels instead{line(place)}.",
+        severity="warning",
+        **where(place),
+    )
+
+
+def graded(known: Study) -> bool:
+    """Whether a quick classifier errs only to the classes next to the right one."""
+    pair = torch.stack([known.judge_left_out.float(), known.judging.labels.float()])
+    return close(known) >= NEXT and float(torch.corrcoef(pair)[0, 1]) >= RANKED
+
+
+def close(known: Study) -> float:
+    """The share of plain images of which the class that is told is at most one off."""
+    return float(((known.judge_left_out - known.judging.labels).abs() <= 1).float().mean())
+
+
+def by_class(told: Tensor, labels: Tensor) -> float:
+    """How far above the labels what is told lies: the mean over the classes."""
+    off = (told - labels).float()
+    return float(torch.stack([off[labels == each].mean() for each in labels.unique()]).mean())
+
+
+def cutting(seen: Seen) -> Place | None:
+    """Where a function that draws random numbers cuts images or changes their size."""
+    for file, parsed in trees(seen):
+        for node in (n for n in ast.walk(parsed) if isinstance(n, ast.Assign | ast.Return) and n.value is not None):
+            scope = next((n for n in around(node) if isinstance(n, ast.FunctionDef)), None)
+            if scope is None or not scope.args.args or not CUTS.search(ast.unparse(node.value or node)):
+                continue
+            if DRAWS.search(ast.unparse(scope)) and not re.search("Image.new|zeros|full\\(", ast.unparse(scope)):
+                return Place(file, node.lineno)
+    return None
+
+
+GRADED = (degrees_moved,)
