@@ -33,7 +33,7 @@ WRITTEN = {
     "shift": r"roll\(|RandomAffine|translate|ImageChops\.offset",
     "another order of channels": r"randperm\(3\)|permutation\(3\)|\[2, 1, 0\]|ColorJitter|[Hh]ue|channel_sh",
     "grey": r"[Gg]r[ae]y|mean\((?:dim=|axis=)?(?:0|-3), keepdim",
-    "inversion": r"[Ii]nvert|255 - |1(?:\.0)? - |(?:=|return) -|\* -1",
+    "inversion": r"[Ii]nvert|\b255 - |(?<![\w.])1(?:\.0)? - |(?:=|return) -|\* -1",
 }
 """How each may be written."""
 
