@@ -52,9 +52,10 @@ SETS = (
     "heldout9",
     "heldout10",
     "heldout11",
+    "heldout12",
 )
 """Healthy programs, development pairs, and pairs written without sight of the rules: heldout before any of them (it
-serves for development since; its first score is kept in heldout-first.json), heldout2 to heldout11 once the one before
+serves for development since; its first score is kept in heldout-first.json), heldout2 to heldout12 once the one before
 was spent."""
 
 SECONDS, NEAR = 300.0, 3
