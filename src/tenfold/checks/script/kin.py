@@ -71,11 +71,11 @@ def kin_split(seen: Seen) -> Iterator[Finding]:
 
 def parts(seen: Seen) -> Parted | None:
     """The files of both sides: those of the loaders' datasets, or those that images of judged calls were read from."""
+    sides = trained_and_judged(seen)
     training, judging = (
-        [i[0] for fact in side for i in items(fact.loader.dataset)] for side in trained_and_judged(seen)
+        [item[0] for fact in side for item in items(fact.loader.dataset) if isinstance(item[0], str)] for side in sides
     )
-    files = [name for name in [*training, *judging] or seen.opened if isinstance(name, str) and PICTURE.search(name)]
-    files = list(dict.fromkeys(files))
+    files = list(dict.fromkeys(name for name in [*training, *judging] or seen.opened if PICTURE.search(name)))
     if not FEWEST <= len(files) <= MOST:
         return None
     images = {name: image for name in files if (image := read(name)) is not None}

@@ -281,6 +281,37 @@ def inside(value: Any) -> Iterator[nn.Module]:
             yield from inside(part)
 
 
+def frozen_in_name(seen: Seen) -> Iterator[Finding]:
+    """A layer is given an attribute requires_grad, which no parameter hears of."""
+    named = [(name, m) for name, m in (seen.model.named_modules() if seen.model else ()) if "requires_grad" in vars(m)]
+    if not named:
+        return
+    name, layer = named[0]
+    wanted = bool(vars(layer)["requires_grad"])
+    if all(p.requires_grad == wanted for p in layer.parameters()):
+        return
+    place = next(written_to(seen, "requires_grad", wanted), None)
+    yield finding(
+        "parameters-frozen",
+        f"`requires_grad = {wanted}` is written to a layer, and its parameters do not hear of it",
+        f"{name or type(layer).__name__} has an attribute of that name now; its parameters still have "
+        f"requires_grad={not wanted}." + (f" {shown_code(place)}." if place else ""),
+        f"Call the layer's method: `.requires_grad_({wanted})`{line(place)}.",
+        layer=name or None,
+        severity="error" if wanted else "warning",
+        **where(place),
+    )
+
+
+def written_to(seen: Seen, attribute: str, value: object) -> Iterator[Place]:
+    """Where an attribute of this name gets this value."""
+    for file, parsed in trees(seen):
+        for node in (n for n in ast.walk(parsed) if isinstance(n, ast.Assign)):
+            named = any(isinstance(t, ast.Attribute) and t.attr == attribute for t in node.targets)
+            if named and ast.unparse(node.value) == str(value):
+                yield Place(file, node.lineno)
+
+
 def parameters_frozen(seen: Seen) -> Iterator[Finding]:
     """Layers that begin at random are frozen."""
     if seen.first is None or trained_before(seen):
@@ -498,6 +529,5 @@ def not_finite(seen: Seen) -> Iterator[Finding]:
 
 RULES = (
     zero_grad_missing, step_missing, gradients_wasted, graph_broken, parameters_forgotten, parameters_frozen,
-    rate_of_nought,
-    graph_kept, gradients, decay_on_norms,
+    frozen_in_name, rate_of_nought, graph_kept, gradients, decay_on_norms,
 )  # fmt: skip

@@ -5,6 +5,7 @@ import copy
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from statistics import fmean
 
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -31,6 +32,12 @@ GONE = 0.1
 """A rate below this share of the first one within an epoch is gone."""
 LEFT = 0.011
 """So much of the highest rate is what schedules end with: a hundredth, or a little more where the peak was not seen."""
+
+
+DROP, EARLY, SETTLED, FALLING = 0.2, 0.3, 9, 0.97
+"""A rate that drops to so much of itself at once, in the first part of the training, after some steps, while the loss
+of the last ones is below that of those before by more than the rest.
+"""
 
 
 def scheduler_rules(seen: Seen) -> Iterator[Finding]:
@@ -113,6 +120,37 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
                 **where(lowering(seen) or held.stepped_at),
             )
             return
+
+
+def dropped_early(seen: Seen) -> Iterator[Finding]:
+    """Whoever lowers it, the rate drops once to a small part early in the training, while the loss still falls."""
+    for held in seen.helds:
+        planned, rates = planned_batches(seen, held), held.rates[: held.whole or len(held.rates)]
+        drops = [i for i, (a, b) in enumerate(pairwise(rates), 1) if 0 < b <= DROP * a]
+        losses = [step.loss for step in seen.steps if step.held is held and step.loss is not None][: len(rates)]
+        if not drops or len(losses) < len(rates) or any(fact.optimizer is held.optimizer for fact in schedulers(seen)):
+            continue
+        at = drops[0]
+        if not SETTLED <= at <= len(rates) - 3 or max(rates[at:]) > rates[at] or at * held.micro > EARLY * planned:
+            continue
+        third = max(3, at // 3)
+        if not fmean(losses[at - third : at]) < FALLING * fmean(losses[at - 2 * third : at - third]):
+            continue
+        yield finding(
+            "learning-rate-dropped-early",
+            f"The rate drops to {rates[at]:.2g} after {at * held.micro:,} of {planned:,} batches",
+            f"It was {rates[at - 1]:.2g}, and the loss was still falling: from {fmean(losses[:third]):.3g} to "
+            f"{fmean(losses[at - third : at]):.3g}"
+            + (f"; a step is made of {held.micro} batches." if held.micro > 1 else "."),
+            "Look at what the schedule counts: it should count what it was sized in, batches, steps or epochs.",
+            **where(lowering(seen) or held.stepped_at),
+        )
+        return
+
+
+def schedulers(seen: Seen) -> list[LRScheduler]:
+    """Those of torch's, of which other rules tell."""
+    return [fact.scheduler for fact in seen.schedulers]
 
 
 def in_line(rates: list[float], whole: int | None) -> int:
@@ -308,4 +346,4 @@ def inside(fact: Scheduled, seen: Seen) -> bool:
     return any(part is fact.scheduler for part in parts)
 
 
-RULES = (scheduler_rules, gone_early, gone_by_scheduler, rate_for_factor, never_warm)
+RULES = (scheduler_rules, gone_early, dropped_early, gone_by_scheduler, rate_for_factor, never_warm)

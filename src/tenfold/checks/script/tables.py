@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.seen import Place, Seen
-from tenfold.checks.script.source import around, called, trees
+from tenfold.checks.script.source import around, called, flat, trees
 from tenfold.errors import Finding
 
-PREDICTED = re.compile(r"pred|argmax|guess|hat\b|\bp\b|out", re.I)
+PREDICTED = re.compile(r"pred|argmax|guess|hat\b|^p$|\.max\(|topk", re.I)
 DIAGONAL = re.compile(r"diag|trace")
 PRECISION, RECALL = re.compile("precis|ppv", re.I), re.compile("recall|sensitiv|tpr", re.I)
 
@@ -17,7 +17,9 @@ PRECISION, RECALL = re.compile("precis|ppv", re.I), re.compile("recall|sensitiv|
 def wrong_sums(seen: Seen) -> Iterator[Finding]:
     """Shares of each class by what was predicted, told as shares of what there is, or the other way round."""
     for file, parsed in trees(seen):
-        rows = {truth_first(one, other) for one, other in entries(parsed)} - {None}
+        made = [n for n in ast.walk(parsed) if isinstance(n, ast.Assign)]
+        values = {ast.unparse(name): ast.unparse(n.value) for n in made for name in flat(n)}
+        rows = {truth_first(*(values.get(part, part) for part in pair)) for pair in entries(parsed)} - {None}
         if len(rows) != 1:
             continue
         truth_axis = 0 if rows == {True} else 1
@@ -46,8 +48,8 @@ def entries(parsed: ast.Module) -> Iterator[tuple[str, str]]:
             if isinstance(index, ast.Tuple) and len(index.elts) == 2:
                 yield ast.unparse(index.elts[0]), ast.unparse(index.elts[1])
         elif isinstance(node, ast.Call) and called(node) == "bincount" and node.args:
-            found = re.fullmatch(r"\(?(.+?) \* .+ \+ (.+?)\)?(\.\w+\(.*\))?", ast.unparse(node.args[0]))
-            if found:
+            text = re.sub(r"^\((.*)\)\.\w+\(.*\)$", r"\1", ast.unparse(node.args[0]))
+            if found := re.fullmatch(r"(.+?) \* .+ \+ (.+)", text):
                 yield found[1], found[2]
 
 
