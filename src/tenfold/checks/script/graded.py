@@ -65,9 +65,10 @@ def by_class(told: Tensor, labels: Tensor) -> float:
 def cutting(seen: Seen) -> Place | None:
     """Where a function that draws random numbers cuts images or changes their size."""
     for file, parsed in trees(seen):
-        for node in (n for n in ast.walk(parsed) if isinstance(n, ast.Assign | ast.Return) and n.value is not None):
+        for node in (n for n in ast.walk(parsed) if isinstance(n, ast.Assign | ast.Return)):
             scope = next((n for n in around(node) if isinstance(n, ast.FunctionDef)), None)
-            if scope is None or not scope.args.args or not CUTS.search(ast.unparse(node.value or node)):
+            code = ast.unparse(node.value) if node.value is not None else ""
+            if scope is None or not scope.args.args or not CUTS.search(code):
                 continue
             if DRAWS.search(ast.unparse(scope)) and not re.search("Image.new|zeros|full\\(", ast.unparse(scope)):
                 return Place(file, node.lineno)

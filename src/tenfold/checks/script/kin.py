@@ -55,7 +55,8 @@ def kin_split(seen: Seen) -> Iterator[Finding]:
         if shares is None:
             continue
         place, (shared, near) = keyed(seen) or split_place(seen), shares
-        example = next(groups[file] for file in parted.judged if groups[file] in {groups[f] for f in parted.trained})
+        learned = {groups[file] for file in parted.trained}
+        example = next(groups[file] for file in parted.judged if groups[file] in learned)
         yield finding(
             "validation-in-training",
             "Photographs of the same thing are trained on and judged",
