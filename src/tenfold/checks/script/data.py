@@ -3,7 +3,6 @@
 from tenfold.checks.script.augmentation import AUGMENTATION
 from tenfold.checks.script.collecting import COLLECTING
 from tenfold.checks.script.copies import OVERLAP
-from tenfold.checks.script.families import FAMILIES
 from tenfold.checks.script.graded import GRADED
 from tenfold.checks.script.kin import KIN
 from tenfold.checks.script.labels import CLASSES, LABELS
@@ -24,7 +23,6 @@ RULES = (
     *LABELS,
     *MIXED,
     *OVERLAP,
-    *FAMILIES,
     *KIN,
     *STORING,
     *AUGMENTATION,

@@ -28,14 +28,13 @@ FEWEST, LARGEST, WHOLE = 10, 20, 0.8
 def families_split(seen: Seen) -> Iterator[Finding]:
     """Most files of the evaluation have one of the same family among the training files."""
     training, judged = trained_and_judged(seen)
-    classes = max((loss.shape[-1] for loss in seen.training_losses() if len(loss.shape) == 2), default=0)
     for one in training:
         mine = Counter(family(item[0]) for item in items(one.loader.dataset))
         for other in judged:
             theirs = [family(item[0]) for item in items(other.loader.dataset)]
             sizes = mine + Counter(theirs)
             shared = sum(name in mine for name in theirs)
-            if not in_families(sizes, max(FEWEST, 3 * classes)) or shared < 0.5 * len(theirs):
+            if not in_families(sizes, max(FEWEST, 3 * classes_of(seen))) or shared < 0.5 * len(theirs):
                 continue
             place, example = split_place(seen), next(name for name in theirs if name in mine)
             yield finding(
@@ -74,6 +73,11 @@ def checksums_split(seen: Seen) -> Iterator[Finding]:
                 **Place(file, node.lineno).where,
             )
             return
+
+
+def classes_of(seen: Seen) -> int:
+    """How many classes the net tells apart; 0 where that is not known."""
+    return max((loss.shape[-1] for loss in seen.training_losses() if len(loss.shape) == 2), default=0)
 
 
 def in_families(sizes: Counter[str | None], fewest: int) -> bool:

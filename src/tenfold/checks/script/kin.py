@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.families import FAMILIES, NAME, PARTS
+from tenfold.checks.script.families import FAMILIES, FEWEST, NAME, PARTS, classes_of, in_families
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.seen import Call, Place, Seen
@@ -23,10 +23,8 @@ from tenfold.errors import Finding
 
 TOKEN = re.compile(r"[^\W\d_]*\d+|[^\W\d_]+")
 """A word with its number, a number, or a word."""
-FEWEST, MOST = 40, 3000
+LEAST, MOST = 40, 3000
 """Files that are looked at."""
-GROUPS, LARGEST = 10, 20
-"""So many groups make a habit, of so many files on average at most."""
 SHARED, NEAREST, BEYOND = 0.5, 0.15, 3.0
 """This share of the judged files have kin among the trained ones; of this share the nearest one is kin, and so many
 times more often than by chance."""
@@ -43,13 +41,18 @@ class Parted:
     images: dict[str, Tensor]
 
 
+def kin_apart(seen: Seen) -> Iterator[Finding]:
+    """Files that belong together, by their names alone; only where these tell nothing, by their looks too."""
+    told = [found for rule in FAMILIES for found in rule(seen)]
+    yield from told or kin_split(seen)
+
+
 def kin_split(seen: Seen) -> Iterator[Finding]:
     """A part of the file names tells which photographs look alike, and such are judged on and trained on."""
-    parted = None if any(any(rule(seen)) for rule in FAMILIES) else parts(seen)
+    parted = parts(seen)
     if parted is None:
         return
-    classes = max((loss.shape[-1] for loss in seen.training_losses() if len(loss.shape) == 2), default=2)
-    likeness = nearest(parted)
+    classes, likeness = classes_of(seen) or 2, nearest(parted)
     for groups in groupings([*parted.trained, *parted.judged]):
         shares = alike(parted, groups, likeness, classes)
         if shares is None:
@@ -77,16 +80,16 @@ def parts(seen: Seen) -> Parted | None:
         [item[0] for fact in side for item in items(fact.loader.dataset) if isinstance(item[0], str)] for side in sides
     )
     files = list(dict.fromkeys(name for name in [*training, *judging] or seen.opened if PICTURE.search(name)))
-    if not FEWEST <= len(files) <= MOST:
+    if not LEAST <= len(files) <= MOST:
         return None
     images = {name: image for name in files if (image := read(name)) is not None}
     trained, judged = set(training) & set(images), set(judging) & set(images)
     if not trained or not judged:
         trained, judged = (found_in(calls, images) for calls in (seen.training_calls(), seen.judging_calls()))
         judged -= trained
-        trained = trained if len(trained) >= FEWEST // 2 else set(images) - judged
+        trained = trained if len(trained) >= LEAST // 2 else set(images) - judged
     judged -= trained
-    if min(len(trained), len(judged)) < FEWEST // 2:
+    if min(len(trained), len(judged)) < LEAST // 2:
         return None
     return Parted([f for f in images if f in trained], [f for f in images if f in judged], images)
 
@@ -146,9 +149,7 @@ def groupings(files: list[str]) -> Iterator[dict[str, str]]:
         for way, group in groups_of(name):
             ways.setdefault(way, {})[name] = group
     for groups in ways.values():
-        sizes = Counter(groups.values())
-        habit = len(groups) == len(files) and len(sizes) >= GROUPS and sizes.total() <= LARGEST * len(sizes)
-        if habit and sum(size for size in sizes.values() if size > 1) >= 0.8 * len(files):
+        if len(groups) == len(files) and in_families(Counter(groups.values()), FEWEST):
             yield groups
 
 
@@ -197,4 +198,4 @@ def keyed(seen: Seen) -> Place | None:
     return None
 
 
-KIN = (kin_split,)
+KIN = (kin_apart,)

@@ -53,23 +53,21 @@ def opened_as_text(seen: Seen) -> Iterator[Finding]:
     folders: dict[str, list[PurePath]] = {}
     for name in dict.fromkeys(seen.opened):
         folders.setdefault(str(PurePath(name).parent), []).append(PurePath(name))
-    for files in folders.values():
-        swapped = as_text(files)
-        if swapped is None or any(FROM_NAME.search(ast.unparse(parsed)) for _, parsed in trees(seen)):
-            continue
-        if not any(BY_LINE.search(ast.unparse(parsed)) for _, parsed in trees(seen)):
-            return
-        place = sorting(seen)
-        yield finding(
-            "wrong-labels",
-            "Files are opened in the order of text, and their labels come in that of numbers",
-            f"`{swapped[0].name}` is opened right before `{swapped[1].name}`; no label is taken from a file's name."
-            + (f" {shown_code(place)} sets the order." if place else ""),
-            f"Sort by the number: `sorted(files, key=lambda f: int(re.findall(r'\\d+', f.stem)[-1]))`{line(place)}.",
-            severity="error",
-            **where(place),
-        )
+    swapped = next(filter(None, map(as_text, folders.values())), None)
+    if swapped is None:
         return
+    code, place = "\n".join(ast.unparse(parsed) for _, parsed in trees(seen)), sorting(seen)
+    if FROM_NAME.search(code) or not BY_LINE.search(code):
+        return
+    yield finding(
+        "wrong-labels",
+        "Files are opened in the order of text, and their labels come in that of numbers",
+        f"`{swapped[0].name}` is opened right before `{swapped[1].name}`; no label is taken from a file's name."
+        + (f" {shown_code(place)} sets the order." if place else ""),
+        f"Sort by the number: `sorted(files, key=lambda f: int(re.findall(r'\\d+', f.stem)[-1]))`{line(place)}.",
+        severity="error",
+        **where(place),
+    )
 
 
 FROM_NAME = re.compile(r"\.stem\b|\.name\b|\.parent\b|basename|dirname|\.parts\b|os\.path\.split")

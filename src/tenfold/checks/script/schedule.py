@@ -128,7 +128,11 @@ def dropped_early(seen: Seen) -> Iterator[Finding]:
         planned, rates = planned_batches(seen, held), held.rates[: held.whole or len(held.rates)]
         drops = [i for i, (a, b) in enumerate(pairwise(rates), 1) if 0 < b <= DROP * a]
         losses = [step.loss for step in seen.steps if step.held is held and step.loss is not None][: len(rates)]
-        if not drops or len(losses) < len(rates) or any(fact.optimizer is held.optimizer for fact in schedulers(seen)):
+        if (
+            not drops
+            or len(losses) < len(rates)
+            or any(fact.scheduler.optimizer is held.optimizer for fact in seen.schedulers)
+        ):
             continue
         at = drops[0]
         if not SETTLED <= at <= len(rates) - 3 or max(rates[at:]) > rates[at] or at * held.micro > EARLY * planned:
@@ -146,11 +150,6 @@ def dropped_early(seen: Seen) -> Iterator[Finding]:
             **where(lowering(seen) or held.stepped_at),
         )
         return
-
-
-def schedulers(seen: Seen) -> list[LRScheduler]:
-    """Those of torch's, of which other rules tell."""
-    return [fact.scheduler for fact in seen.schedulers]
 
 
 def in_line(rates: list[float], whole: int | None) -> int:
