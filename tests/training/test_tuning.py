@@ -228,7 +228,7 @@ def test_bf16_gradients_without_the_instructions_are_refused(monkeypatch):
     if kernels.unavailable():
         pytest.skip(f"no kernels: {kernels.unavailable()}")
     monkeypatch.setattr("tenfold.training.backend.has_halves", lambda: False)
-    with pytest.raises(RecipeError, match="no AVX-512 BF16"):
+    with pytest.raises(RecipeError, match="neither AVX-512 BF16 nor AMX"):
         open_backend("cpu", BackendOptions(kernels="native", precision="bf16_grad"))
 
 

@@ -159,7 +159,7 @@ def require(chosen: Backend) -> None:
         raise RecipeError(f"backend.kernels = native is not possible here: {reason}.", remedy)
     if chosen.precision == "bf16_grad" and not has_halves():
         remedy = "Leave --backend.precision out, or give --backend.precision fp32."
-        raise RecipeError("backend.precision = bf16_grad is not possible here: no AVX-512 BF16.", remedy)
+        raise RecipeError("backend.precision = bf16_grad is not possible here: neither AVX-512 BF16 nor AMX.", remedy)
 
 
 def keep_freed_memory() -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from tenfold.cache import cache_folder
 
 SOURCES = ("winograd.cpp", "norm.cpp", "pool.cpp")
-HEADER = "vectors.h"
+HEADERS = ("vectors.h", "tiles.h")
 HERE = Path(__file__).parent
 COMPILERS = ("g++", "c++")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-fPIC")
@@ -119,7 +119,7 @@ def build(compiler: str, made: Path) -> None:
 @cache
 def fingerprint(compiler: str) -> str:
     """What the compiled code depends on: sources, flags, compiler and processor."""
-    parts = [(HERE / name).read_text(encoding="utf-8") for name in (HEADER, *SOURCES)]
+    parts = [(HERE / name).read_text(encoding="utf-8") for name in (*HEADERS, *SOURCES)]
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
     return hashlib.sha256("\0".join([*parts, *FLAGS, version, processor()]).encode()).hexdigest()[:32]
 

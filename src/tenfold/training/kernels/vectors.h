@@ -83,6 +83,13 @@ template <int L> inline Mask<L> pair(Vec<L> low, Vec<L> high) {
     }
 }
 
+// As close to v as bf16 comes.
+template <int L> inline Vec<L> rounded(Vec<L> v) {
+    if constexpr (L == 16)
+        return (Vec<L>)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v)), 16);
+    else return (Vec<L>)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)_mm256_cvtneps_pbh((__m256)v)), 16);
+}
+
 // L numbers as L / 2 elements of two neighbours.
 template <int L> inline void put(std::int32_t* p, Vec<L> v) { store<L>(reinterpret_cast<Half*>(p), v); }
 #endif

@@ -19,6 +19,7 @@
 
 #include <unistd.h>
 
+#include "tiles.h"
 #include "vectors.h"
 
 namespace {
@@ -81,8 +82,8 @@ inline int registers(int64_t channels) {
 
 // Scratch that a thread keeps between calls.
 float* scratch(int which, int64_t floats) {
-    static thread_local float* kept[3] = {};
-    static thread_local int64_t size[3] = {};
+    static thread_local float* kept[4] = {};
+    static thread_local int64_t size[4] = {};
     if (size[which] < floats) {
         std::free(kept[which]);
         kept[which] = static_cast<float*>(std::aligned_alloc(64, (floats * 4 + 63) / 64 * 64));
@@ -141,24 +142,43 @@ template <class T> inline void weight_line_adjoint(const T u[6], T out[3]) {
     out[2] = A2 * near + B2 * far + u[5];
 }
 
-// What the products are computed in. An element is one number (Exact), or two neighbours along the sum (Halves).
+// What the products are computed in. An element is one number (Exact), or two neighbours along the sum, in bf16. A product
+// of the outputs takes `rows` tiles at a time, one of the weights' gradient sums over `whole` ones.
 struct Exact {
     typedef float type;
-    static constexpr int numbers = 1;
+    static constexpr int numbers = 1, parts = 1, rows = ROWS, whole = 1;
+    static constexpr bool tiled = false;
     template <int L> using Register = Vec<L>;
     template <int L> static inline Vec<L> add(Vec<L> sum, float left, Vec<L> right) { return sum + left * right; }
 };
 
-#ifdef HALVES
+#ifdef TILES
+// Two parts: a number and what its rounding lost. Three of the four products of parts leave about a 2⁻¹⁶ of error.
+template <int PARTS> struct Tiled {
+    typedef std::int32_t type;
+    static constexpr int numbers = 2, parts = PARTS, rows = 2 * TALL, whole = 2 * TALL;
+    static constexpr bool tiled = true;
+};
+using Halves = Tiled<1>;
+using Split = Tiled<2>;
+#elif defined(HALVES)
 struct Halves {
     typedef std::int32_t type;
-    static constexpr int numbers = 2;
+    static constexpr int numbers = 2, parts = 1, rows = ROWS, whole = 2;
+    static constexpr bool tiled = false;
     template <int L> using Register = Mask<L>;
     template <int L> static inline Vec<L> add(Vec<L> sum, std::int32_t left, Mask<L> right) {
         return dot<L>(sum, Mask<L>{} + left, right);
     }
 };
 #endif
+
+// In channels side by side in V: as many as a tile register is deep, or the lanes of a vector.
+template <class E, int LV> inline int64_t side_by_side(int64_t cin) {
+    int64_t block = E::tiled ? 32 / LV * LV : LV;
+    while (cin % block) block -= LV;
+    return block;
+}
 
 // The 36 numbers of V for a tile, L channels from c on: sink(which, numbers).
 template <int L, class Sink>
@@ -200,15 +220,21 @@ inline void gradient_tile(const Shape& s, const float* dy, int64_t tile, int64_t
     }
 }
 
-// V of `count` tiles from `first` on, neighbours along the channels.
+// V of `count` tiles from `first` on, neighbours along the channels, `block` of them side by side.
 template <class E, int L>
-void transform_input(const Shape& s, const float* x, int64_t first, int64_t count, int64_t room, int64_t stride,
-                     typename E::type* v) {
+void transform_input(const Shape& s, const float* x, int64_t first, int64_t count, int64_t room, int64_t block,
+                     int64_t stride, typename E::type* v) {
     for (int64_t t = 0; t < count; t++) {
         fetch<0>(s, first + t + SOON, x, s.h, s.w, s.cin, s.cin);
         for (int64_t c = 0; c < s.cin; c += L) {
-            auto* out = v + (c / L * room + t) * (L / E::numbers);
-            input_tile<L>(s, x, first + t, c, [=](int f, Vec<L> number) { put<L>(out + f * stride, number); });
+            auto* out = v + (c / block * room + t) * (block / E::numbers) + c % block / E::numbers;
+            input_tile<L>(s, x, first + t, c, [=](int f, Vec<L> number) {
+                put<L>(out + f * stride, number);
+#ifdef TILES
+                if constexpr (E::parts == 2)
+                    put<L>(out + f * stride + s.cin / E::numbers * room, number - rounded<L>(number));
+#endif
+            });
         }
     }
 }
@@ -236,21 +262,24 @@ template <int L> void transform_output(const Shape& s, const float* m, int64_t f
     }
 }
 
-// One element for each of `tiles` (one tile, or two; a missing second is zero): make(tile, sink), to out + which · stride.
+// One element for each of `tiles` (one tile, or two; a missing second is zero): make(tile, sink), to out + which · stride,
+// and what rounding lost to `low` elements behind.
 template <class E, int L, class Make>
-inline void store_tiles(int64_t tile, int64_t end, int64_t stride, typename E::type* out, Make make) {
+inline void store_tiles(int64_t tile, int64_t end, int64_t stride, typename E::type* out, int64_t low, Make make) {
     if constexpr (E::numbers == 1) {
         make(tile, [=](int f, Vec<L> number) { store<L>(out + f * stride, number); });
     }
 #ifdef HALVES
     else {
         Vec<L> held[F];
+        auto finish = [&](int f, Vec<L> number) {
+            store<L>(out + f * stride, pair<L>(held[f], number));
+            if constexpr (E::parts == 2)
+                store<L>(out + f * stride + low, pair<L>(held[f] - rounded<L>(held[f]), number - rounded<L>(number)));
+        };
         make(tile, [&](int f, Vec<L> number) { held[f] = number; });
-        if (tile + 1 == end) {
-            for (int f = 0; f < F; f++) store<L>(out + f * stride, pair<L>(held[f], Vec<L>{}));
-        } else {
-            make(tile + 1, [&](int f, Vec<L> number) { store<L>(out + f * stride, pair<L>(held[f], number)); });
-        }
+        if (tile + 1 < end) make(tile + 1, finish);
+        else for (int f = 0; f < F; f++) finish(f, Vec<L>{});
     }
 #endif
 }
@@ -305,32 +334,138 @@ void accumulate(const typename E::type* v, const typename E::type* d, int64_t co
         for (int j = 0; j < NV; j++) store<L>(du + i * cout + j * L, sum[i][j]);
 }
 
-inline int64_t tiles_in_block(int64_t bytes_each, int64_t all, int threads) {
+#ifdef TILES
+// M of 32 tiles and one panel, as `multiply`: `low_v` and `low_u` elements behind lie the parts that rounding lost.
+template <class E, int L, int NV>
+void multiply_tiles(const std::int32_t* v, int64_t depth, int64_t block, int64_t blocks, int64_t low_v,
+                    const std::int32_t* u, int64_t low_u, float* m, int64_t width) {
+    auto columns = [=]<bool WIDE>(int j) {
+        using B = Block<true, WIDE>;
+        const std::int32_t *left = v, *below = v + TALL * depth, *right = u + j * L;
+        B::zero();
+        for (int64_t b = 0; b < blocks; b++, left += block, below += block, right += depth * NV * L) {
+            B::load_left(left, below, depth);
+            if constexpr (E::parts == 2) {
+                B::load_right(right + low_u, NV * L, L);
+                B::add();
+            }
+            B::load_right(right, NV * L, L);
+            B::add();
+            if constexpr (E::parts == 2) {
+                B::load_left(left + low_v, below + low_v, depth);
+                B::add();
+            }
+        }
+        B::store_sums(m + j * L, m + TALL * width + j * L, width, L);
+    };
+    for (int j = 0; j + 1 < NV; j += 2) columns.template operator()<true>(j);
+    if constexpr (NV % 2) columns.template operator()<false>(NV - 1);
+}
+
+// 16 rows of LV elements to LV rows of 16.
+template <int LV> inline void turn(const std::int32_t* from, std::int32_t* to) {
+    __m512i r[TALL];
+#pragma GCC unroll 16
+    for (int i = 0; i < TALL; i++)
+        r[i] = LV == 16 ? _mm512_loadu_si512(from + i * LV) : _mm512_maskz_loadu_epi32(0xff, from + i * LV);
+    Mask<16> lane;
+    for (int i = 0; i < 16; i++) lane[i] = i;
+#pragma GCC unroll 4
+    for (int step = 1; step < 16; step *= 2) {
+        Mask<16> odd = (lane & step) != 0;
+        Mask<16> upper = odd ? lane - step + 16 : lane, lower = odd ? lane + 16 : lane + step;
+#pragma GCC unroll 16
+        for (int i = 0; i < TALL; i++)
+            if (!(i & step)) {
+                __m512i a = r[i], b = r[i + step];
+                r[i] = _mm512_permutex2var_epi32(a, (__m512i)upper, b);
+                r[i + step] = _mm512_permutex2var_epi32(a, (__m512i)lower, b);
+            }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < LV; i++) _mm512_storeu_si512(to + i * TALL, r[i]);
+}
+
+// dU of one of the 36, [cin][cout], += the sum over `count` elements of tiles; V and D have room for `elements`.
+template <int LV, int L, int NV>
+void accumulate_tiles(std::int32_t* v, std::int32_t* d, int64_t count, int64_t elements, float* du, int64_t cin,
+                      int64_t cout) {
+    constexpr int panel = L * NV;
+    int64_t whole = (count + TALL - 1) / TALL * TALL;
+    for (int64_t i = 0; i < cin; i += LV) std::fill(v + i * elements + count * LV, v + i * elements + whole * LV, 0);
+    for (int64_t c = 0; c < cout; c += panel)
+        std::fill(d + c * elements + count * panel, d + c * elements + whole * panel, 0);
+    auto* turned = reinterpret_cast<std::int32_t*>(scratch(3, 2 * LV * whole));
+    Registers registers(LV, TALL, L);
+    for (int64_t i = 0; i < cin; i += 2 * LV) {
+        bool two = i + LV < cin;
+        for (int half = 0; half <= two; half++)
+            for (int64_t k = 0; k < whole; k += TALL)
+                turn<LV>(v + (i + half * LV) * elements + k * LV, turned + (half * whole + k) * LV);
+        auto columns = [=]<bool TWO, bool WIDE>(int64_t c, int j) {
+            using B = Block<TWO, WIDE>;
+            float *sums = du + i * cout + c + j * L, *below = sums + LV * cout;
+            const std::int32_t *left = turned, *right = d + c * elements + j * L;
+            B::load_sums(sums, below, cout, L);
+            for (int64_t k = 0; k < whole; k += TALL, left += TALL * LV, right += TALL * panel) {
+                B::load_left(left, left + whole * LV, TALL);
+                B::load_right(right, panel, L);
+                B::add();
+            }
+            B::store_sums(sums, below, cout, L);
+        };
+        auto panels = [=]<bool TWO>() {
+            for (int64_t c = 0; c < cout; c += panel) {
+                for (int j = 0; j + 1 < NV; j += 2) columns.template operator()<TWO, true>(c, j);
+                if constexpr (NV % 2) columns.template operator()<TWO, false>(c, NV - 1);
+            }
+        };
+        if (two) panels.template operator()<true>();
+        else panels.template operator()<false>();
+    }
+}
+#endif
+
+inline int64_t tiles_in_block(int64_t bytes_each, int64_t all, int rows, int threads) {
     int64_t fit = cache() / bytes_each, share = (all + threads - 1) / threads;
-    return std::max<int64_t>(1, (std::min(fit, share) + ROWS - 1) / ROWS) * ROWS;
+    return std::max<int64_t>(1, (std::min(fit, share) + rows - 1) / rows) * rows;
 }
 
 template <class E, int LV, int L, int NV>
 void forward(const Shape& s, const float* x, const typename E::type* u, float* y, int threads) {
     constexpr int panel = L * NV, N = E::numbers;
-    int64_t chunk = s.cout <= CHUNK ? s.cout : CHUNK / panel * panel;
-    int64_t room = tiles_in_block(F * 4 * (s.cin / N + chunk), s.tiles(), threads);
-    int64_t v_stride = s.cin / N * room + 16, m_stride = chunk * room + 16;  // + 16: no two of the 36 in one cache set
-    int64_t blocks = (s.tiles() + room - 1) / room;
+    int64_t chunk = s.cout <= CHUNK ? s.cout : CHUNK / panel * panel, row = s.cin / N, block = side_by_side<E, LV>(s.cin);
+    int64_t room = tiles_in_block(F * 4 * (row * E::parts + chunk), s.tiles(), E::rows, threads);
+    int64_t v_stride = row * E::parts * room + 16, m_stride = chunk * room + 16;  // + 16: no two of the 36 in one cache set
+    int64_t blocks = (s.tiles() + room - 1) / room, depth = block / N;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t b = 0; b < blocks; b++) {
         auto* v = reinterpret_cast<typename E::type*>(scratch(0, F * v_stride));
         float* m = scratch(1, F * m_stride);
         int64_t first = b * room, count = std::min(room, s.tiles() - first);
-        transform_input<E, LV>(s, x, first, count, room, v_stride, v);
+        transform_input<E, LV>(s, x, first, count, room, block, v_stride, v);
         for (int64_t channel = 0; channel < s.cout; channel += chunk) {
             int64_t width = std::min(chunk, s.cout - channel);
-            for (int64_t f = 0; f < F; f++)
-                for (int64_t c = 0; c < width; c += panel)
-                    for (int64_t t = 0; t < count; t += ROWS)
-                        multiply<E, L, NV, ROWS, LV / N>(v + f * v_stride + t * (LV / N), room * (LV / N), s.cin / LV,
-                                                         u + (f * s.cout + channel + c) * (s.cin / N),
-                                                         m + f * m_stride + t * width + c, width);
+            auto each = [&](auto product) {
+                for (int64_t f = 0; f < F; f++)
+                    for (int64_t c = 0; c < width; c += panel)
+                        for (int64_t t = 0; t < count; t += E::rows)
+                            product(v + f * v_stride + t * depth, u + (f * s.cout + channel + c) * row,
+                                    m + f * m_stride + t * width + c);
+            };
+            if constexpr (!E::tiled)
+                each([&](const auto* from, const auto* by, float* to) {
+                    multiply<E, L, NV, ROWS, LV / N>(from, room * depth, s.cin / block, by, to, width);
+                });
+#ifdef TILES
+            else {
+                Registers registers(TALL, depth, L);
+                each([&](const auto* from, const auto* by, float* to) {
+                    multiply_tiles<E, L, NV>(from, depth, room * depth, s.cin / block, row * room, by, F * s.cout * row,
+                                             to, width);
+                });
+            }
+#endif
             transform_output<L>(s, m, first, count, m_stride, channel, width, y);
         }
     }
@@ -355,21 +490,26 @@ void gradient(const Shape& s, const float* x, const float* dy, float* dw, float*
                     fetch<0>(s, later, dy, s.out_h(), s.out_w(), s.cout, s.cout);
                 }
                 for (int64_t c = 0; c < s.cin; c += LV)
-                    store_tiles<E, LV>(tile, end, v_stride, v + (c / LV * elements + at) * LV,
+                    store_tiles<E, LV>(tile, end, v_stride, v + (c / LV * elements + at) * LV, 0,
                                        [&](int64_t t, auto sink) { input_tile<LV>(s, x, t, c, sink); });
                 for (int64_t c = 0; c < s.cout; c += L)
-                    store_tiles<E, L>(tile, end, d_stride, d + (c / panel * elements + at) * panel + c % panel,
+                    store_tiles<E, L>(tile, end, d_stride, d + (c / panel * elements + at) * panel + c % panel, 0,
                                       [&](int64_t t, auto sink) { gradient_tile<L>(s, dy, t, c, sink); });
             }
 #pragma omp for schedule(dynamic, 1)
         for (int64_t f = 0; f < F; f++) {
             float* own = du + f * s.cin * s.cout;
             if (first == 0) std::fill(own, own + s.cin * s.cout, 0.0f);
-            for (int64_t i = 0; i < s.cin; i += LINES)
-                for (int64_t c = 0; c < s.cout; c += panel)
-                    accumulate<E, L, NV, LINES, LV>(v + f * v_stride + i / LV * elements * LV + i % LV,
-                                                    d + f * d_stride + c * elements, (end - first + N - 1) / N,
-                                                    own + i * s.cout + c, s.cout);
+            int64_t count = (end - first + N - 1) / N;
+            if constexpr (!E::tiled)
+                for (int64_t i = 0; i < s.cin; i += LINES)
+                    for (int64_t c = 0; c < s.cout; c += panel)
+                        accumulate<E, L, NV, LINES, LV>(v + f * v_stride + i / LV * elements * LV + i % LV,
+                                                        d + f * d_stride + c * elements, count, own + i * s.cout + c,
+                                                        s.cout);
+#ifdef TILES
+            else accumulate_tiles<LV, L, NV>(v + f * v_stride, d + f * d_stride, count, elements, own, s.cin, s.cout);
+#endif
         }
     }
 #pragma omp parallel for num_threads(threads)
@@ -411,7 +551,7 @@ void weights(const float* w, typename E::type* u, int64_t cin, int64_t cout, int
     for (int64_t i = 0; i < cin; i += N)
         for (int64_t c = 0; c < cout; c += L)
             store_tiles<E, L>(i, cin, cin * cout / N, u + (c / panel * panel * cin + i * panel) / N + c % panel,
-                              [&](int64_t k, auto sink) { weight_tile<L>(w, cin, cout, k, c, sink); });
+                              F * cin * cout / N, [&](int64_t k, auto sink) { weight_tile<L>(w, cin, cout, k, c, sink); });
 }
 
 // Calls `work` with the lanes of both sides and the registers of a panel as constants.
@@ -433,9 +573,13 @@ template <class Work> void choose(int64_t cin, int64_t cout, Work work) {
     return right(std::integral_constant<int, 8>());
 }
 
-template <class Work> void by_numbers(int halves, Work work) {
+// 0: Exact, 1: Halves, 2: Split.
+template <class Work> void by_numbers(int numbers, Work work) {
 #ifdef HALVES
-    if (halves) return work.template operator()<Halves>();
+    if (numbers == 1) return work.template operator()<Halves>();
+#endif
+#ifdef TILES
+    if (numbers == 2) return work.template operator()<Split>();
 #endif
     work.template operator()<Exact>();
 }
@@ -444,46 +588,48 @@ template <class Work> void by_numbers(int halves, Work work) {
 
 extern "C" {
 
-// Whether the processor multiplies pairs of bf16, which `halves` below needs.
-int winograd_has_halves() {
-#ifdef HALVES
+// The highest of `numbers` below that this processor has.
+int winograd_numbers() {
+#if defined(TILES)
+    return tiles_permitted() ? 2 : 0;
+#elif defined(HALVES)
     return 1;
 #else
     return 0;
 #endif
 }
 
-// w [3][3][cin][cout] to u [36 · cin · cout], rounded to bf16 (and half as long) with `halves`.
-void winograd_weights(const float* w, float* u, int64_t cin, int64_t cout, int halves, int threads) {
+// w [3][3][cin][cout] to u [36 · cin · cout], rounded to bf16 (and half as long) with Halves.
+void winograd_weights(const float* w, float* u, int64_t cin, int64_t cout, int numbers, int threads) {
     int panel = lanes(cout) * registers(cout);
-    by_numbers(halves, [&]<class E>() {
+    by_numbers(numbers, [&]<class E>() {
         auto* to = reinterpret_cast<typename E::type*>(u);
         if (lanes(cout) == WIDEST) weights<E, WIDEST>(w, to, cin, cout, panel, threads);
         else weights<E, 8>(w, to, cin, cout, panel, threads);
     });
 }
 
-// x [n][h][w][cin] to y [n][h + 2·pad − 2][w + 2·pad − 2][cout]; halves: V and U are rounded to bf16.
+// x [n][h][w][cin] to y [n][h + 2·pad − 2][w + 2·pad − 2][cout]; u of the same numbers.
 void winograd_forward(const float* x, const float* u, float* y, int64_t n, int64_t h, int64_t w, int64_t cin,
-                      int64_t cout, int64_t pad, int halves, int threads) {
+                      int64_t cout, int64_t pad, int numbers, int threads) {
     Shape s{n, h, w, cin, cout, pad};
-    by_numbers(halves, [&]<class E>() {
+    by_numbers(numbers, [&]<class E>() {
         auto* from = reinterpret_cast<const typename E::type*>(u);
         choose(cin, cout, [&]<int LV, int L, int NV>() { forward<E, LV, L, NV>(s, x, from, y, threads); });
     });
 }
 
-// The gradient of the weights, dw [3][3][cin][cout], from x and dy [n][h + 2·pad − 2][w + 2·pad − 2][cout].
+// The gradient of the weights, dw [3][3][cin][cout], from x and dy [n][h + 2·pad − 2][w + 2·pad − 2][cout]; Exact or Halves.
 void winograd_gradient(const float* x, const float* dy, float* dw, int64_t n, int64_t h, int64_t w, int64_t cin,
                        int64_t cout, int64_t pad, int halves, int threads) {
     Shape s{n, h, w, cin, cout, pad};
-    int64_t fit = 2 * cache() / (F * 4 * (cin + cout)), worth = 2 * cin * cout / (cin + cout);  // dU is read once a round
-    int64_t room = std::min(std::max<int64_t>({fit, worth, 32}), s.tiles()) * (halves ? 2 : 1);
-    room += room % 2;
-    float* v = scratch(0, F * (cin * room + 16));
-    float* d = scratch(1, F * (cout * room + 16));
-    float* du = scratch(2, F * cin * cout);
-    by_numbers(halves, [&]<class E>() {
+    by_numbers(halves != 0, [&]<class E>() {
+        int64_t fit = 2 * cache() / (F * 4 * (cin + cout)), worth = 2 * cin * cout / (cin + cout);  // dU is read once a round
+        int64_t room = std::min(std::max<int64_t>({fit, worth, 32}), s.tiles()) * E::numbers;
+        room = (room + E::whole - 1) / E::whole * E::whole;
+        float* v = scratch(0, F * (cin * room + 16));
+        float* d = scratch(1, F * (cout * room + 16));
+        float* du = scratch(2, F * cin * cout);
         choose(cin, cout, [&]<int LV, int L, int NV>() {
             gradient<E, LV, L, NV>(s, x, dy, dw, v, d, du, room, threads);
         });

@@ -18,39 +18,47 @@ from tenfold.training.kernels import CHANNELS, library
 
 @cache
 def functions() -> Any:
-    """The C functions, their argument types declared."""
+    """The C functions, their argument types declared. Asking for `numbers` also permits matrix registers."""
     lib = library()
+    lib.winograd_numbers()
     lib.winograd_weights.argtypes = [c_void_p, c_void_p, c_int64, c_int64, c_int, c_int]
     lib.winograd_forward.argtypes = [c_void_p] * 3 + [c_int64] * 6 + [c_int] * 2
     lib.winograd_gradient.argtypes = [c_void_p] * 3 + [c_int64] * 6 + [c_int] * 2
     return lib
 
 
+EXACT, HALVES, SPLIT = 0, 1, 2
+"""What the transformed images and filters are multiplied as: fp32; rounded to bf16, which puts the outputs off by about
+1 %; or each as the sum of two bf16 (0.002 %), which only matrix registers multiply faster than fp32."""
+
+
 def has_halves() -> bool:
-    """Whether this processor multiplies pairs of bf16 (AVX-512 BF16)."""
-    return bool(functions().winograd_has_halves())
+    """Whether this processor multiplies pairs of bf16 (AVX-512 BF16, AMX)."""
+    return bool(functions().winograd_numbers() >= HALVES)
 
 
-def convolve(images: Tensor, filters: Tensor, padding: int, halves: bool = False) -> Tensor:
-    """float32 [N, C, H, W] with filters [3, 3, C, K] to [N, K, H + 2·padding − 2, W + 2·padding − 2], channels-last.
+def has_split() -> bool:
+    """Whether it multiplies matrices of bf16 (AMX)."""
+    return bool(functions().winograd_numbers() >= SPLIT)
 
-    halves: the transformed images and filters are rounded to bf16; the output is off by about 1 %.
-    """
+
+def convolve(images: Tensor, filters: Tensor, padding: int, numbers: int = EXACT) -> Tensor:
+    """float32 [N, C, H, W] with filters [3, 3, C, K] to [N, K, H + 2·padding − 2, W + 2·padding − 2], channels-last."""
     images = images.contiguous(memory_format=torch.channels_last)
     (n, c, h, w), k = images.shape, filters.shape[3]
     filters, threads = filters.contiguous(), torch.get_num_threads()
     transformed = images.new_empty(36 * c * k)
-    functions().winograd_weights(filters.data_ptr(), transformed.data_ptr(), c, k, halves, threads)
+    functions().winograd_weights(filters.data_ptr(), transformed.data_ptr(), c, k, numbers, threads)
     shape = (n, k, h + 2 * padding - 2, w + 2 * padding - 2)
     output = torch.empty(shape, device=images.device, dtype=images.dtype, memory_format=torch.channels_last)
     functions().winograd_forward(
-        images.data_ptr(), transformed.data_ptr(), output.data_ptr(), n, h, w, c, k, padding, halves, threads
+        images.data_ptr(), transformed.data_ptr(), output.data_ptr(), n, h, w, c, k, padding, numbers, threads
     )
     return output
 
 
 def filter_gradient(images: Tensor, gradient: Tensor, padding: int, halves: bool = False) -> Tensor:
-    """The gradient of `convolve`'s filters, [3, 3, C, K], from that of its output."""
+    """The gradient of `convolve`'s filters, [3, 3, C, K], from that of its output; halves: products of bf16."""
     images = images.contiguous(memory_format=torch.channels_last)
     gradient = gradient.contiguous(memory_format=torch.channels_last)
     (n, c, h, w), k = images.shape, gradient.shape[1]
@@ -62,14 +70,18 @@ def filter_gradient(images: Tensor, gradient: Tensor, padding: int, halves: bool
 
 
 class Convolution(torch.autograd.Function):
-    """images [N, C, H, W], weight [K, C, 3, 3], padding → [N, K, H', W']; halves: the gradients in bf16 products."""
+    """images [N, C, H, W], weight [K, C, 3, 3], padding → [N, K, H', W'].
+
+    halves: the gradients from products of bf16, the outputs from split ones where the processor has them.
+    """
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor, padding: int, halves: bool) -> Tensor:
         """Weights as torch has them, [K, C, 3, 3]."""
         ctx.save_for_backward(images, weight)
         ctx.padding, ctx.halves = padding, halves
-        return convolve(images, weight.permute(2, 3, 1, 0), padding)
+        numbers = SPLIT if halves and has_split() else EXACT
+        return convolve(images, weight.permute(2, 3, 1, 0), padding, numbers)
 
     @staticmethod
     @once_differentiable
@@ -78,11 +90,13 @@ class Convolution(torch.autograd.Function):
         (gradient,) = gradients
         images, weight = ctx.saved_tensors
         of_images = of_weight = None
+        numbers = HALVES if ctx.halves else EXACT
         if ctx.needs_input_grad[0]:
-            of_images = convolve(gradient, weight.flip(2, 3).permute(2, 3, 0, 1), 2 - ctx.padding, ctx.halves)
+            of_images = convolve(gradient, weight.flip(2, 3).permute(2, 3, 0, 1), 2 - ctx.padding, numbers)
         if ctx.needs_input_grad[1]:
-            of_weight = filter_gradient(images, gradient, ctx.padding, ctx.halves).permute(3, 2, 0, 1)
-            of_weight = torch.empty_like(weight).copy_(of_weight)
+            of_filters = filter_gradient(images, gradient, ctx.padding, ctx.halves)
+            turned = of_filters.flatten(0, 2).t().contiguous()  # as a matrix: torch transposes those four times as fast
+            of_weight = turned.unflatten(1, of_filters.shape[:3]).permute(0, 3, 1, 2)
         return of_images, of_weight, None, None
 
 
@@ -90,7 +104,7 @@ class WinogradConv2d(nn.Conv2d):
     """nn.Conv2d, computed by `Convolution` for float32 on the CPU and as ever otherwise."""
 
     halves = False
-    """Whether gradients come from bf16 products."""
+    """Whether gradients come from products of bf16."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if input.dtype != torch.float32 or input.device.type != "cpu" or torch.is_autocast_enabled("cpu"):

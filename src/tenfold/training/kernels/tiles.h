@@ -1,0 +1,79 @@
+// Products of bf16 matrices, summed in fp32, on tile registers (Intel AMX): 16 rows of 16 elements, each a pair of bf16.
+//
+// Eight registers: four of sums (two rows by two columns of tiles), two of left factors, two of right ones.
+#pragma once
+
+#include "vectors.h"
+
+#if defined(HALVES) && defined(__AMX_BF16__) && defined(__linux__)
+#define TILES
+#include <sys/syscall.h>
+#include <unistd.h>
+
+constexpr int TALL = 16;  // rows of a register
+
+// Linux lets a process use the registers once it has asked to: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
+inline bool tiles_permitted() {
+    static const bool granted = syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+    return granted;
+}
+
+// Sets a thread's registers up for sums [rows, L] of left [rows, depth] and right [depth, L], and frees them again.
+class Registers {
+    struct alignas(64) {
+        std::uint8_t palette = 1, start = 0, reserved[14] = {};
+        std::uint16_t bytes[16] = {};
+        std::uint8_t rows[16] = {};
+    } shape;
+    void set(int tile, int rows, int elements) {
+        shape.rows[tile] = rows;
+        shape.bytes[tile] = elements * 4;
+    }
+
+  public:
+    Registers(int rows, int depth, int lanes) {
+        for (int sum = 0; sum < 4; sum++) set(sum, rows, lanes);
+        for (int left = 4; left < 6; left++) set(left, rows, depth);
+        for (int right = 6; right < 8; right++) set(right, depth, lanes);
+        _tile_loadconfig(&shape);
+    }
+    ~Registers() { _tile_release(); }
+    Registers(const Registers&) = delete;
+};
+
+// Two rows of tiles, or one, by as many columns; registers are named by constants.
+template <bool TWO, bool WIDE> struct Block {
+    static void zero() {
+        _tile_zero(0);
+        if constexpr (WIDE) _tile_zero(1);
+        if constexpr (TWO) _tile_zero(2);
+        if constexpr (TWO && WIDE) _tile_zero(3);
+    }
+    static void load_sums(const float* from, const float* below, std::int64_t stride, int lanes) {
+        _tile_loadd(0, from, stride * 4);
+        if constexpr (WIDE) _tile_loadd(1, from + lanes, stride * 4);
+        if constexpr (TWO) _tile_loadd(2, below, stride * 4);
+        if constexpr (TWO && WIDE) _tile_loadd(3, below + lanes, stride * 4);
+    }
+    static void store_sums(float* to, float* below, std::int64_t stride, int lanes) {
+        _tile_stored(0, to, stride * 4);
+        if constexpr (WIDE) _tile_stored(1, to + lanes, stride * 4);
+        if constexpr (TWO) _tile_stored(2, below, stride * 4);
+        if constexpr (TWO && WIDE) _tile_stored(3, below + lanes, stride * 4);
+    }
+    static void load_left(const std::int32_t* from, const std::int32_t* below, std::int64_t stride) {
+        _tile_loadd(4, from, stride * 4);
+        if constexpr (TWO) _tile_loadd(5, below, stride * 4);
+    }
+    static void load_right(const std::int32_t* from, std::int64_t stride, int lanes) {
+        _tile_loadd(6, from, stride * 4);
+        if constexpr (WIDE) _tile_loadd(7, from + lanes, stride * 4);
+    }
+    static void add() {
+        _tile_dpbf16ps(0, 4, 6);
+        if constexpr (WIDE) _tile_dpbf16ps(1, 4, 7);
+        if constexpr (TWO) _tile_dpbf16ps(2, 5, 6);
+        if constexpr (TWO && WIDE) _tile_dpbf16ps(3, 5, 7);
+    }
+};
+#endif
