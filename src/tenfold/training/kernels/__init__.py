@@ -19,8 +19,8 @@ from torch import Tensor
 
 from tenfold.cache import cache_folder
 
-SOURCES = ("winograd.cpp", "norm.cpp", "pool.cpp")
-HEADERS = ("vectors.h", "tiles.h")
+SOURCES = ("winograd.cpp", "block.cpp", "norm.cpp", "pool.cpp")
+HEADERS = ("vectors.h", "activations.h", "memory.h", "tiles.h")
 HERE = Path(__file__).parent
 COMPILERS = ("g++", "c++")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-fPIC")

@@ -2,12 +2,13 @@
 
 from torch import nn
 
-from tenfold.training.kernels import library, norm, pool, winograd
+from tenfold.training.kernels import block, library, norm, pool, winograd
 
 KERNELS = (
     (winograd.suits, winograd.WinogradConv2d),
     (norm.suits, norm.NativeActivatedBatchNorm),
     (pool.suits, pool.NativeMaxPool2d),
+    (block.suits, block.NativeBlock),
 )
 """Which modules a kernel computes, and the class that lets it."""
 

@@ -41,7 +41,7 @@ class Registers {
     Registers(const Registers&) = delete;
 };
 
-// Two rows of tiles, or one, by as many columns; registers are named by constants.
+// Two rows of tiles, or one, by two columns, or one. `bytes` lie between the rows in memory; registers are constants.
 template <bool TWO, bool WIDE> struct Block {
     static void zero() {
         _tile_zero(0);
@@ -49,25 +49,25 @@ template <bool TWO, bool WIDE> struct Block {
         if constexpr (TWO) _tile_zero(2);
         if constexpr (TWO && WIDE) _tile_zero(3);
     }
-    static void load_sums(const float* from, const float* below, std::int64_t stride, int lanes) {
-        _tile_loadd(0, from, stride * 4);
-        if constexpr (WIDE) _tile_loadd(1, from + lanes, stride * 4);
-        if constexpr (TWO) _tile_loadd(2, below, stride * 4);
-        if constexpr (TWO && WIDE) _tile_loadd(3, below + lanes, stride * 4);
+    static void load_sums(const float* from, const float* below, int lanes, std::int64_t bytes) {
+        _tile_loadd(0, from, bytes);
+        if constexpr (WIDE) _tile_loadd(1, from + lanes, bytes);
+        if constexpr (TWO) _tile_loadd(2, below, bytes);
+        if constexpr (TWO && WIDE) _tile_loadd(3, below + lanes, bytes);
     }
-    static void store_sums(float* to, float* below, std::int64_t stride, int lanes) {
-        _tile_stored(0, to, stride * 4);
-        if constexpr (WIDE) _tile_stored(1, to + lanes, stride * 4);
-        if constexpr (TWO) _tile_stored(2, below, stride * 4);
-        if constexpr (TWO && WIDE) _tile_stored(3, below + lanes, stride * 4);
+    static void store_sums(float* to, float* below, int lanes, std::int64_t bytes) {
+        _tile_stored(0, to, bytes);
+        if constexpr (WIDE) _tile_stored(1, to + lanes, bytes);
+        if constexpr (TWO) _tile_stored(2, below, bytes);
+        if constexpr (TWO && WIDE) _tile_stored(3, below + lanes, bytes);
     }
-    static void load_left(const std::int32_t* from, const std::int32_t* below, std::int64_t stride) {
-        _tile_loadd(4, from, stride * 4);
-        if constexpr (TWO) _tile_loadd(5, below, stride * 4);
+    static void load_left(const void* from, const void* below, std::int64_t bytes) {
+        _tile_loadd(4, from, bytes);
+        if constexpr (TWO) _tile_loadd(5, below, bytes);
     }
-    static void load_right(const std::int32_t* from, std::int64_t stride, int lanes) {
-        _tile_loadd(6, from, stride * 4);
-        if constexpr (WIDE) _tile_loadd(7, from + lanes, stride * 4);
+    static void load_right(const void* from, const void* beside, std::int64_t bytes) {
+        _tile_loadd(6, from, bytes);
+        if constexpr (WIDE) _tile_loadd(7, beside, bytes);
     }
     static void add() {
         _tile_dpbf16ps(0, 4, 6);
@@ -76,4 +76,35 @@ template <bool TWO, bool WIDE> struct Block {
         if constexpr (TWO && WIDE) _tile_dpbf16ps(3, 5, 7);
     }
 };
+// `work` for two rows and columns of registers, or one.
+template <class Work> inline void blocks_of(bool two, bool wide, Work work) {
+    if (two && wide) work.template operator()<true, true>();
+    else if (two) work.template operator()<true, false>();
+    else if (wide) work.template operator()<false, true>();
+    else work.template operator()<false, false>();
+}
+
+// 16 rows of L elements to L rows of 16.
+template <int L> inline void turn(const std::int32_t* from, std::int32_t* to) {
+    __m512i r[TALL];
+#pragma GCC unroll 16
+    for (int i = 0; i < TALL; i++)
+        r[i] = L == 16 ? _mm512_loadu_si512(from + i * L) : _mm512_maskz_loadu_epi32(0xff, from + i * L);
+    Mask<16> lane;
+    for (int i = 0; i < 16; i++) lane[i] = i;
+#pragma GCC unroll 4
+    for (int step = 1; step < 16; step *= 2) {
+        Mask<16> odd = (lane & step) != 0;
+        Mask<16> upper = odd ? lane - step + 16 : lane, lower = odd ? lane + 16 : lane + step;
+#pragma GCC unroll 16
+        for (int i = 0; i < TALL; i++)
+            if (!(i & step)) {
+                __m512i a = r[i], b = r[i + step];
+                r[i] = _mm512_permutex2var_epi32(a, (__m512i)upper, b);
+                r[i + step] = _mm512_permutex2var_epi32(a, (__m512i)lower, b);
+            }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < L; i++) _mm512_storeu_si512(to + i * TALL, r[i]);
+}
 #endif

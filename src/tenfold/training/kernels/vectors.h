@@ -48,6 +48,11 @@ template <int L> inline Mask<L> widened(const std::uint16_t* p) {
     return __builtin_convertvector(*reinterpret_cast<const Shorts<L>*>(p), Mask<L>);
 }
 
+// L pairs, `low` in the lower half of each.
+template <int L> inline Mask<L> zip(const std::uint16_t* low, const std::uint16_t* high) {
+    return widened<L>(low) | widened<L>(high) << 16;
+}
+
 template <int L> inline Vec<L> load(const Half* p) { return reinterpret_cast<Vec<L>>(widened<L>(&p->bits) << 16); }
 
 // Rounded to the nearest, to the even one of two; a NaN stays one.

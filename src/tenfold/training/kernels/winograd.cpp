@@ -9,16 +9,16 @@
 //   M = V · U      36 matrix products, tiles × in channels × out channels
 //   y = Aᵀ M A     the 4×4 outputs
 //
-// The products can be computed in bf16, summed in fp32 (about 1 % of error in each): good enough for gradients.
+// The products can be computed in bf16, summed in fp32 (about 1 % of error in each): good enough for gradients. Where they
+// run on matrix registers (tiles.h), three of them with numbers split in two bf16 are faster than one in fp32, and nearly
+// as exact (2e-5): good enough for outputs.
 //
 // Channels must be multiples of 8. Sums run in an order that does not depend on the number of threads.
 
 #include <algorithm>
-#include <cstdlib>
 #include <type_traits>
 
-#include <unistd.h>
-
+#include "memory.h"
 #include "tiles.h"
 #include "vectors.h"
 
@@ -49,18 +49,6 @@ inline Place place(const Shape& s, int64_t tile) {
     return {tile / each, rest / s.across() * 4, rest % s.across() * 4};
 }
 
-// Bytes that a thread's tiles may fill: half of the second-level cache.
-inline int64_t cache() {
-    static const int64_t bytes = [] {
-#ifdef _SC_LEVEL2_CACHE_SIZE
-        int64_t found = sysconf(_SC_LEVEL2_CACHE_SIZE);
-        if (found > 0) return std::min<int64_t>(found, 1 << 20) / 2;
-#endif
-        return int64_t{1} << 18;
-    }();
-    return bytes;
-}
-
 // Fetches the 4×4 pixels at a later tile's place, `count` channels, to be read (0) or written (1). They lie in four
 // rows of memory, which no processor foresees. Inlined by order: GCC takes it for a function without effect.
 template <int WRITE>
@@ -78,18 +66,6 @@ __attribute__((always_inline)) inline void fetch(const Shape& s, int64_t tile, c
 inline int registers(int64_t channels) {
     int64_t all = channels / lanes(channels);
     return all % 2 == 0 ? 2 : all % 3 == 0 ? 3 : 1;
-}
-
-// Scratch that a thread keeps between calls.
-float* scratch(int which, int64_t floats) {
-    static thread_local float* kept[4] = {};
-    static thread_local int64_t size[4] = {};
-    if (size[which] < floats) {
-        std::free(kept[which]);
-        kept[which] = static_cast<float*>(std::aligned_alloc(64, (floats * 4 + 63) / 64 * 64));
-        size[which] = floats;
-    }
-    return kept[which];
 }
 
 // The points of interpolation are 0, ±A, ±B and infinity. Spread like this they lose half as much to rounding as 1 and 2.
@@ -344,46 +320,22 @@ void multiply_tiles(const std::int32_t* v, int64_t depth, int64_t block, int64_t
         const std::int32_t *left = v, *below = v + TALL * depth, *right = u + j * L;
         B::zero();
         for (int64_t b = 0; b < blocks; b++, left += block, below += block, right += depth * NV * L) {
-            B::load_left(left, below, depth);
+            B::load_left(left, below, depth * 4);
             if constexpr (E::parts == 2) {
-                B::load_right(right + low_u, NV * L, L);
+                B::load_right(right + low_u, right + low_u + L, NV * L * 4);
                 B::add();
             }
-            B::load_right(right, NV * L, L);
+            B::load_right(right, right + L, NV * L * 4);
             B::add();
             if constexpr (E::parts == 2) {
-                B::load_left(left + low_v, below + low_v, depth);
+                B::load_left(left + low_v, below + low_v, depth * 4);
                 B::add();
             }
         }
-        B::store_sums(m + j * L, m + TALL * width + j * L, width, L);
+        B::store_sums(m + j * L, m + TALL * width + j * L, L, width * 4);
     };
     for (int j = 0; j + 1 < NV; j += 2) columns.template operator()<true>(j);
     if constexpr (NV % 2) columns.template operator()<false>(NV - 1);
-}
-
-// 16 rows of LV elements to LV rows of 16.
-template <int LV> inline void turn(const std::int32_t* from, std::int32_t* to) {
-    __m512i r[TALL];
-#pragma GCC unroll 16
-    for (int i = 0; i < TALL; i++)
-        r[i] = LV == 16 ? _mm512_loadu_si512(from + i * LV) : _mm512_maskz_loadu_epi32(0xff, from + i * LV);
-    Mask<16> lane;
-    for (int i = 0; i < 16; i++) lane[i] = i;
-#pragma GCC unroll 4
-    for (int step = 1; step < 16; step *= 2) {
-        Mask<16> odd = (lane & step) != 0;
-        Mask<16> upper = odd ? lane - step + 16 : lane, lower = odd ? lane + 16 : lane + step;
-#pragma GCC unroll 16
-        for (int i = 0; i < TALL; i++)
-            if (!(i & step)) {
-                __m512i a = r[i], b = r[i + step];
-                r[i] = _mm512_permutex2var_epi32(a, (__m512i)upper, b);
-                r[i + step] = _mm512_permutex2var_epi32(a, (__m512i)lower, b);
-            }
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < LV; i++) _mm512_storeu_si512(to + i * TALL, r[i]);
 }
 
 // dU of one of the 36, [cin][cout], += the sum over `count` elements of tiles; V and D have room for `elements`.
@@ -395,7 +347,7 @@ void accumulate_tiles(std::int32_t* v, std::int32_t* d, int64_t count, int64_t e
     for (int64_t i = 0; i < cin; i += LV) std::fill(v + i * elements + count * LV, v + i * elements + whole * LV, 0);
     for (int64_t c = 0; c < cout; c += panel)
         std::fill(d + c * elements + count * panel, d + c * elements + whole * panel, 0);
-    auto* turned = reinterpret_cast<std::int32_t*>(scratch(3, 2 * LV * whole));
+    auto* turned = scratch<std::int32_t>(3, 2 * LV * whole);
     Registers registers(LV, TALL, L);
     for (int64_t i = 0; i < cin; i += 2 * LV) {
         bool two = i + LV < cin;
@@ -406,13 +358,13 @@ void accumulate_tiles(std::int32_t* v, std::int32_t* d, int64_t count, int64_t e
             using B = Block<TWO, WIDE>;
             float *sums = du + i * cout + c + j * L, *below = sums + LV * cout;
             const std::int32_t *left = turned, *right = d + c * elements + j * L;
-            B::load_sums(sums, below, cout, L);
+            B::load_sums(sums, below, L, cout * 4);
             for (int64_t k = 0; k < whole; k += TALL, left += TALL * LV, right += TALL * panel) {
-                B::load_left(left, left + whole * LV, TALL);
-                B::load_right(right, panel, L);
+                B::load_left(left, left + whole * LV, TALL * 4);
+                B::load_right(right, right + L, panel * 4);
                 B::add();
             }
-            B::store_sums(sums, below, cout, L);
+            B::store_sums(sums, below, L, cout * 4);
         };
         auto panels = [=]<bool TWO>() {
             for (int64_t c = 0; c < cout; c += panel) {
@@ -427,7 +379,7 @@ void accumulate_tiles(std::int32_t* v, std::int32_t* d, int64_t count, int64_t e
 #endif
 
 inline int64_t tiles_in_block(int64_t bytes_each, int64_t all, int rows, int threads) {
-    int64_t fit = cache() / bytes_each, share = (all + threads - 1) / threads;
+    int64_t fit = kept_bytes() / bytes_each, share = (all + threads - 1) / threads;
     return std::max<int64_t>(1, (std::min(fit, share) + rows - 1) / rows) * rows;
 }
 
@@ -440,8 +392,8 @@ void forward(const Shape& s, const float* x, const typename E::type* u, float* y
     int64_t blocks = (s.tiles() + room - 1) / room, depth = block / N;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t b = 0; b < blocks; b++) {
-        auto* v = reinterpret_cast<typename E::type*>(scratch(0, F * v_stride));
-        float* m = scratch(1, F * m_stride);
+        auto* v = scratch<typename E::type>(0, F * v_stride);
+        auto* m = scratch<float>(1, F * m_stride);
         int64_t first = b * room, count = std::min(room, s.tiles() - first);
         transform_input<E, LV>(s, x, first, count, room, block, v_stride, v);
         for (int64_t channel = 0; channel < s.cout; channel += chunk) {
@@ -624,12 +576,12 @@ void winograd_gradient(const float* x, const float* dy, float* dw, int64_t n, in
                        int64_t cout, int64_t pad, int halves, int threads) {
     Shape s{n, h, w, cin, cout, pad};
     by_numbers(halves != 0, [&]<class E>() {
-        int64_t fit = 2 * cache() / (F * 4 * (cin + cout)), worth = 2 * cin * cout / (cin + cout);  // dU is read once a round
+        int64_t fit = 2 * kept_bytes() / (F * 4 * (cin + cout)), worth = 2 * cin * cout / (cin + cout);  // dU is read once a round
         int64_t room = std::min(std::max<int64_t>({fit, worth, 32}), s.tiles()) * E::numbers;
         room = (room + E::whole - 1) / E::whole * E::whole;
-        float* v = scratch(0, F * (cin * room + 16));
-        float* d = scratch(1, F * (cout * room + 16));
-        float* du = scratch(2, F * cin * cout);
+        auto* v = scratch<float>(0, F * (cin * room + 16));
+        auto* d = scratch<float>(1, F * (cout * room + 16));
+        auto* du = scratch<float>(2, F * cin * cout);
         choose(cin, cout, [&]<int LV, int L, int NV>() {
             gradient<E, LV, L, NV>(s, x, dy, dw, v, d, du, room, threads);
         });

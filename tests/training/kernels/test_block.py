@@ -1,0 +1,201 @@
+"""The residual block on matrix registers against float64 and torch's bf16, and its own properties."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.functional import conv2d
+
+from tenfold.models.blocks import ActivatedBatchNorm
+from tenfold.models.resnet import Block
+from tenfold.training import kernels
+from tenfold.training.kernels import block
+from tenfold.training.kernels.install import install
+
+pytestmark = pytest.mark.skipif(
+    kernels.unavailable() is not None or not block.possible(), reason="no matrix registers (AMX) here"
+)
+shapes = st.tuples(st.integers(1, 11), st.sampled_from([16, 32, 48, 64]), st.integers(1, 19), st.integers(1, 19))
+"""Images, channels, height, width."""
+
+
+def images(*shape: int, seed: int = 0) -> torch.Tensor:
+    made = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).bfloat16()
+    return made.contiguous(memory_format=torch.channels_last)
+
+
+def off(found: torch.Tensor, exact: torch.Tensor) -> float:
+    """The length of the difference as a share of the length."""
+    return float((found.detach().double() - exact.detach()).norm() / exact.detach().norm().clamp_min(1e-9))
+
+
+def residual(channels: int, shortcut: str = "A", activation: str = "relu") -> Block:
+    """A block whose norms do something, its convolutions' weights bf16 numbers."""
+    torch.manual_seed(0)
+    made = Block(channels, channels, 1, shortcut, True, activation)
+    with torch.no_grad():
+        for norm in (made.norm1, made.norm2):
+            norm.weight.uniform_(0.5, 1.5)
+            norm.bias.uniform_(-0.5, 0.5)
+        for conv in (made.conv1, made.conv2):
+            conv.weight.copy_(conv.weight.bfloat16())
+    return made
+
+
+def in_bf16(made: Block, native: bool = True) -> Block:
+    """A copy as `bf16_all` computes it: the norms' weights stay float32."""
+    found = copy.deepcopy(made)
+    install(found)
+    assert type(found) is block.NativeBlock
+    if not native:
+        found.__class__ = Block
+    found.conv1.bfloat16()
+    found.conv2.bfloat16()
+    return found.to(memory_format=torch.channels_last)
+
+
+def results(made: nn.Module, x: torch.Tensor, g: torch.Tensor) -> list[torch.Tensor]:
+    """Output, gradients of the images and of all parameters, running statistics."""
+    x = x.clone().requires_grad_()
+    y = made(x)
+    y.backward(g.to(y.dtype))
+    return [y, x.grad, *(p.grad for p in made.parameters()), *(b for b in made.buffers() if b.dim())]
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes, st.booleans())
+def test_a_convolution_with_the_norm_before_it_equals_the_reference(shape, normalised):
+    n, channels, h, w = shape
+    x, weight = images(n, channels, h, w), images(channels, channels, 3, 3, seed=1) / 8
+    before = block.Affine(*(torch.rand(channels) + 0.5 for _ in range(4))) if normalised else None
+    y, mean, variance = block.convolve(x, before, weight, "relu")
+    seen = x.double()
+    if before:
+        lines = (part.double()[:, None, None] for part in before[:2])
+        seen = (seen * next(lines) + next(lines)).relu().bfloat16().double()  # rounded as it is kept
+    exact = conv2d(seen, weight.double(), padding=1)
+    assert off(y, exact) < 0.004  # half of bf16's step
+    assert off(mean, y.double().mean((0, 2, 3))) < 1e-5
+    assert off(variance, y.double().var((0, 2, 3), unbiased=False)) < 1e-4
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes, st.booleans())
+def test_a_convolutions_gradients_equal_the_reference(shape, normalised):
+    n, channels, h, w = shape
+    x, y, g, extra = (images(n, channels, h, w, seed=seed) for seed in range(4))
+    weight = images(channels, channels, 3, 3, seed=4) / 8
+    before = block.Affine(*(torch.rand(channels) + 0.5 for _ in range(4))) if normalised else None
+    by = tuple(torch.rand(channels) for _ in range(3))
+    found = block.gradients(g, y, by, x, before, None if normalised else extra, weight, "relu")
+    a, b, c = (part.double()[:, None, None] for part in by)
+    behind = (g.double() * a + y.double() * b + c).bfloat16().double()
+    seen = x.double()
+    if before:
+        scale, shift, mean = (part.double()[:, None, None] for part in before[:3])
+        line = seen * scale + shift
+        seen = line.relu().bfloat16().double()
+    seen.requires_grad_()
+    exact_weight = weight.double().requires_grad_()
+    exact_x, exact_w = torch.autograd.grad(conv2d(seen, exact_weight, padding=1), (seen, exact_weight), behind)
+    assert off(found[0], exact_w) < 0.006
+    if not normalised:
+        assert off(found[1], exact_x + extra.double()) < 0.004
+        return
+    exact_x = exact_x * (line > 0)
+    assert off(found[1], exact_x) < 0.02  # a number next to 0 may be on the other side of it
+    assert off(found[2], found[1].double().sum((0, 2, 3))) < 1e-4
+    assert off(found[3], (found[1].double() * (x.double() - mean)).sum((0, 2, 3))) < 1e-4
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "silu", "gelu"])
+@pytest.mark.parametrize("shortcut", ["A", "none"])
+def test_a_block_is_as_near_to_float64_as_torchs_parts_in_bf16(activation, shortcut):
+    made, x, g = residual(32, shortcut, activation), images(20, 32, 9, 7), images(20, 32, 9, 7, seed=1)
+    exact = results(copy.deepcopy(made).double(), x.double(), g.double())
+    ours, theirs = results(in_bf16(made), x, g), results(in_bf16(made, native=False), x, g)
+    for found, plain, wanted in zip(ours, theirs, exact, strict=True):
+        assert found.dtype == plain.dtype
+        assert off(found, wanted) < 1.5 * off(plain, wanted) + 1e-4
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    made, x, g = residual(48), images(37, 48, 11, 6), images(37, 48, 11, 6, seed=1)
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        found.append(results(in_bf16(made), x, g))
+    torch.set_num_threads(1)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_who_watches_the_parts_sees_what_each_gets_and_changes_no_bit():
+    made, x, g = residual(16), images(5, 16, 8, 8), images(5, 16, 8, 8, seed=1)
+    unwatched, watched = in_bf16(made), in_bf16(made)
+    seen: dict[str, tuple[torch.Tensor, ...]] = {}
+    for name in ("conv1", "norm1", "conv2", "norm2"):
+        part = getattr(watched, name)
+        part.register_forward_pre_hook(lambda _, given, name=name: seen.update({name: given}))
+    without, with_ = results(unwatched, x, g), results(watched, x, g)
+    assert all(torch.equal(a, b) for a, b in zip(without, with_, strict=True))
+    plain = in_bf16(made, native=False)
+    shown: dict[str, tuple[torch.Tensor, ...]] = {}
+    for name in seen:
+        getattr(plain, name).register_forward_pre_hook(lambda _, given, name=name: shown.update({name: given}))
+    plain(x)
+    for name, inputs in seen.items():
+        assert len(inputs) == len(shown[name])
+        assert all(off(ours, theirs.double()) < 0.01 for ours, theirs in zip(inputs, shown[name], strict=True))
+
+
+def test_hooks_that_want_outputs_let_the_parts_compute():
+    made, x = residual(16), images(5, 16, 8, 8)
+    watched, plain = in_bf16(made), in_bf16(made, native=False)
+    seen = []
+    watched.norm1.register_forward_hook(lambda *given: seen.append(given[2]))
+    assert torch.equal(watched(x), plain(x))
+    assert len(seen) == 1
+
+
+def test_evaluation_float32_and_autocast_are_as_ever():
+    made, x = residual(16), images(5, 16, 8, 8)
+    native, plain = in_bf16(made).eval(), in_bf16(made, native=False).eval()
+    assert torch.equal(native(x), plain(x))
+    native, plain = (in_bf16(made, way).float() for way in (True, False))
+    assert torch.equal(native(x.float()), plain(x.float()))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(native(x.float()), plain(x.float()))
+
+
+def test_without_gradients_it_computes_the_same():
+    made, x = residual(16), images(5, 16, 8, 8)
+    with torch.no_grad():
+        alone = in_bf16(made)(x)
+    assert torch.equal(alone, in_bf16(made)(x.requires_grad_()))
+
+
+@pytest.mark.parametrize("place", [(0, 0, 0, 0), (2, 15, 7, 7), (4, 3, 0, 5)])
+def test_a_nan_is_not_lost(place):
+    x = images(5, 16, 8, 8)
+    x[place] = torch.nan
+    assert in_bf16(residual(16))(x).isnan().any()
+
+
+def test_only_blocks_that_suit_are_replaced():
+    bare = Block(16, 16, 1, "A", False, "relu")  # no second norm
+    others = [bare, Block(16, 32, 2, "A", True, "relu"), Block(24, 24, 1, "A", True, "relu")]
+    mish = Block(16, 16, 1, "A", True, "mish")
+    for other in (*others, mish):
+        install(other)
+        assert type(other) is Block
+    made = residual(16)
+    names = list(made.state_dict())
+    install(made)
+    install(made)
+    assert type(made) is block.NativeBlock
+    assert list(made.state_dict()) == names
+    assert isinstance(made.norm1, ActivatedBatchNorm)
