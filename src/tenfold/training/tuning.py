@@ -218,7 +218,8 @@ def measure(
 
 def measured_part(images: int, steps: int) -> int:
     """Images of the batch that may be computed PASSES times in SHARE of the run."""
-    return min(images, max(LEAST, int(SHARE * steps / PASSES * images)))
+    room = SHARE * steps * images / PASSES
+    return min(images, max(LEAST, int(room + 1e-9)))  # 6.999… is 7, which 0.02 cannot say
 
 
 def crowded(trials: list[Trial]) -> bool:

@@ -152,6 +152,30 @@ def test_norm_equals_torchs_in_double(activation, added, training):
     assert plain.num_batches_tracked == exact.num_batches_tracked
 
 
+@pytest.mark.parametrize("channels", [8, 16, 24])
+@pytest.mark.parametrize("training", [True, False])
+def test_torchs_own_norm_is_computed_too(channels, training):
+    plain = nn.BatchNorm2d(channels).train(training)
+    nn.init.uniform_(plain.weight, 0.5, 2)
+    exact = copy.deepcopy(plain).double()
+    install(plain)
+    assert type(plain) is norm.NativeBatchNorm2d
+    x = (images(5, channels, 7, 3) * 3 + 2).requires_grad_()
+    exact_x = x.detach().double().requires_grad_()
+    y, z = plain(x), exact(exact_x)
+    g = images(*y.shape, seed=2)
+    y.backward(g)
+    z.backward(g.double())
+    assert error(y, z) < 2e-6
+    for a, b in zip([x, *plain.parameters()], [exact_x, *exact.parameters()], strict=True):
+        assert error(a.grad, b.grad) < 1e-5
+    for a, b in zip(plain.buffers(), exact.buffers(), strict=True):
+        assert error(a.double(), b.double()) < 1e-6
+    assert plain(x.double().float()[:, :, :1, :1].expand(-1, -1, 2, 2)).isfinite().all()
+    with pytest.raises(ValueError, match="4D"):
+        plain(x[0])
+
+
 @pytest.mark.parametrize("activation", sorted(norm.ACTIVATIONS))
 @pytest.mark.parametrize("added", [False, True])
 @pytest.mark.parametrize("channels", [8, 16, 24, 64])
@@ -243,11 +267,16 @@ def test_only_what_suits_is_replaced_and_names_stay():
         nn.Conv2d(16, 16, 3, groups=2),
         nn.Conv2d(16, 16, 3, padding=1, padding_mode="reflect"),
         nn.MaxPool2d(3),
-        nn.BatchNorm2d(16),
+        nn.BatchNorm2d(12),
+        nn.BatchNorm2d(16, affine=False),
+        nn.BatchNorm2d(16, momentum=None),
+        nn.BatchNorm2d(16, track_running_stats=False),
+        nn.BatchNorm1d(16),
     ]
-    net = nn.Sequential(*left, nn.Conv2d(16, 16, 3, padding="same"), nn.MaxPool2d(2), ActivatedBatchNorm(16))
+    suiting = [nn.Conv2d(16, 16, 3, padding="same"), nn.MaxPool2d(2), ActivatedBatchNorm(16), nn.BatchNorm2d(16)]
+    net = nn.Sequential(*left, *suiting)
     names, kinds = list(net.state_dict()), [type(module) for module in left]
-    assert len(suited(net)) == 3
+    assert [module for module, _ in suited(net)] == suiting
     install(net)
     assert list(net.state_dict()) == names
     assert [type(module) for module in left] == kinds

@@ -171,8 +171,8 @@ class NativeBlock(Block):
         )
         if any(m._forward_pre_hooks for m in parts):
             self.show(x, y1, y2, affine(mean1, variance1, norm1.weight, norm1.bias, norm1.eps))
-        norm1.follow(mean1, variance1, y1.numel() // y1.shape[1])
-        norm2.follow(mean2, variance2, y2.numel() // y2.shape[1])
+        norm.follow(norm1, mean1, variance1, y1.numel() // y1.shape[1])
+        norm.follow(norm2, mean2, variance2, y2.numel() // y2.shape[1])
         return out  # type: ignore[no-any-return]
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ from tenfold.training.kernels import block, library, norm, pool, winograd
 KERNELS = (
     (winograd.suits, winograd.WinogradConv2d),
     (norm.suits, norm.NativeActivatedBatchNorm),
+    (norm.suits_plain, norm.NativeBatchNorm2d),
     (pool.suits, pool.NativeMaxPool2d),
     (block.suits, block.NativeBlock),
 )

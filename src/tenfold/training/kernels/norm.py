@@ -91,37 +91,67 @@ class Activated(torch.autograd.Function):
         return of_x, of_other, of_weight, of_bias, None, None, None, None, None
 
 
+def normalised(norm: nn.BatchNorm2d, input: Tensor, other: Tensor | None, activation: str) -> Tensor:
+    """activation(norm(input) + other) as `norm` is set, its running statistics moved in training."""
+    x = input.contiguous(memory_format=torch.channels_last)
+    if other is not None:
+        other = other.to(x.dtype).contiguous(memory_format=torch.channels_last)
+    mean, variance = norm.running_mean, norm.running_var
+    if norm.training:
+        mean, variance = statistics(x.detach())
+        follow(norm, mean, variance, x.numel() // x.shape[1])
+    return Activated.apply(  # type: ignore[no-any-return]
+        x, other, norm.weight, norm.bias, mean, variance, norm.eps, activation, norm.training
+    )
+
+
+@torch.no_grad()
+def follow(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Move the running statistics towards a batch's, as nn.BatchNorm2d does (the variance unbiased)."""
+    buffers: Any = norm  # nn.BatchNorm2d declares that there may be none; those that suit have them
+    buffers.num_batches_tracked.add_(1)
+    buffers.running_mean.lerp_(mean, buffers.momentum)
+    buffers.running_var.lerp_(variance * (count / max(1, count - 1)), buffers.momentum)
+
+
+def ours(input: Tensor) -> bool:
+    """Whether the kernels compute such images: float32 and bfloat16 on the CPU."""
+    return input.dtype in STORED and input.device.type == "cpu"
+
+
 class NativeActivatedBatchNorm(ActivatedBatchNorm):
-    """ActivatedBatchNorm, computed by `Activated` for float32 and bfloat16 on the CPU and as ever otherwise."""
+    """ActivatedBatchNorm, computed by `Activated` where it can be and as ever otherwise."""
 
     def forward(self, input: Tensor, other: Tensor | None = None) -> Tensor:
         """[N, C, H, W] and the same to [N, C, H, W]."""
-        if input.dtype not in STORED or input.device.type != "cpu":
-            return super().forward(input, other)
-        x = input.contiguous(memory_format=torch.channels_last)
-        if other is not None:
-            other = other.to(x.dtype).contiguous(memory_format=torch.channels_last)
-        mean, variance = self.running_mean, self.running_var
-        if self.training:
-            mean, variance = statistics(x.detach())
-            self.follow(mean, variance, x.numel() // x.shape[1])
-        return Activated.apply(  # type: ignore[no-any-return]
-            x, other, self.weight, self.bias, mean, variance, self.eps, self.activation, self.training
-        )
+        return normalised(self, input, other, self.activation) if ours(input) else super().forward(input, other)
 
-    @torch.no_grad()
-    def follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Move the running statistics towards a batch's, as nn.BatchNorm2d does (the variance unbiased)."""
-        buffers: Any = self  # nn.BatchNorm2d declares that there may be none; ActivatedBatchNorm always has them
-        buffers.num_batches_tracked.add_(1)
-        buffers.running_mean.lerp_(mean, buffers.momentum)
-        buffers.running_var.lerp_(variance * (count / max(1, count - 1)), buffers.momentum)
+
+class NativeBatchNorm2d(nn.BatchNorm2d):
+    """nn.BatchNorm2d, computed by `Activated` where it can be and as ever otherwise."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, C, H, W]."""
+        self._check_input_dim(input)
+        return normalised(self, input, None, "none") if ours(input) else super().forward(input)
 
 
 def suits(module: nn.Module) -> bool:
-    """Whether the kernels compute this module."""
+    """Whether the kernels compute this module, an ActivatedBatchNorm."""
     return (
         isinstance(module, ActivatedBatchNorm)
         and module.num_features % CHANNELS == 0
         and module.activation in ACTIVATIONS
+    )
+
+
+def suits_plain(module: nn.Module) -> bool:
+    """Whether they compute this one: an nn.BatchNorm2d with weights and with running statistics of a fixed momentum."""
+    return (
+        isinstance(module, nn.BatchNorm2d)
+        and type(module) in (nn.BatchNorm2d, NativeBatchNorm2d)
+        and module.num_features % CHANNELS == 0
+        and module.affine
+        and module.track_running_stats
+        and module.momentum is not None
     )

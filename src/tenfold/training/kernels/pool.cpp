@@ -1,5 +1,7 @@
 // Max pooling of 2×2 pixels without overlap, NHWC, floats or bf16 (`T`); which of the four won is kept in a byte.
 
+#include <algorithm>
+
 #include "vectors.h"
 
 namespace {
@@ -24,7 +26,7 @@ void forward(const T* x, T* y, std::uint8_t* winner, int64_t n, int64_t h, int64
                     which = wins ? Mask<L>{} + k : which;
                 }
                 store<L>(y + to + c, best);
-                *reinterpret_cast<Bytes<L>*>(winner + to + c) = __builtin_convertvector(which, Bytes<L>);
+                narrow<L>(winner + to + c, which);
             }
         }
 }
@@ -34,21 +36,19 @@ void backward(const T* dy, const std::uint8_t* winner, T* dx, int64_t n, int64_t
               int threads) {
     int64_t down = h / 2, across = w / 2, lines = (h + 1) / 2;  // an odd last row or column was not looked at
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t line = 0; line < n * lines; line++)
-        for (int64_t i = line % lines, j = 0; j < (w + 1) / 2; j++) {
-            bool inside = i < down && j < across;
-            int64_t from = ((line / lines * down + i) * across + j) * channels;
-            T* to = dx + ((line / lines * h + i * 2) * w + j * 2) * channels;
+    for (int64_t line = 0; line < n * lines; line++) {
+        int64_t i = line % lines, from = (line / lines * down + i) * across * channels;
+        T* row = dx + (line / lines * h + i * 2) * w * channels;
+        int64_t rows = std::min<int64_t>(2, h - i * 2), seen = i < down ? across * 2 : 0;
+        for (int64_t k = 0; k < rows; k++) std::fill(row + (k * w + seen) * channels, row + (k + 1) * w * channels, T{});
+        for (int64_t j = 0; j < seen; j += 2, from += channels)
             for (int64_t c = 0; c < channels; c += L) {
-                Mask<L> which{};
-                if (inside)
-                    which = __builtin_convertvector(*reinterpret_cast<const Bytes<L>*>(winner + from + c), Mask<L>);
-                Vec<L> g = inside ? load<L>(dy + from + c) : Vec<L>{};
+                Mask<L> which = widened<L>(winner + from + c);
+                Vec<L> g = load<L>(dy + from + c);
                 for (int k = 0; k < 4; k++)
-                    if (i * 2 + k / 2 < h && j * 2 + k % 2 < w)
-                        store<L>(to + (k / 2 * w + k % 2) * channels + c, which == k ? g : Vec<L>{});
+                    store<L>(row + (k / 2 * w + j + k % 2) * channels + c, which == k ? g : Vec<L>{});
             }
-        }
+    }
 }
 
 }  // namespace

@@ -48,6 +48,26 @@ template <int L> inline Mask<L> widened(const std::uint16_t* p) {
     return __builtin_convertvector(*reinterpret_cast<const Shorts<L>*>(p), Mask<L>);
 }
 
+// 8 bits to 32, and back, likewise.
+template <int L> inline Mask<L> widened(const std::uint8_t* p) {
+#ifdef __AVX512F__
+    if constexpr (L == 16) return (Mask<L>)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
+#endif
+#ifdef __AVX2__
+    if constexpr (L == 8) return (Mask<L>)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p));
+#endif
+    return __builtin_convertvector(*reinterpret_cast<const Bytes<L>*>(p), Mask<L>);
+}
+template <int L> inline void narrow(std::uint8_t* p, Mask<L> v) {
+#ifdef __AVX512F__
+    if constexpr (L == 16) return _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8((__m512i)v));
+#endif
+#ifdef __AVX512VL__
+    if constexpr (L == 8) return _mm_storel_epi64((__m128i*)p, _mm256_cvtepi32_epi8((__m256i)v));
+#endif
+    *reinterpret_cast<Bytes<L>*>(p) = __builtin_convertvector(v, Bytes<L>);
+}
+
 // L pairs, `low` in the lower half of each.
 template <int L> inline Mask<L> zip(const std::uint16_t* low, const std::uint16_t* high) {
     return widened<L>(low) | widened<L>(high) << 16;
