@@ -153,6 +153,7 @@ class Watcher:
                 active = (x != 0).any(dim=axes) if axes else x != 0
                 self.reads[name] = tuple(active.tolist()), saturation(x)
 
+        hook.only_looks = True  # type: ignore[attr-defined]  # blocks that compute their parts as one need not stop for it
         return hook
 
     def measure_slopes(self) -> None:

@@ -138,8 +138,12 @@ def test_who_watches_the_parts_sees_what_each_gets_and_changes_no_bit():
     unwatched, watched = in_bf16(made), in_bf16(made)
     seen: dict[str, tuple[torch.Tensor, ...]] = {}
     for name in ("conv1", "norm1", "conv2", "norm2"):
-        part = getattr(watched, name)
-        part.register_forward_pre_hook(lambda _, given, name=name: seen.update({name: given}))
+
+        def look(_: nn.Module, inputs: tuple[torch.Tensor, ...], name: str = name) -> None:
+            seen[name] = inputs
+
+        look.only_looks = True
+        getattr(watched, name).register_forward_pre_hook(look)
     without, with_ = results(unwatched, x, g), results(watched, x, g)
     assert all(torch.equal(a, b) for a, b in zip(without, with_, strict=True))
     plain = in_bf16(made, native=False)
@@ -152,13 +156,16 @@ def test_who_watches_the_parts_sees_what_each_gets_and_changes_no_bit():
         assert all(off(ours, theirs.double()) < 0.01 for ours, theirs in zip(inputs, shown[name], strict=True))
 
 
-def test_hooks_that_want_outputs_let_the_parts_compute():
+@pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook"])
+def test_hooks_that_may_change_something_let_the_parts_compute(register):
     made, x = residual(16), images(5, 16, 8, 8)
     watched, plain = in_bf16(made), in_bf16(made, native=False)
     seen = []
-    watched.norm1.register_forward_hook(lambda *given: seen.append(given[2]))
+    getattr(watched.norm1, register)(lambda *given: seen.append(given))
     assert torch.equal(watched(x), plain(x))
     assert len(seen) == 1
+    getattr(watched.norm1, register)(lambda *_: torch.zeros_like(x))
+    assert not torch.equal(watched(x), plain(x))
 
 
 def test_evaluation_float32_and_autocast_are_as_ever():

@@ -162,7 +162,7 @@ class NativeBlock(Block):
         parts: Any = (self.conv1, self.norm1, self.conv2, self.norm2)
         conv1, norm1, conv2, norm2 = parts
         ours = self.training and x.dtype == conv1.weight.dtype == torch.bfloat16 and x.device.type == "cpu"
-        if not ours or torch.is_autocast_enabled("cpu") or any(m._forward_hooks or m._backward_hooks for m in parts):
+        if not ours or torch.is_autocast_enabled("cpu") or any(map(takes_part, parts)):
             return super().forward(x)
         x = x.contiguous(memory_format=torch.channels_last)
         out, y1, mean1, variance1, y2, mean2, variance2 = Residual.apply(
@@ -185,6 +185,14 @@ class NativeBlock(Block):
         for part, inputs in zip((self.conv1, self.norm1, self.conv2, self.norm2), given, strict=True):
             for hook in part._forward_pre_hooks.values():
                 hook(part, tuple(t.detach() for t in inputs))
+
+
+def takes_part(module: nn.Module) -> bool:
+    """Whether hooks want more than to look at what a module gets: those that only look say so."""
+    hooks = module._forward_pre_hooks
+    other = module._forward_hooks or module._backward_hooks or module._backward_pre_hooks
+    looks = all(getattr(hook, "only_looks", False) for hook in hooks.values())
+    return bool(other) or not looks or bool(module._forward_pre_hooks_with_kwargs)
 
 
 def suits(module: nn.Module) -> bool:
