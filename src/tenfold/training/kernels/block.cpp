@@ -16,6 +16,7 @@
 // Images go in groups whose size follows from the shape and the cache; sums run over groups in order: threads do not change a bit.
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -39,20 +40,38 @@ struct Shape {  // of a convolution
     Shape turned() const { return {n, h, w, cout, cin}; }
 };
 
-// What a channel goes through: act(x · scale + shift); without a scale it stays as it is.
+// A convolution's weights in bf16, [cout][cin][3][3] with any strides; `turned` for the gradient of images.
+struct Weights {
+    const Bits* at;
+    int64_t by_out, by_in, by_row, by_column;
+    Weights turned() const { return {at + 2 * (by_row + by_column), by_in, by_out, -by_row, -by_column}; }
+};
+
+// What a norm does to each channel: x · scale + shift; kept as [scale, shift, mean, 1 / deviation][channels], or null.
 struct Norm {
-    const float *scale, *shift, *mean;
+    const float *scale, *shift, *mean, *inverse;
+    Norm(const float* kept, int64_t channels)
+        : scale(kept), shift(kept + channels), mean(kept + 2 * channels), inverse(kept + 3 * channels) {}  // or scale is null
 };
 
 // A norm's gradient from that behind it: g · a + y · b + c, y what the norm saw.
 struct Slopes {
-    const Bits* y;
-    const float *a, *b, *c;
+    std::vector<float> a, b, c;
+    Slopes(const Norm& norm, const float* of_scale, const float* of_shift, int64_t channels, int64_t rows)
+        : a(channels), b(channels), c(channels) {
+        for (int64_t i = 0; i < channels; i++) {
+            float tilt = of_scale[i] * norm.inverse[i] / rows;
+            a[i] = norm.scale[i];
+            b[i] = -a[i] * tilt;
+            c[i] = a[i] * (norm.mean[i] * tilt - of_shift[i] / rows);
+        }
+    }
 };
 
 #ifdef TILES
 constexpr int L = 16;
-constexpr int64_t PIECES = 32, PARTIAL = 1 << 22;  // parts of the images that are summed apart, and numbers in all of them
+constexpr int64_t SHARES = 32;  // groups at least, so that threads end together
+constexpr int64_t PIECES = 64, PARTIAL = 1 << 20;  // parts of the images that are summed apart, and numbers in all of them
 constexpr int64_t AHEAD = 512;  // numbers
 constexpr int64_t FIRST_LEVEL = 1 << 14;  // numbers in bf16 that stay in the first level of the cache
 
@@ -78,6 +97,21 @@ template <class Make> void pad_image(const Shape& s, int64_t channels, Bits* to,
     std::fill(to, to + row - channels, 0);
 }
 
+// U [3][chunks · 16][cout], each element two neighbours along the span, zeros behind it.
+std::vector<std::int32_t> prepared(const Shape& s, const Weights& w, int threads) {
+    int64_t lines = s.chunks() * TALL;
+    std::vector<std::int32_t> u(3 * lines * s.cout);
+#pragma omp parallel for num_threads(threads)
+    for (int64_t line = 0; line < 3 * lines; line++)
+        for (int64_t half = 0; half < 2; half++) {
+            int64_t j = line % lines * 2 + half;
+            if (j >= 3 * s.cin) continue;
+            const Bits* from = w.at + line / lines * w.by_row + j / s.cin * w.by_column + j % s.cin * w.by_in;
+            for (int64_t o = 0; o < s.cout; o++) u[line * s.cout + o] |= from[o * w.by_out] << (16 * half);
+        }
+    return u;
+}
+
 // An image as the convolution sees it.
 template <int A> void pad_input(const Shape& s, const Bits* x, const Norm& norm, Bits* to) {
     if (!norm.scale) return pad_image(s, s.cin, to, [=](int64_t) { return [=](int64_t at) { return next(x + at); }; });
@@ -90,8 +124,8 @@ template <int A> void pad_input(const Shape& s, const Bits* x, const Norm& norm,
 
 // The gradient of the convolution's outputs.
 void pad_gradient(const Shape& s, const Bits* g, const Bits* y, const Slopes& by, Bits* to) {
-    pad_image(s, s.cout, to, [=](int64_t channel) {
-        return [=, a = load<L>(by.a + channel), b = load<L>(by.b + channel), c = load<L>(by.c + channel)](int64_t at) {
+    pad_image(s, s.cout, to, [=, &by](int64_t channel) {
+        return [=, a = load<L>(&by.a[channel]), b = load<L>(&by.b[channel]), c = load<L>(&by.c[channel])](int64_t at) {
             return next(g + at) * a + next(y + at) * b + c;
         };
     });
@@ -152,12 +186,32 @@ void sum_groups(const std::vector<float>& partial, int64_t channels, std::vector
 }
 
 int64_t images_at_once(const Shape& s, int64_t bytes_each) {
-    return std::clamp<int64_t>(kept_bytes() / bytes_each, 1, std::min<int64_t>(8, s.n));
+    return std::clamp<int64_t>(kept_bytes() / bytes_each, 1, (s.n + SHARES - 1) / SHARES);
 }
 
+// The norm behind a convolution: its weights, what it becomes (as `Norm` reads it), and its running statistics.
+struct After {
+    const float *weight, *bias;
+    float *kept, *running_mean, *running_variance;
+    double eps, momentum;
+    void take(int64_t c, int64_t channels, double sum, double squares, int64_t rows) const {
+        double mean = sum / rows, variance = std::max(0.0, squares / rows - mean * mean);
+        float inverse = static_cast<float>(1 / std::sqrt(variance + eps)), scale = weight[c] * inverse;
+        kept[c] = scale;
+        kept[channels + c] = static_cast<float>(bias[c] - mean * scale);
+        kept[2 * channels + c] = static_cast<float>(mean);
+        kept[3 * channels + c] = inverse;
+        double unbiased = variance * rows / std::max<int64_t>(1, rows - 1);
+        running_mean[c] += static_cast<float>(momentum * (mean - running_mean[c]));
+        running_variance[c] += static_cast<float>(momentum * (unbiased - running_variance[c]));
+    }
+};
+
 template <int A>
-void forward(const Shape& s, const Bits* x, const Norm& norm, const std::int32_t* u, Bits* y, float* mean,
-             float* variance, int threads) {
+void forward(const Shape& s, const Bits* x, const Norm& norm, const Weights& weights, Bits* y, const After& after,
+             int threads) {
+    auto filters = prepared(s, weights, threads);
+    const std::int32_t* u = filters.data();
     int64_t stride = s.pixels() * s.cin, group = images_at_once(s, stride * 2), groups = (s.n + group - 1) / group;
     std::vector<float> partial(groups * 2 * s.cout);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
@@ -186,12 +240,7 @@ void forward(const Shape& s, const Bits* x, const Norm& norm, const std::int32_t
     }
     std::vector<double> sums;
     sum_groups(partial, s.cout, sums);
-    double rows = static_cast<double>(s.n * s.h * s.w);
-    for (int64_t c = 0; c < s.cout; c++) {
-        double middle = sums[c] / rows;
-        mean[c] = static_cast<float>(middle);
-        variance[c] = static_cast<float>(std::max(0.0, sums[s.cout + c] / rows - middle * middle));
-    }
+    for (int64_t c = 0; c < s.cout; c++) after.take(c, s.cout, sums[c], sums[s.cout + c], s.n * s.h * s.w);
 }
 
 // [pixels][channels] to [channels][stride], 32 pixels.
@@ -233,8 +282,8 @@ void accumulate(const Shape& s, const Bits* x, int64_t stride, const std::int32_
 
 // Of a group's images: their filters' gradient into du, and their own, act' and sums with a norm, `extra` added without.
 template <int A>
-void backward_group(const Shape& s, int64_t first, int64_t count, int64_t group, const Bits* g, const Slopes& by,
-                    const Bits* x, const Norm& norm, const Bits* extra, const std::int32_t* u, float* du, Bits* gx,
+void backward_group(const Shape& s, int64_t first, int64_t count, int64_t group, const Bits* g, const Bits* y,
+                    const Slopes& by, const Bits* x, const Norm& norm, const Bits* extra, const std::int32_t* u, float* du, Bits* gx,
                     float* sums_out) {
     int64_t in = s.pixels() * s.cin, out = s.pixels() * s.cout, map = s.h * s.w;
     int64_t length = (count * s.pixels() + 31) / 32 * 32, whole = (length + 2 * s.width() + 2 + 31) / 32 * 32;
@@ -246,7 +295,7 @@ void backward_group(const Shape& s, int64_t first, int64_t count, int64_t group,
     for (int64_t i = 0; i < count; i++) {
         int64_t from = (first + i) * map;
         pad_input<A>(s, x + from * s.cin, norm, images + i * in);
-        pad_gradient(s, g + from * s.cout, by.y + from * s.cout, by, gradients + i * out);
+        pad_gradient(s, g + from * s.cout, y + from * s.cout, by, gradients + i * out);
     }
     std::fill(images + count * in, images + whole * s.cin, 0);
     std::fill(gradients + count * out, gradients + count * out + s.slack() * s.cout + 32 * s.cout, 0);
@@ -285,8 +334,9 @@ void backward_group(const Shape& s, int64_t first, int64_t count, int64_t group,
 }
 
 template <int A>
-void backward(const Shape& s, const Bits* g, const Slopes& by, const Bits* x, const Norm& norm, const Bits* extra,
-              const std::int32_t* u, float* dw, Bits* gx, float* first_sum, float* second_sum, int threads) {
+void backward(const Shape& s, const Bits* g, const Bits* y, const Slopes& by, const Bits* x, const Norm& norm,
+              const Bits* extra, const Weights& weights, Bits* dw, Bits* gx, float* of_scale, float* of_shift, int threads) {
+    auto filters = prepared(s.turned(), weights.turned(), threads);
     int64_t numbers = 9 * s.cin * s.cout, group = images_at_once(s, s.pixels() * (s.cin + s.cout) * 4);
     int64_t groups = (s.n + group - 1) / group, most = std::clamp<int64_t>(PARTIAL / numbers, 2, PIECES);
     int64_t piece = (groups + most - 1) / most, pieces = (groups + piece - 1) / piece;
@@ -294,21 +344,28 @@ void backward(const Shape& s, const Bits* g, const Slopes& by, const Bits* x, co
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t p = 0; p < pieces; p++)
         for (int64_t k = p * piece; k < std::min(groups, (p + 1) * piece); k++)
-            backward_group<A>(s, k * group, std::min(group, s.n - k * group), group, g, by, x, norm, extra, u,
-                              &partial[p * numbers], gx, &sums[k * 2 * s.cin]);
-    std::fill(dw, dw + numbers, 0.0f);
-    for (int64_t p = 0; p < pieces; p++)
-        for (int64_t i = 0; i < numbers; i++) dw[i] += partial[p * numbers + i];
+            backward_group<A>(s, k * group, std::min(group, s.n - k * group), group, g, y, by, x, norm, extra,
+                              filters.data(), &partial[p * numbers], gx, &sums[k * 2 * s.cin]);
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < 9 * s.cin; i++) {
+        float* all = &partial[i * s.cout];
+        for (int64_t p = 1; p < pieces; p++)
+            for (int64_t o = 0; o < s.cout; o++) all[o] += partial[p * numbers + i * s.cout + o];
+        Bits* to = dw + i / s.cin / 3 * weights.by_row + i / s.cin % 3 * weights.by_column + i % s.cin * weights.by_in;
+        for (int64_t o = 0; o < s.cout; o += L) {
+            Bits several[L];
+            write(several, load<L>(all + o));
+            for (int64_t k = 0; k < L; k++) to[(o + k) * weights.by_out] = several[k];
+        }
+    }
     if (!norm.scale) return;
     std::vector<double> all;
     sum_groups(sums, s.cin, all);
     for (int64_t c = 0; c < s.cin; c++) {
-        first_sum[c] = static_cast<float>(all[c]);
-        second_sum[c] = static_cast<float>(all[s.cin + c]);
+        of_shift[c] = static_cast<float>(all[c]);
+        of_scale[c] = static_cast<float>(all[s.cin + c] * norm.inverse[c]);
     }
 }
-
-template <class T> const T* in(const void* p) { return static_cast<const T*>(p); }
 #endif
 
 }  // namespace
@@ -325,40 +382,40 @@ int block_possible() {
 }
 
 #ifdef TILES
-// Filters in bf16, their strides given, to U [3][chunks · 16][cout], each element two neighbours along the span.
-void block_filters(const Bits* w, std::int32_t* u, int64_t cin, int64_t cout, int64_t by_in, int64_t by_out, int64_t by_row,
-                   int64_t by_column) {
-    Shape s{0, 0, 0, cin, cout};
-    for (int64_t row = 0; row < 3; row++)
-        for (int64_t pair = 0; pair < s.chunks() * TALL; pair++, u += cout)
-            for (int64_t half = 0; half < 2; half++) {
-                int64_t j = 2 * pair + half;
-                const Bits* from = w + row * by_row + j / cin * by_column + j % cin * by_in;
-                for (int64_t o = 0; o < cout; o++) {
-                    std::int32_t bits = j < 3 * cin ? from[o * by_out] : 0;
-                    u[o] = half ? u[o] | bits << 16 : bits;
-                }
-            }
-}
-
-// y = conv(act(x · scale + shift)), or conv(x) with scale null; each output channel's mean and (biased) variance.
-void block_forward(const Bits* x, const float* scale, const float* shift, const std::int32_t* u, Bits* y, float* mean,
-                   float* variance, int64_t n, int64_t h, int64_t w, int64_t cin, int64_t cout, int activation, int threads) {
+// y = conv(act(x · scale + shift)), `before` the norm [4][cin], or conv(x) with null; and what the norm behind it becomes,
+// `after` [4][cout], its running statistics moved.
+void block_forward(const Bits* x, const float* before, const Bits* weight, Bits* y, const float* scale, const float* shift,
+                   float* after, float* running_mean, float* running_variance, double eps, double momentum, int64_t n,
+                   int64_t h, int64_t w, int64_t cin, int64_t cout, int64_t by_out, int64_t by_in, int64_t by_row,
+                   int64_t by_column, int activation, int threads) {
     by_activation(activation, [&]<int A>() {
-        forward<A>({n, h, w, cin, cout}, x, {scale, shift, nullptr}, u, y, mean, variance, threads);
+        forward<A>({n, h, w, cin, cout}, x, {before, cin}, {weight, by_out, by_in, by_row, by_column}, y,
+                   {scale, shift, after, running_mean, running_variance, eps, momentum}, threads);
     });
 }
 
-// For dy = g · a + y · b + c: the filters' gradient dw [3][3][cin][cout] floats, and gx, that of what the convolution was
-// given: of conv(x) with `extra` (or null) added; of conv(act(x · scale + shift)) times the activation's slope, and its
-// sums, one of gx and one of gx · (x − mean). u: turned filters.
-void block_backward(const Bits* g, const Bits* y, const float* a, const float* b, const float* c, const Bits* x,
-                    const float* scale, const float* shift, const float* mean, const Bits* extra, const std::int32_t* u,
-                    float* dw, Bits* gx, float* one, float* two, int64_t n, int64_t h, int64_t w, int64_t cin, int64_t cout,
-                    int activation, int threads) {
+// From the gradient g behind the norm `after` of the outputs y, and that norm's own: the weights' gradient dw, strides as
+// `weight`, and gx, that of what the convolution was given: of conv(x) with `extra` (or null) added; of
+// conv(act(x · scale + shift)) that behind the norm `before`, and the gradient of this norm, of_scale and of_shift.
+void block_backward(const Bits* g, const Bits* y, const float* after, const float* of_scale_after, const float* of_shift_after,
+                    const Bits* x, const float* before, const Bits* extra, const Bits* weight, Bits* dw, Bits* gx,
+                    float* of_scale, float* of_shift, int64_t n, int64_t h, int64_t w, int64_t cin, int64_t cout,
+                    int64_t by_out, int64_t by_in, int64_t by_row, int64_t by_column, int activation, int threads) {
+    Slopes by({after, cout}, of_scale_after, of_shift_after, cout, n * h * w);
     by_activation(activation, [&]<int A>() {
-        backward<A>({n, h, w, cin, cout}, g, {y, a, b, c}, x, {scale, shift, mean}, extra, u, dw, gx, one, two, threads);
+        backward<A>({n, h, w, cin, cout}, g, y, by, x, {before, cin}, extra, {weight, by_out, by_in, by_row, by_column}, dw,
+                    gx, of_scale, of_shift, threads);
     });
+}
+
+// The gradient before a norm from g behind it, all [rows][channels].
+void block_slopes(const Bits* g, const Bits* y, const float* after, const float* of_scale, const float* of_shift, Bits* out,
+                  int64_t rows, int64_t channels, int threads) {
+    Slopes by({after, channels}, of_scale, of_shift, channels, rows);
+#pragma omp parallel for num_threads(threads)
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0, at = r * channels; c < channels; c += L, at += L)
+            write(out + at, next(g + at) * load<L>(&by.a[c]) + next(y + at) * load<L>(&by.b[c]) + load<L>(&by.c[c]));
 }
 #endif
 
