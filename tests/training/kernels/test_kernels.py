@@ -1,7 +1,9 @@
 """The native kernels against torch in float64, and their own properties."""
 
 import copy
+import platform
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -322,6 +324,17 @@ def test_bias_is_added():
     expected = conv(x)
     install(conv)
     assert error(conv(x), expected) < 2e-5
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="these are names of x86-64 processors")
+@pytest.mark.parametrize("processor", ["haswell", "cooperlake", "sapphirerapids"])
+@pytest.mark.parametrize("source", kernels.SOURCES)
+def test_every_source_compiles_for_other_processors_too(source, processor):
+    compiler = next(path for path in map(shutil.which, kernels.COMPILERS) if path)
+    flags = [flag for flag in kernels.FLAGS if not flag.startswith(("-march", "-O"))]
+    command = [compiler, *flags, "-O0", f"-march={processor}", "-fsyntax-only", str(kernels.HERE / source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_compiler_it_is_said_why(monkeypatch):

@@ -13,7 +13,8 @@
 // left factors is 16 such spans, read where they are. Positions are counted along the padded rows; those from which a
 // filter would hang over the end of a row are computed too, and thrown away.
 //
-// Images go in groups whose size follows from the shape and the cache; sums run over groups in order: threads do not change a bit.
+// Images go in groups whose size follows from the shape and the cache, and sums run over groups in order: threads do not
+// change a bit.
 
 #include <algorithm>
 #include <cmath>
@@ -24,6 +25,7 @@
 #include "memory.h"
 #include "tiles.h"
 
+#ifdef TILES
 namespace {
 
 using std::int64_t;
@@ -68,7 +70,6 @@ struct Slopes {
     }
 };
 
-#ifdef TILES
 constexpr int L = 16;
 constexpr int64_t SHARES = 32;  // groups at least, so that threads end together
 constexpr int64_t PIECES = 64, PARTIAL = 1 << 20;  // parts of the images that are summed apart, and numbers in all of them
@@ -366,9 +367,8 @@ void backward(const Shape& s, const Bits* g, const Bits* y, const Slopes& by, co
         of_scale[c] = static_cast<float>(all[s.cin + c] * norm.inverse[c]);
     }
 }
-#endif
-
 }  // namespace
+#endif
 
 extern "C" {
 
