@@ -38,10 +38,8 @@ def possible() -> bool:
     return bool(library().block_possible())
 
 
-def convolve(
-    x: Tensor, before: Tensor | None, activation: str, weight: Tensor, after: nn.BatchNorm2d
-) -> tuple[Tensor, Tensor]:
-    """conv(activation(x · scale + shift)), or conv(x), and what the norm after it becomes; its statistics are moved.
+def convolve(x: Tensor, before: Tensor | None, activation: str, weight: Tensor, after: Any) -> tuple[Tensor, Tensor]:
+    """conv(activation(x · scale + shift)), or conv(x), and what the batch norm `after` becomes; its statistics move.
 
     x bf16 [N, C, H, W] channels-last, weight bf16 [K, C, 3, 3]; norms are float32 [4, C] and [4, K]: scale, shift, mean
     and 1 / deviation.
@@ -54,14 +52,8 @@ def convolve(
         *map(place, parts), after.eps, after.momentum, n, h, w, cin, cout, *weight.stride(),
         ACTIVATIONS[activation], torch.get_num_threads(),
     )  # fmt: skip
-    count(after)
+    after.num_batches_tracked.add_(1)
     return y, kept
-
-
-def count(norm_: nn.BatchNorm2d) -> None:
-    """One batch more went through a norm."""
-    if norm_.num_batches_tracked is not None:
-        norm_.num_batches_tracked.add_(1)
 
 
 def gradients(
@@ -121,14 +113,9 @@ class Residual(torch.autograd.Function):
         norm.functions().norm_apply(
             *map(place, (y2, other, norm2[0], norm2[1], out)), ACTIVATIONS[activations[1]], *extent(y2)
         )
-        ctx.activations, ctx.stride, ctx.added, ctx.ours = (
-            activations,
-            block.conv1.stride,
-            other is not None,
-            keeps_shape(block),
-        )
-        bends = activations[1] in BENDS
-        ctx.save_for_backward(x, y1, y2, other if bends else out, weight1, weight2, norm1, norm2)
+        ctx.activations, ctx.added, ctx.block = activations, other is not None, block
+        told = other if activations[1] in BENDS else out
+        ctx.save_for_backward(x, y1, y2, told, weight1, weight2, norm1, norm2)
         seen = [y1, norm1, y2, *([other] if other is not None and other is not x else [])]
         ctx.mark_non_differentiable(*seen)
         ctx.set_materialize_grads(False)  # else zeros are made for each of them
@@ -147,16 +134,15 @@ class Residual(torch.autograd.Function):
             *(*rows(of_norm2), True, ACTIVATIONS[ctx.activations[1]], *extent(y2)),
         )
         of_weight2, g1, of_norm1 = gradients(g, y2, norm2, of_norm2, y1, norm1, ctx.activations[0], None, weight2)
-        if ctx.ours:
+        if keeps_shape(ctx.block):
             extra = g if ctx.added else None
             of_weight1, of_x, _ = gradients(g1, y1, norm1, of_norm1, x, None, "none", extra, weight1)
         else:
+            g1, (down, across) = slopes(g1, y1, norm1, of_norm1), ctx.block.conv1.stride
             of_x, of_weight1, _ = torch.ops.aten.convolution_backward(
-                slopes(g1, y1, norm1, of_norm1), x, weight1, None, ctx.stride, [1, 1], [1, 1], False, [0, 0], 1,
-                [True, True, False],
-            )  # fmt: skip
+                g1, x, weight1, None, [down, across], [1, 1], [1, 1], False, [0, 0], 1, [True, True, False]
+            )
             if ctx.added:
-                down, across = ctx.stride
                 of_x[:, :, ::down, ::across] += g[:, : x.shape[1]]
         return of_x, of_weight1, *of_norm1, of_weight2, *of_norm2, None
 
