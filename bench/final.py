@@ -48,12 +48,13 @@ def measure(recipe: str, seed: int, data: str, out: Path) -> dict[str, Any]:
 
 
 def table() -> str:
-    """A row a seed and the mean, for every recipe, as Markdown."""
-    parts = []
-    files = sorted(RESULTS.glob("*-seed*.json"))
-    for name in sorted({file.stem.rsplit("-seed", 1)[0] for file in files}):
-        runs = [json.loads(file.read_text()) for file in files if file.stem.rsplit("-seed", 1)[0] == name]
-        parts.append(f"`{name}`, {runs[0]['processor']}, {runs[0]['options']['backend']['threads']} threads")
+    """A row a seed and the mean, for every recipe and processor, as Markdown."""
+    parts, groups = [], dict[tuple[str, str, int], list[dict[str, Any]]]()
+    for run in (json.loads(file.read_text()) for file in sorted(RESULTS.glob("*-seed*.json"))):
+        of = run["recipe"], run["processor"], run["options"]["backend"]["threads"]
+        groups.setdefault(of, []).append(run)
+    for (name, processor, threads), runs in sorted(groups.items()):
+        parts.append(f"`{name}`, {processor}, {threads} threads")
         lines = ["| seed | test, plain | test, several views | minutes |", "|---|---|---|---|"]
         lines += [row(str(run["seed"]), *figures(run)) for run in runs]
         columns = [[value for value in column if value is not None] for column in zip(*map(figures, runs), strict=True)]
