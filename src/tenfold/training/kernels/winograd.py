@@ -2,7 +2,8 @@
 
 Measured on a processor with AVX-512 BF16 (`bench/convolutions.py`), forward and backward, against oneDNN's fp32: 1.2 to
 2.1 times its images/s from 32 channels on (0.8 at 16), 1.6 to 2.9 (1.1) with gradients from bf16 products, which are
-off by 1.2 %; in fp32 at two to six times oneDNN's rounding error, 1e-6 of the length.
+off by 1.2 %; in fp32 at two to six times oneDNN's rounding error, 1e-6 of the length. On one with AMX, 1.1 to 1.8
+(0.9), and 1.8 to 3.1 (1.2).
 """
 
 from ctypes import c_int, c_int64, c_void_p
