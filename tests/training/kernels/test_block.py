@@ -12,11 +12,11 @@ from torch.nn.functional import conv2d
 from tenfold.models.blocks import ActivatedBatchNorm
 from tenfold.models.resnet import Block
 from tenfold.training import kernels
-from tenfold.training.kernels import block
+from tenfold.training.kernels import block, winograd
 from tenfold.training.kernels.install import install
 
 pytestmark = pytest.mark.skipif(
-    kernels.unavailable() is not None or not block.possible(), reason="no matrix registers (AMX) here"
+    kernels.unavailable() is not None or not winograd.has_split(), reason="no matrix registers (AMX) here"
 )
 shapes = st.tuples(st.integers(1, 11), st.sampled_from([16, 32, 48, 64]), st.integers(1, 19), st.integers(1, 19))
 """Images, channels, height, width."""

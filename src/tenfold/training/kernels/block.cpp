@@ -367,21 +367,11 @@ void backward(const Shape& s, const Bits* g, const Bits* y, const Slopes& by, co
         of_scale[c] = static_cast<float>(all[s.cin + c] * norm.inverse[c]);
     }
 }
+
 }  // namespace
-#endif
 
 extern "C" {
 
-// Whether this processor has matrix registers and lets them be used.
-int block_possible() {
-#ifdef TILES
-    return tiles_permitted();
-#else
-    return 0;
-#endif
-}
-
-#ifdef TILES
 // y = conv(act(x · scale + shift)), `before` the norm [4][cin], or conv(x) with null; and what the norm behind it becomes,
 // `after` [4][cout], its running statistics moved.
 void block_forward(const Bits* x, const float* before, const Bits* weight, Bits* y, const float* scale, const float* shift,
@@ -417,6 +407,6 @@ void block_slopes(const Bits* g, const Bits* y, const float* after, const float*
         for (int64_t c = 0, at = r * channels; c < channels; c += L, at += L)
             write(out + at, next(g + at) * load<L>(&by.a[c]) + next(y + at) * load<L>(&by.b[c]) + load<L>(&by.c[c]));
 }
-#endif
 
 }
+#endif

@@ -17,6 +17,7 @@ from tenfold.models.blocks import ActivatedBatchNorm
 from tenfold.models.resnet import Block, PadShortcut
 from tenfold.training.kernels import library, norm
 from tenfold.training.kernels.norm import ACTIVATIONS, BENDS, extent, place
+from tenfold.training.kernels.winograd import has_split
 
 LANES = 16
 """Channels must be a multiple of it."""
@@ -26,16 +27,11 @@ LANES = 16
 def functions() -> Any:
     """The C functions, their argument types declared."""
     lib = library()
-    if possible():
+    if has_split():
         lib.block_forward.argtypes = [c_void_p] * 9 + [c_double] * 2 + [c_int64] * 9 + [c_int] * 2
         lib.block_backward.argtypes = [c_void_p] * 13 + [c_int64] * 9 + [c_int] * 2
         lib.block_slopes.argtypes = [c_void_p] * 6 + [c_int64] * 2 + [c_int]
     return lib
-
-
-def possible() -> bool:
-    """Whether this processor has matrix registers; asking permits them."""
-    return bool(library().block_possible())
 
 
 def convolve(x: Tensor, before: Tensor | None, activation: str, weight: Tensor, after: Any) -> tuple[Tensor, Tensor]:
@@ -151,9 +147,8 @@ def after_torch(y: Tensor, after: Any) -> Tensor:
     """What the norm after a convolution becomes, float32 [4, K], its statistics moved."""
     mean, variance = norm.statistics(y)
     norm.follow(after, mean, variance, y.numel() // y.shape[1])
-    inverse = (variance + after.eps).rsqrt()
-    scale = after.weight * inverse
-    return torch.stack((scale, after.bias - mean * scale, mean, inverse))
+    scale, shift, inverse = norm.affine(mean, variance, after.weight, after.bias, after.eps)
+    return torch.stack((scale, shift, mean, inverse))
 
 
 def keeps_shape(block: Block) -> bool:
@@ -202,7 +197,7 @@ def takes_part(module: nn.Module | None) -> bool:
 
 def suits(module: nn.Module) -> bool:
     """Whether the kernels compute this module: a block with two norms, channels in multiples of 16, no projection."""
-    if type(module) not in (Block, NativeBlock) or not possible():
+    if type(module) not in (Block, NativeBlock) or not has_split():
         return False
     parts: Any = module
     plain = parts.shortcut is None or isinstance(parts.shortcut, nn.Identity | PadShortcut)

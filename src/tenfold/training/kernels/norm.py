@@ -45,6 +45,13 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
+def affine(mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """A norm as x · scale + shift: scale, shift, and 1 / deviation, [C] each."""
+    inverse = (variance + eps).rsqrt()
+    scale = weight * inverse
+    return scale, bias - mean * scale, inverse
+
+
 class Activated(torch.autograd.Function):
     """activation((x − mean) / √(variance + eps) · weight + bias + other)."""
 
@@ -62,9 +69,7 @@ class Activated(torch.autograd.Function):
         batch: bool,
     ) -> Tensor:
         """`x` and `other` channels-last; `batch`: mean and variance are x's own, gradients flow through them."""
-        inverse = (variance + eps).rsqrt()
-        scale = weight * inverse
-        shift = bias - mean * scale
+        scale, shift, inverse = affine(mean, variance, weight, bias, eps)
         y = torch.empty_like(x)
         functions().norm_apply(*map(place, (x, other, scale, shift, y)), ACTIVATIONS[activation], *extent(x))
         ctx.activation, ctx.batch, ctx.added = activation, batch, other is not None
