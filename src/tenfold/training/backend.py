@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.cores import usable_cores
@@ -52,7 +51,8 @@ class Backend:
     def logits(self, model: nn.Module, pixels: Tensor) -> Tensor:
         """The net's output float32 [N, classes] for pixels float32 [N, C, H, W], computed as chosen."""
         if self.precision == "bf16_all":
-            return functional_call(model, halved(model), (pixels.bfloat16(),)).float()  # type: ignore[no-any-return]
+            with halved(model):
+                return model(pixels.bfloat16()).float()  # type: ignore[no-any-return]
         with self.autocast():
             return model(pixels).float()  # type: ignore[no-any-return]
 
@@ -102,10 +102,27 @@ def rounding(precision: str) -> Iterator[None]:
             kind.fp32_precision = value
 
 
-def halved(model: nn.Module) -> dict[str, Tensor]:
-    """The trainable weights in bf16, except those of batch norms; gradients reach the float32 masters."""
-    norms = {id(p) for m in model.modules() if isinstance(m, _BatchNorm) for p in m.parameters(recurse=False)}
-    return {name: p.bfloat16() for name, p in model.named_parameters() if id(p) not in norms}
+@contextlib.contextmanager
+def halved(model: nn.Module) -> Iterator[None]:
+    """Inside this block weights are bf16, except those of batch norms; gradients reach the float32 masters.
+
+    What torch.func.functional_call does, without its names: they took 1 of the 60 ms of a step of ResNet-20.
+    """
+    places = [
+        (module._parameters, name, master)
+        for module in model.modules()
+        if not isinstance(module, _BatchNorm)
+        for name, master in module._parameters.items()
+        if master is not None
+    ]
+    made = {master: master.bfloat16() for _, _, master in places}  # one for each, tied weights stay tied
+    try:
+        for parameters, name, master in places:
+            parameters[name] = made[master]  # type: ignore[assignment]
+        yield
+    finally:
+        for parameters, name, master in places:
+            parameters[name] = master
 
 
 def choose_device(name: str) -> torch.device:

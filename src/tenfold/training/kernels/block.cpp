@@ -1,17 +1,18 @@
 // The 3×3 convolutions of a residual block on matrix registers, with what stands between them: bf16 in memory, sums in
-// fp32, NHWC, stride 1, one pixel of zeros around; channels in multiples of 16.
+// fp32, NHWC, one pixel of zeros around; channels in multiples of 16.
 //
 // Between convolutions a block is bound by memory, so that each number is read and written as seldom as can be: an image is
 // normalised and activated while it is copied into a padded one that stays in the cache, the sums that the next
 // norm wants are taken of the outputs as they leave, and the gradient of a norm is made while it is read.
 //
-//   outputs              y[q] = Σ over rows of the filter: span of x at q + row · width, times U[row]
-//   images' gradient     the same function of dy with turned filters
+//   outputs              y[q] = Σ over rows of the filter: span of x at q · step + row · width, times U[row]
+//   images' gradient     the same function, of step 1, of dy with turned filters
 //   filters' gradient    dw[row][column][c] = Σ over q: x[q + row · width + column][c] · dy[q]
 //
 // In a padded image all that a row of a filter sees, 3 pixels of `cin` channels, lies side by side in memory: a register of
 // left factors is 16 such spans, read where they are. Positions are counted along the padded rows; those from which a
-// filter would hang over the end of a row are computed too, and thrown away.
+// filter would hang over the end of a row are computed too, and thrown away. With a step of 2 the outputs' gradient lies at
+// every second place, zeros between: four times the products, and still little beside the memory's part.
 //
 // Images go in groups whose size follows from the shape and the cache, and sums run over groups in order: threads do not
 // change a bit.
@@ -19,6 +20,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "activations.h"
@@ -30,16 +32,22 @@ namespace {
 
 using std::int64_t;
 using Bits = std::uint16_t;  // of a bf16
+constexpr int L = 16;
 
 struct Shape {  // of a convolution
-    int64_t n, h, w, cin, cout;
+    int64_t n, h, w, cin, cout, step;
+    int64_t out_h() const { return (h - 1) / step + 1; }
+    int64_t out_w() const { return (w - 1) / step + 1; }
+    int64_t map() const { return h * w; }
+    int64_t out_map() const { return out_h() * out_w(); }
     int64_t height() const { return h + 2; }
     int64_t width() const { return w + 2; }
     int64_t pixels() const { return height() * width(); }
-    int64_t chunks() const { return (3 * cin + 31) / 32; }  // registers in which a span fits
-    int64_t positions() const { return (h - 1) * width() + w; }
-    int64_t slack() const { return 2 * width() + 2 * TALL + 32; }  // pixels behind the last that may be read
-    Shape turned() const { return {n, h, w, cout, cin}; }
+    int64_t each() const { return cout % (2 * L) ? 2 : 1; }  // positions in a row of a register: two, or twice the channels
+    int64_t chunks() const { return ((3 + (each() - 1) * step) * cin + 31) / 32; }  // registers in which their span fits
+    int64_t positions() const { return (out_h() - 1) * width() + out_w(); }
+    int64_t slack() const { return 2 * width() + 4 * TALL * step + 32; }  // pixels behind the last that may be read
+    Shape turned() const { return {n, h, w, cout, cin, 1}; }
 };
 
 // A convolution's weights in bf16, [cout][cin][3][3] with any strides; `turned` for the gradient of images.
@@ -70,7 +78,6 @@ struct Slopes {
     }
 };
 
-constexpr int L = 16;
 constexpr int64_t SHARES = 32;  // groups at least, so that threads end together
 constexpr int64_t PIECES = 64, PARTIAL = 1 << 20;  // parts of the images that are summed apart, and numbers in all of them
 constexpr int64_t AHEAD = 512;  // numbers
@@ -82,89 +89,94 @@ inline Vec<L> next(const Bits* p) {  // what is read in order is fetched before 
     return read(p);
 }
 inline void write(Bits* p, Vec<L> v) { store<L>(reinterpret_cast<Half*>(p), v); }
-
-// Fills the middle of a padded image, zeros around: make(c) gives the function from a place in the image to L channels.
-template <class Make> void pad_image(const Shape& s, int64_t channels, Bits* to, Make make) {
-    int64_t row = s.width() * channels;
-    std::fill(to, to + row + channels, 0);
-    to += row + channels;
-    for (int64_t y = 0; y < s.h; y++, to += row) {
-        for (int64_t c = 0; c < channels; c += L) {
-            auto number = make(c);
-            for (int64_t x = 0; x < s.w; x++) write(to + x * channels + c, number((y * s.w + x) * channels + c));
-        }
-        std::fill(to + s.w * channels, to + row, 0);  // this row's right edge and the next one's left
-    }
-    std::fill(to, to + row - channels, 0);
+inline Vec<L> written(Bits* p, Vec<L> v) {  // and what it is now
+    write(p, v);
+    return read(p);
 }
 
-// U [3][chunks · 16][cout], each element two neighbours along the span, zeros behind it.
+// Fills every step-th place each way in the middle of a padded image, zeros around and between: make(c) gives the function
+// from a place in the filling to L channels.
+template <class Make> void pad_image(const Shape& s, int64_t channels, int64_t step, Bits* to, Make make) {
+    int64_t row = s.width() * channels, down = (s.h - 1) / step + 1, across = (s.w - 1) / step + 1;
+    if (step > 1) std::fill(to, to + s.pixels() * channels, 0);
+    std::fill(to, to + row + channels, 0);
+    to += row + channels;
+    for (int64_t y = 0; y < down; y++, to += step * row) {
+        for (int64_t c = 0; c < channels; c += L) {
+            auto number = make(c);
+            for (int64_t x = 0; x < across; x++)
+                write(to + x * step * channels + c, number((y * across + x) * channels + c));
+        }
+        if (step == 1) std::fill(to + s.w * channels, to + row, 0);  // this row's right edge and the next one's left
+    }
+    if (step == 1) std::fill(to, to + row - channels, 0);
+}
+
+// U [3][chunks · 16][cout / 16][each][16], an element two neighbours along the span, zeros where a position's filter is not.
 std::vector<std::int32_t> prepared(const Shape& s, const Weights& w, int threads) {
-    int64_t lines = s.chunks() * TALL;
-    std::vector<std::int32_t> u(3 * lines * s.cout);
+    int64_t lines = s.chunks() * TALL, each = s.each(), columns = s.cout * each;
+    std::vector<std::int32_t> u(3 * lines * columns);
 #pragma omp parallel for num_threads(threads)
     for (int64_t line = 0; line < 3 * lines; line++)
         for (int64_t half = 0; half < 2; half++) {
             int64_t j = line % lines * 2 + half;
-            if (j >= 3 * s.cin) continue;
-            const Bits* from = w.at + line / lines * w.by_row + j / s.cin * w.by_column + j % s.cin * w.by_in;
-            for (int64_t o = 0; o < s.cout; o++) u[line * s.cout + o] |= from[o * w.by_out] << (16 * half);
+            for (int64_t which = 0; which < each; which++) {
+                int64_t column = j / s.cin - which * s.step;
+                if (column < 0 || column >= 3) continue;
+                const Bits* from = w.at + line / lines * w.by_row + column * w.by_column + j % s.cin * w.by_in;
+                for (int64_t o = 0; o < s.cout; o++)
+                    u[line * columns + (o / L * each + which) * L + o % L] |= from[o * w.by_out] << (16 * half);
+            }
         }
     return u;
 }
 
 // An image as the convolution sees it.
 template <int A> void pad_input(const Shape& s, const Bits* x, const Norm& norm, Bits* to) {
-    if (!norm.scale) return pad_image(s, s.cin, to, [=](int64_t) { return [=](int64_t at) { return next(x + at); }; });
-    pad_image(s, s.cin, to, [=](int64_t c) {
+    if (!norm.scale) return pad_image(s, s.cin, 1, to, [=](int64_t) { return [=](int64_t at) { return next(x + at); }; });
+    pad_image(s, s.cin, 1, to, [=](int64_t c) {
         return [=, scale = load<L>(norm.scale + c), shift = load<L>(norm.shift + c)](int64_t at) {
             return activate<A, L>(next(x + at) * scale + shift);
         };
     });
 }
 
-// The gradient of the convolution's outputs.
+// The gradient of the convolution's outputs, each at the place in the image that its filter was laid on.
 void pad_gradient(const Shape& s, const Bits* g, const Bits* y, const Slopes& by, Bits* to) {
-    pad_image(s, s.cout, to, [=, &by](int64_t channel) {
+    pad_image(s, s.cout, s.step, to, [=, &by](int64_t channel) {
         return [=, a = load<L>(&by.a[channel]), b = load<L>(&by.b[channel]), c = load<L>(&by.c[channel])](int64_t at) {
             return next(g + at) * a + next(y + at) * b + c;
         };
     });
 }
 
-// Sums of all of an image's positions for L or 2 L output channels from c on: done(place, c, numbers).
-template <bool WIDE, class Done>
-void products(const Shape& s, const Bits* image, const std::int32_t* u, int64_t c, Done done) {
-    constexpr int columns = WIDE ? 2 * L : L;
-    alignas(64) float sums[2 * TALL][columns];
-    auto some = [&]<bool TWO>(int64_t q) {
-        using B = Block<TWO, WIDE>;
-        const std::int32_t* right = u + c;
+// Sums of all of an image's positions for the output channels of a register's columns, from c on: done(place, side, sums,
+// count) for each row of pixels or part of one, 16 channels of it, `apart` floats between the pixels of `sums`.
+template <class Done>
+void products(const Shape& s, const Bits* image, const std::int32_t* u, int64_t c, int64_t apart, Done done) {
+    using B = Block<true, true>;
+    alignas(64) float sums[2 * TALL][2 * L];
+    const int64_t each = s.each(), some = 2 * TALL * each, by = each * s.step * s.cin, columns = each * s.cout;
+    const int64_t out_w = s.out_w(), width = s.width(), positions = s.positions();
+    for (int64_t q = 0, across = 0, down = 0; q < positions; q += some) {
+        const std::int32_t* right = u + c * each;
         B::zero();
         for (int64_t row = 0; row < 3; row++) {
-            const Bits* left = image + (q + row * s.width()) * s.cin;
-            for (int64_t chunk = 0; chunk < s.chunks(); chunk++, left += 32, right += TALL * s.cout) {
-                B::load_left(left, left + TALL * s.cin, s.cin * 2);
-                B::load_right(right, right + L, s.cout * 4);
+            const Bits* left = image + (q * s.step + row * width) * s.cin;
+            for (int64_t chunk = 0; chunk < s.chunks(); chunk++, left += 32, right += TALL * columns) {
+                B::load_left(left, left + TALL * by, by * 2);
+                B::load_right(right, right + L, columns * 4);
                 B::add();
             }
         }
-        B::store_sums(sums[0], sums[TALL], L, columns * 4);
-    };
-    int64_t across = 0, down = 0;
-    for (int64_t q = 0; q < s.positions(); q += 2 * TALL) {
-        if (q + TALL < s.positions()) some.template operator()<true>(q);
-        else some.template operator()<false>(q);
-        int64_t end = std::min<int64_t>(2 * TALL, s.positions() - q);
-        for (int64_t i = 0; i < end;) {  // to the end of the row
-            int64_t whole = std::min(end - i, s.w - across);
-            for (int64_t k = 0; k < whole; k++)
-                for (int j = 0; j < columns; j += L)
-                    done((down * s.w + across + k) * s.cout + c + j, j / L, load<L>(sums[i + k] + j));
-            i += std::max<int64_t>(whole, 0), across += std::max<int64_t>(whole, 0);
-            int64_t over = std::min(end - i, s.width() - across);  // what hangs over
-            if (across >= s.w) i += over, across += over;
-            if (across == s.width()) across = 0, down++;
+        B::store_sums(sums[0], sums[TALL], L, 2 * L * 4);
+        for (int64_t i = 0, end = std::min(some, positions - q); i < end;) {  // to the end of the row
+            int64_t count = std::min(end - i, across < out_w ? out_w - across : width - across);
+            if (across < out_w)
+                for (int64_t side = 0; side < apart / L; side++)
+                    done((down * out_w + across) * s.cout + c + side * L, side, sums[0] + i * apart + side * L, count);
+            i += count, across += count;
+            if (across == width) across = 0, down++;
         }
     }
 }
@@ -172,9 +184,9 @@ void products(const Shape& s, const Bits* image, const std::int32_t* u, int64_t 
 // Two sums for each channel, over a group's images, to out [2][channels].
 struct Sums {
     Vec<L> one[2] = {}, two[2] = {};
-    void add(int side, Vec<L> a, Vec<L> b) { one[side] += a, two[side] += b; }
-    void keep(float* out, int64_t channels, int64_t c, bool wide) const {
-        for (int side = 0; side <= wide; side++) {
+    void add(int64_t side, Vec<L> a, Vec<L> b) { one[side] += a, two[side] += b; }
+    void keep(float* out, int64_t channels, int64_t c, int64_t sides) const {
+        for (int64_t side = 0; side < sides; side++) {
             store<L>(out + c + side * L, one[side]);
             store<L>(out + channels + c + side * L, two[side]);
         }
@@ -194,6 +206,7 @@ int64_t images_at_once(const Shape& s, int64_t bytes_each) {
 struct After {
     const float *weight, *bias;
     float *kept, *running_mean, *running_variance;
+    int64_t* batches;
     double eps, momentum;
     void take(int64_t c, int64_t channels, double sum, double squares, int64_t rows) const {
         double mean = sum / rows, variance = std::max(0.0, squares / rows - mean * mean);
@@ -220,28 +233,30 @@ void forward(const Shape& s, const Bits* x, const Norm& norm, const Weights& wei
         int64_t first = g * group, count = std::min(group, s.n - first);
         auto* padded = scratch<Bits>(0, group * stride + s.slack() * s.cin);
         for (int64_t i = 0; i < count; i++)
-            pad_input<A>(s, x + (first + i) * s.h * s.w * s.cin, norm, padded + i * stride);
+            pad_input<A>(s, x + (first + i) * s.map() * s.cin, norm, padded + i * stride);
         std::fill(padded + count * stride, padded + count * stride + s.slack() * s.cin, 0);
         Registers registers(TALL, TALL, L);
-        for (int64_t c = 0; c < s.cout; c += 2 * L) {
-            bool wide = c + L < s.cout;
+        const int64_t apart = 2 * L / s.each(), cout = s.cout;
+        for (int64_t c = 0; c < cout; c += apart) {
             Sums sums;
             for (int64_t i = 0; i < count; i++) {
-                Bits* to = y + (first + i) * s.h * s.w * s.cout;
-                auto done = [&](int64_t at, int side, Vec<L> v) {
-                    v = rounded<L>(v);
-                    write(to + at, v);
-                    sums.add(side, v, v * v);
-                };
-                if (wide) products<true>(s, padded + i * stride, u, c, done);
-                else products<false>(s, padded + i * stride, u, c, done);
+                Bits* to = y + (first + i) * s.out_map() * cout;
+                products(s, padded + i * stride, u, c, apart, [&](int64_t at, int64_t side, const float* sum, int64_t pixels) {
+                    Vec<L> one = {}, two = {};
+                    for (int64_t k = 0; k < pixels; k++) {
+                        Vec<L> v = written(to + at + k * cout, load<L>(sum + k * apart));
+                        one += v, two += v * v;
+                    }
+                    sums.add(side, one, two);
+                });
             }
-            sums.keep(&partial[g * 2 * s.cout], s.cout, c, wide);
+            sums.keep(&partial[g * 2 * cout], cout, c, apart / L);
         }
     }
     std::vector<double> sums;
     sum_groups(partial, s.cout, sums);
-    for (int64_t c = 0; c < s.cout; c++) after.take(c, s.cout, sums[c], sums[s.cout + c], s.n * s.h * s.w);
+    for (int64_t c = 0; c < s.cout; c++) after.take(c, s.cout, sums[c], sums[s.cout + c], s.n * s.out_map());
+    ++*after.batches;
 }
 
 // [pixels][channels] to [channels][stride], 32 pixels.
@@ -255,82 +270,128 @@ void turn_pixels(const Bits* from, int64_t channels, Bits* to, int64_t stride) {
     }
 }
 
-// dU += what some images add, [3][3][cin][cout], from images [cin][stride] and pairs of their outputs' gradients.
-void accumulate(const Shape& s, const Bits* x, int64_t stride, const std::int32_t* dy, int64_t length, float* du) {
-    int64_t blocks = s.cin / TALL, units = 9 * blocks;
-    auto place = [=](int64_t unit) {  // 16 channels, as one pixel of the filter sees them
-        int64_t pixel = unit / blocks;
-        return x + unit % blocks * TALL * stride + pixel / 3 * s.width() + pixel % 3;
-    };
-    int64_t some = std::max<int64_t>(FIRST_LEVEL / (s.cin + s.cout) / 32, 4) * 32;  // positions that stay in the cache for all units
-    for (int64_t begin = 0; begin < length; begin += some)
-        for (int64_t unit = 0; unit < units; unit += 2)
-            for (int64_t c = 0; c < s.cout; c += 2 * L)
-                blocks_of(unit + 1 < units, c + L < s.cout, [&]<bool TWO, bool WIDE>() {
-                    using B = Block<TWO, WIDE>;
-                    float *sums = du + unit * TALL * s.cout + c, *below = sums + TALL * s.cout;
-                    const Bits *left = place(unit), *second = TWO ? place(unit + 1) : left;
-                    B::load_sums(sums, below, L, s.cout * 4);
-                    for (int64_t q = begin; q < std::min(length, begin + some); q += 32) {
-                        const std::int32_t* right = dy + q / 2 * s.cout + c;
-                        B::load_left(left + q, second + q, stride * 2);
-                        B::load_right(right, right + L, s.cout * 4);
-                        B::add();
-                    }
-                    B::store_sums(sums, below, L, s.cout * 4);
-                });
+// The gradients of outputs as pairs of neighbours [positions / 2][cout], from every even position on and from every odd one,
+// so that those that any pixel of a filter meets lie in whole lines of the cache.
+struct Pairs {
+    const std::int32_t* from[2];
+    const std::int32_t* at(int64_t position, int64_t cout) const {
+        int64_t odd = position & 1;
+        return from[odd] + (position - odd) / 2 * cout;
+    }
+};
+
+// dU += what some images add, [3][3][cin][cout], from padded images [cin][stride] and their outputs' gradients.
+void accumulate(const Shape& s, const Bits* x, int64_t stride, const Pairs& pairs, int64_t length, float* du) {
+    int64_t some = std::max<int64_t>(FIRST_LEVEL / (s.cin + 2 * s.cout) / 32, 4) * 32;  // positions that stay in the cache
+    auto met = [&](int64_t pixel, int64_t q) { return pairs.at(q + (1 - pixel / 3) * s.width() + 1 - pixel % 3, s.cout); };
+    for (int64_t begin = 0; begin < length; begin += some) {
+        int64_t end = std::min(length, begin + some);
+        if (s.cout == L) {
+            for (int64_t in = 0; in < s.cin; in += TALL)
+                for (int64_t pixel = 0; pixel < 9; pixel += 3) {
+                    float* sums = du + (pixel * s.cin + in) * L;
+                    const std::int32_t *a = met(pixel, begin), *b = met(pixel + 1, begin), *c = met(pixel + 2, begin);
+                    Three::load_sums(sums, s.cin * L, L * 4);
+                    for (int64_t q = begin; q < end; q += 32, a += TALL * L, b += TALL * L, c += TALL * L)
+                        Three::add(x + in * stride + q, stride * 2, a, b, c, L * 4);
+                    Three::store_sums(sums, s.cin * L, L * 4);
+                }
+            continue;
+        }
+        for (int64_t pixel = 0; pixel < 9; pixel++)
+            for (int64_t in = 0; in < s.cin; in += 2 * TALL)
+                for (int64_t c = 0; c < s.cout; c += 2 * L)
+                    blocks_of(in + TALL < s.cin, c + L < s.cout, [&]<bool TWO, bool WIDE>() {
+                        using B = Block<TWO, WIDE>;
+                        float *sums = du + (pixel * s.cin + in) * s.cout + c, *below = sums + TALL * s.cout;
+                        const Bits *left = x + in * stride, *second = TWO ? left + TALL * stride : left;
+                        const std::int32_t* right = met(pixel, begin) + c;
+                        B::load_sums(sums, below, L, s.cout * 4);
+                        for (int64_t q = begin; q < end; q += 32, right += TALL * s.cout) {
+                            B::load_left(left + q, second + q, stride * 2);
+                            B::load_right(right, right + L, s.cout * 4);
+                            B::add();
+                        }
+                        B::store_sums(sums, below, L, s.cout * 4);
+                    });
+    }
 }
 
-// Of a group's images: their filters' gradient into du, and their own, act' and sums with a norm, `extra` added without.
+// An image's gradient += that of every step-th pixel, channels `begin` to `end`, of those that both have.
+void add_shortcut(const Shape& s, const Bits* extra, Bits* gx, int64_t begin, int64_t end) {
+    for (int64_t y = 0; y < s.out_h(); y++)
+        for (int64_t x = 0; x < s.out_w(); x++)
+            for (int64_t c = begin; c < std::min({end, s.cin, s.cout}); c += L) {
+                Bits* to = gx + (y * s.step * s.w + x * s.step) * s.cin + c;
+                write(to, read(to) + read(extra + (y * s.out_w() + x) * s.cout + c));
+            }
+}
+
+// Of a group's images: their filters' gradient into du, and their own, act' and sums with a norm, `extra` added without one.
 template <int A>
 void backward_group(const Shape& s, int64_t first, int64_t count, int64_t group, const Bits* g, const Bits* y,
                     const Slopes& by, const Bits* x, const Norm& norm, const Bits* extra, const std::int32_t* u, float* du, Bits* gx,
                     float* sums_out) {
-    int64_t in = s.pixels() * s.cin, out = s.pixels() * s.cout, map = s.h * s.w;
-    int64_t length = (count * s.pixels() + 31) / 32 * 32, whole = (length + 2 * s.width() + 2 + 31) / 32 * 32;
-    int64_t stride = (group * s.pixels() + s.slack() + 63) / 64 * 64 + 32;  // an odd number of lines: no cache set twice
-    auto* images = scratch<Bits>(0, group * in + s.slack() * s.cin + 64 * s.cin);
+    int64_t in = s.pixels() * s.cin, out = s.pixels() * s.cout;
+    int64_t length = (count * s.pixels() + 31) / 32 * 32, front = (s.width() + 3) / 2;  // front: pairs before the first
+    int64_t stride = (group * s.pixels() + 63) / 64 * 64 + 32;  // an odd number of lines: no cache set twice
+    int64_t half = (group * s.pixels() + 32) / 2 + 2 * front;
+    auto* images = scratch<Bits>(0, (group * s.pixels() + 32) * s.cin);
     auto* turned = scratch<Bits>(1, s.cin * stride);
-    auto* gradients = scratch<Bits>(2, group * out + s.slack() * s.cout + 64 * s.cout);
-    auto* pairs = scratch<std::int32_t>(3, (group * s.pixels() + 32) / 2 * s.cout);
+    auto* gradients = scratch<Bits>(2, group * out + s.slack() * s.cout + 32 * s.cout);
+    auto* pairs = scratch<std::int32_t>(3, 2 * half * s.cout);
     for (int64_t i = 0; i < count; i++) {
-        int64_t from = (first + i) * map;
-        pad_input<A>(s, x + from * s.cin, norm, images + i * in);
-        pad_gradient(s, g + from * s.cout, y + from * s.cout, by, gradients + i * out);
+        int64_t from = (first + i) * s.out_map() * s.cout;
+        pad_input<A>(s, x + (first + i) * s.map() * s.cin, norm, images + i * in);
+        pad_gradient(s, g + from, y + from, by, gradients + i * out);
     }
-    std::fill(images + count * in, images + whole * s.cin, 0);
+    std::fill(images + count * in, images + length * s.cin, 0);
     std::fill(gradients + count * out, gradients + count * out + s.slack() * s.cout + 32 * s.cout, 0);
-    for (int64_t q = 0; q < whole; q += 32) turn_pixels(images + q * s.cin, s.cin, turned + q, stride);
-    for (int64_t q = 0; q < length; q += 2) {
-        const Bits* from = gradients + (q + s.width() + 1) * s.cout;
-        for (int64_t c = 0; c < s.cout; c += L) store<L>(pairs + q / 2 * s.cout + c, zip<L>(from + c, from + s.cout + c));
+    for (int64_t q = 0; q < length; q += 32) turn_pixels(images + q * s.cin, s.cin, turned + q, stride);
+    Pairs met{pairs + front * s.cout, pairs + (half + front) * s.cout};
+    for (int64_t odd = 0; odd < 2; odd++) {
+        std::int32_t* to = pairs + odd * half * s.cout;
+        const Bits* from = gradients + odd * s.cout;
+        std::fill(to, to + front * s.cout, 0);
+        to += front * s.cout;
+        for (int64_t pair = 0; pair < length / 2 + front; pair++, from += 2 * s.cout)
+            for (int64_t c = 0; c < s.cout; c += L, to += L) store<L>(to, zip<L>(from + c, from + s.cout + c));
     }
     Registers registers(TALL, TALL, L);
-    accumulate(s, turned, stride, pairs, length, du);
-    Shape back = s.turned();
-    for (int64_t c = 0; c < s.cin; c += 2 * L) {
-        bool wide = c + L < s.cin;
+    accumulate(s, turned, stride, met, length, du);
+    const Shape back = s.turned();
+    const int64_t apart = 2 * L / back.each(), cin = s.cin;
+    const bool same = extra && s.step == 1 && s.cin == s.cout;
+    for (int64_t c = 0; c < cin; c += apart) {
         Sums sums;
         Vec<L> scale[2] = {}, shift[2] = {}, mean[2] = {};
-        for (int side = 0; side <= wide && norm.scale; side++) {
+        for (int64_t side = 0; side < apart / L && norm.scale; side++) {
             scale[side] = load<L>(norm.scale + c + side * L);
             shift[side] = load<L>(norm.shift + c + side * L);
             mean[side] = load<L>(norm.mean + c + side * L);
         }
         for (int64_t i = 0; i < count; i++) {
-            int64_t from = (first + i) * map * s.cin;
-            auto plain = [&](int64_t at, int, Vec<L> v) { write(gx + from + at, extra ? v + read(extra + from + at) : v); };
-            auto sloped = [&](int64_t at, int side, Vec<L> v) {
-                Vec<L> seen = read(x + from + at);
-                v = rounded<L>(v * slope<A, L>(seen * scale[side] + shift[side]));
-                write(gx + from + at, v);
-                sums.add(side, v, v * (seen - mean[side]));
+            int64_t from = (first + i) * s.map() * cin;
+            auto plain = [&](int64_t at, int64_t, const float* sum, int64_t pixels) {
+                for (int64_t k = 0, to = from + at; k < pixels; k++, to += cin) {
+                    Vec<L> v = load<L>(sum + k * apart);
+                    write(gx + to, same ? v + read(extra + to) : v);
+                }
             };
-            const Bits* image = gradients + i * out;
-            if (norm.scale) wide ? products<true>(back, image, u, c, sloped) : products<false>(back, image, u, c, sloped);
-            else wide ? products<true>(back, image, u, c, plain) : products<false>(back, image, u, c, plain);
+            auto sloped = [&](int64_t at, int64_t side, const float* sum, int64_t pixels) {
+                Vec<L> a = scale[side], b = shift[side], middle = mean[side], one = {}, two = {};
+                for (int64_t k = 0, to = from + at; k < pixels; k++, to += cin) {
+                    Vec<L> seen = read(x + to);
+                    Vec<L> v = written(gx + to, load<L>(sum + k * apart) * slope<A, L>(seen * a + b));
+                    one += v, two += v * (seen - middle);
+                }
+                sums.add(side, one, two);
+            };
+            if (norm.scale) products(back, gradients + i * out, u, c, apart, sloped);
+            else products(back, gradients + i * out, u, c, apart, plain);
+            if (extra && !same) add_shortcut(s, extra + (first + i) * s.out_map() * s.cout, gx + from, c, c + apart);
         }
-        if (norm.scale) sums.keep(sums_out, s.cin, c, wide);
+        if (norm.scale) sums.keep(sums_out, cin, c, apart / L);
     }
 }
 
@@ -341,12 +402,15 @@ void backward(const Shape& s, const Bits* g, const Bits* y, const Slopes& by, co
     int64_t numbers = 9 * s.cin * s.cout, group = images_at_once(s, s.pixels() * (s.cin + s.cout) * 4);
     int64_t groups = (s.n + group - 1) / group, most = std::clamp<int64_t>(PARTIAL / numbers, 2, PIECES);
     int64_t piece = (groups + most - 1) / most, pieces = (groups + piece - 1) / piece;
-    std::vector<float> partial(pieces * numbers), sums(groups * 2 * s.cin);
+    std::unique_ptr<float[]> partial(new float[pieces * numbers]);  // not a vector, which one thread would fill with zeros
+    std::vector<float> sums(groups * 2 * s.cin);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (int64_t p = 0; p < pieces; p++)
+    for (int64_t p = 0; p < pieces; p++) {
+        std::fill_n(&partial[p * numbers], numbers, 0.0f);
         for (int64_t k = p * piece; k < std::min(groups, (p + 1) * piece); k++)
             backward_group<A>(s, k * group, std::min(group, s.n - k * group), group, g, y, by, x, norm, extra,
                               filters.data(), &partial[p * numbers], gx, &sums[k * 2 * s.cin]);
+    }
 #pragma omp parallel for num_threads(threads)
     for (int64_t i = 0; i < 9 * s.cin; i++) {
         float* all = &partial[i * s.cout];
@@ -375,37 +439,28 @@ extern "C" {
 // y = conv(act(x · scale + shift)), `before` the norm [4][cin], or conv(x) with null; and what the norm behind it becomes,
 // `after` [4][cout], its running statistics moved.
 void block_forward(const Bits* x, const float* before, const Bits* weight, Bits* y, const float* scale, const float* shift,
-                   float* after, float* running_mean, float* running_variance, double eps, double momentum, int64_t n,
-                   int64_t h, int64_t w, int64_t cin, int64_t cout, int64_t by_out, int64_t by_in, int64_t by_row,
-                   int64_t by_column, int activation, int threads) {
+                   float* after, float* running_mean, float* running_variance, int64_t* batches, double eps,
+                   double momentum, int64_t n, int64_t h, int64_t w, int64_t cin, int64_t cout, int64_t step, int64_t by_out, int64_t by_in,
+                   int64_t by_row, int64_t by_column, int activation, int threads) {
     by_activation(activation, [&]<int A>() {
-        forward<A>({n, h, w, cin, cout}, x, {before, cin}, {weight, by_out, by_in, by_row, by_column}, y,
-                   {scale, shift, after, running_mean, running_variance, eps, momentum}, threads);
+        forward<A>({n, h, w, cin, cout, step}, x, {before, cin}, {weight, by_out, by_in, by_row, by_column}, y,
+                   {scale, shift, after, running_mean, running_variance, batches, eps, momentum}, threads);
     });
 }
 
 // From the gradient g behind the norm `after` of the outputs y, and that norm's own: the weights' gradient dw, strides as
-// `weight`, and gx, that of what the convolution was given: of conv(x) with `extra` (or null) added; of
+// `weight`, and gx, that of what the convolution was given: of conv(x), `extra` (or null), of y's shape, added to every step-th pixel; of
 // conv(act(x · scale + shift)) that behind the norm `before`, and the gradient of this norm, of_scale and of_shift.
 void block_backward(const Bits* g, const Bits* y, const float* after, const float* of_scale_after, const float* of_shift_after,
                     const Bits* x, const float* before, const Bits* extra, const Bits* weight, Bits* dw, Bits* gx,
-                    float* of_scale, float* of_shift, int64_t n, int64_t h, int64_t w, int64_t cin, int64_t cout,
+                    float* of_scale, float* of_shift, int64_t n, int64_t h, int64_t w, int64_t cin, int64_t cout, int64_t step,
                     int64_t by_out, int64_t by_in, int64_t by_row, int64_t by_column, int activation, int threads) {
-    Slopes by({after, cout}, of_scale_after, of_shift_after, cout, n * h * w);
+    Shape s{n, h, w, cin, cout, step};
+    Slopes by({after, cout}, of_scale_after, of_shift_after, cout, n * s.out_map());
     by_activation(activation, [&]<int A>() {
-        backward<A>({n, h, w, cin, cout}, g, y, by, x, {before, cin}, extra, {weight, by_out, by_in, by_row, by_column}, dw,
-                    gx, of_scale, of_shift, threads);
+        backward<A>(s, g, y, by, x, {before, cin}, extra, {weight, by_out, by_in, by_row, by_column}, dw, gx, of_scale,
+                    of_shift, threads);
     });
-}
-
-// The gradient before a norm from g behind it, all [rows][channels].
-void block_slopes(const Bits* g, const Bits* y, const float* after, const float* of_scale, const float* of_shift, Bits* out,
-                  int64_t rows, int64_t channels, int threads) {
-    Slopes by({after, channels}, of_scale, of_shift, channels, rows);
-#pragma omp parallel for num_threads(threads)
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0, at = r * channels; c < channels; c += L, at += L)
-            write(out + at, next(g + at) * load<L>(&by.a[c]) + next(y + at) * load<L>(&by.b[c]) + load<L>(&by.c[c]));
 }
 
 }

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import conv2d
 
 from tenfold.models.blocks import ActivatedBatchNorm
 from tenfold.models.resnet import Block, PadShortcut
@@ -28,44 +27,47 @@ def functions() -> Any:
     """The C functions, their argument types declared."""
     lib = library()
     if has_split():
-        lib.block_forward.argtypes = [c_void_p] * 9 + [c_double] * 2 + [c_int64] * 9 + [c_int] * 2
-        lib.block_backward.argtypes = [c_void_p] * 13 + [c_int64] * 9 + [c_int] * 2
-        lib.block_slopes.argtypes = [c_void_p] * 6 + [c_int64] * 2 + [c_int]
+        lib.block_forward.argtypes = [c_void_p] * 10 + [c_double] * 2 + [c_int64] * 10 + [c_int] * 2
+        lib.block_backward.argtypes = [c_void_p] * 13 + [c_int64] * 10 + [c_int] * 2
     return lib
 
 
-def convolve(x: Tensor, before: Tensor | None, activation: str, weight: Tensor, after: Any) -> tuple[Tensor, Tensor]:
+def convolve(
+    x: Tensor, before: Tensor | None, activation: str, weight: Tensor, step: int, after: Any
+) -> tuple[Tensor, Tensor]:
     """conv(activation(x · scale + shift)), or conv(x), and what the batch norm `after` becomes; its statistics move.
 
-    x bf16 [N, C, H, W] channels-last, weight bf16 [K, C, 3, 3]; norms are float32 [4, C] and [4, K]: scale, shift, mean
+    The filters are laid on every step-th pixel. x bf16 [N, C, H, W] channels-last, weight bf16 [K, C, 3, 3]; norms are float32 [4, C] and [4, K]: scale, shift, mean
     and 1 / deviation.
     """
     (n, cin, h, w), cout = x.shape, weight.shape[0]
-    y = torch.empty((n, cout, h, w), dtype=torch.bfloat16, memory_format=torch.channels_last)
+    shape = n, cout, (h - 1) // step + 1, (w - 1) // step + 1
+    y = torch.empty(shape, dtype=torch.bfloat16, memory_format=torch.channels_last)
     kept = torch.empty((4, cout))
-    parts = (x, before, weight, y, after.weight, after.bias, kept, after.running_mean, after.running_var)
+    running = after.running_mean, after.running_var, after.num_batches_tracked
+    parts = (x, before, weight, y, after.weight, after.bias, kept, *running)
     functions().block_forward(
-        *map(place, parts), after.eps, after.momentum, n, h, w, cin, cout, *weight.stride(),
+        *map(place, parts), after.eps, after.momentum, n, h, w, cin, cout, step, *weight.stride(),
         ACTIVATIONS[activation], torch.get_num_threads(),
     )  # fmt: skip
-    after.num_batches_tracked.add_(1)
     return y, kept
 
 
 def gradients(
     g: Tensor, y: Tensor, after: Tensor, of_after: Tensor, x: Tensor, before: Tensor | None, activation: str,
-    extra: Tensor | None, weight: Tensor,
+    extra: Tensor | None, weight: Tensor, step: int,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Of a convolution's weight; of what it was given, `extra` added; float32 [2, C] of the norm before it.
+    """Of a convolution's weight; of what it was given; float32 [2, C] of the norm before it.
 
     g is the gradient behind the norm `after` of the outputs y, `of_after` [2, K] that of this norm's scale and shift.
-    With a norm before it, the second is the gradient behind that norm.
+    With a norm before it, the second is the gradient behind that norm; without, `extra`, of the shape of y, is added to
+    every step-th pixel's channels.
     """
     (n, cin, h, w), cout = x.shape, weight.shape[0]
     of_weight, of_x, of_before = torch.empty_like(weight), torch.empty_like(x), torch.empty((2, cin))
     parts = (g, y, after, *rows(of_after), x, before, extra, weight, of_weight, of_x, *rows(of_before))
     functions().block_backward(
-        *(part if isinstance(part, int) else place(part) for part in parts), n, h, w, cin, cout, *weight.stride(),
+        *(part if isinstance(part, int) else place(part) for part in parts), n, h, w, cin, cout, step, *weight.stride(),
         ACTIVATIONS[activation], torch.get_num_threads(),
     )  # fmt: skip
     return of_weight, of_x, of_before
@@ -74,14 +76,6 @@ def gradients(
 def rows(two: Tensor) -> tuple[int, int]:
     """The addresses of a float32 tensor's two rows."""
     return two.data_ptr(), two.data_ptr() + 4 * two.shape[1]
-
-
-def slopes(g: Tensor, y: Tensor, after: Tensor, of_after: Tensor) -> Tensor:
-    """The gradient of what a norm was given, from that behind it."""
-    out = torch.empty_like(y)
-    pixels, channels, _, threads = extent(y)
-    functions().block_slopes(place(g), place(y), place(after), *rows(of_after), place(out), pixels, channels, threads)
-    return out
 
 
 class Residual(torch.autograd.Function):
@@ -99,17 +93,14 @@ class Residual(torch.autograd.Function):
         norms: Any = (block.norm1, block.norm2)
         activations, shortcut = (norms[0].activation, norms[1].activation), block.shortcut
         other = None if shortcut is None else shortcut(x)
-        if keeps_shape(block):
-            y1, norm1 = convolve(x, None, "none", weight1, norms[0])
-        else:
-            y1 = conv2d(x, weight1, None, block.conv1.stride, 1)
-            norm1 = after_torch(y1, norms[0])
-        y2, norm2 = convolve(y1, norm1, activations[0], weight2, norms[1])
+        step = block.conv1.stride[0]
+        y1, norm1 = convolve(x, None, "none", weight1, step, norms[0])
+        y2, norm2 = convolve(y1, norm1, activations[0], weight2, 1, norms[1])
         out = torch.empty_like(y2)
         norm.functions().norm_apply(
             *map(place, (y2, other, norm2[0], norm2[1], out)), ACTIVATIONS[activations[1]], *extent(y2)
         )
-        ctx.activations, ctx.added, ctx.block = activations, other is not None, block
+        ctx.activations, ctx.added, ctx.step = activations, other is not None, step
         told = other if activations[1] in BENDS else out
         ctx.save_for_backward(x, y1, y2, told, weight1, weight2, norm1, norm2)
         seen = [y1, norm1, y2, *([other] if other is not None and other is not x else [])]
@@ -129,31 +120,10 @@ class Residual(torch.autograd.Function):
             *map(place, (gradient, y2, other, out, *norm2, None, g)),
             *(*rows(of_norm2), True, ACTIVATIONS[ctx.activations[1]], *extent(y2)),
         )
-        of_weight2, g1, of_norm1 = gradients(g, y2, norm2, of_norm2, y1, norm1, ctx.activations[0], None, weight2)
-        if keeps_shape(ctx.block):
-            extra = g if ctx.added else None
-            of_weight1, of_x, _ = gradients(g1, y1, norm1, of_norm1, x, None, "none", extra, weight1)
-        else:
-            g1, (down, across) = slopes(g1, y1, norm1, of_norm1), ctx.block.conv1.stride
-            of_x, of_weight1, _ = torch.ops.aten.convolution_backward(
-                g1, x, weight1, None, [down, across], [1, 1], [1, 1], False, [0, 0], 1, [True, True, False]
-            )
-            if ctx.added:
-                of_x[:, :, ::down, ::across] += g[:, : x.shape[1]]
+        of_weight2, g1, of_norm1 = gradients(g, y2, norm2, of_norm2, y1, norm1, ctx.activations[0], None, weight2, 1)
+        extra = g if ctx.added else None
+        of_weight1, of_x, _ = gradients(g1, y1, norm1, of_norm1, x, None, "none", extra, weight1, ctx.step)
         return of_x, of_weight1, *of_norm1, of_weight2, *of_norm2, None
-
-
-def after_torch(y: Tensor, after: Any) -> Tensor:
-    """What the norm after a convolution becomes, float32 [4, K], its statistics moved."""
-    mean, variance = norm.statistics(y)
-    norm.follow(after, mean, variance, y.numel() // y.shape[1])
-    scale, shift, inverse = norm.affine(mean, variance, after.weight, after.bias, after.eps)
-    return torch.stack((scale, shift, mean, inverse))
-
-
-def keeps_shape(block: Block) -> bool:
-    """Whether a block's output has the shape of its input."""
-    return block.conv1.stride == (1, 1) and block.conv1.in_channels == block.conv1.out_channels
 
 
 class NativeBlock(Block):

@@ -76,6 +76,31 @@ template <bool TWO, bool WIDE> struct Block {
         if constexpr (TWO && WIDE) _tile_dpbf16ps(3, 5, 7);
     }
 };
+
+// One row of tiles by three columns: the sums of left factors with three right ones. `bytes` as above, the same for all.
+struct Three {
+    static void load_sums(const float* from, std::int64_t beside, std::int64_t bytes) {
+        _tile_loadd(0, from, bytes);
+        _tile_loadd(1, from + beside, bytes);
+        _tile_loadd(2, from + 2 * beside, bytes);
+    }
+    static void store_sums(float* to, std::int64_t beside, std::int64_t bytes) {
+        _tile_stored(0, to, bytes);
+        _tile_stored(1, to + beside, bytes);
+        _tile_stored(2, to + 2 * beside, bytes);
+    }
+    static void add(const void* left, std::int64_t left_bytes, const void* a, const void* b, const void* c,
+                    std::int64_t bytes) {
+        _tile_loadd(4, left, left_bytes);
+        _tile_loadd(6, a, bytes);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, b, bytes);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_loadd(6, c, bytes);
+        _tile_dpbf16ps(2, 4, 6);
+    }
+};
+
 // `work` for two rows and columns of registers, or one.
 template <class Work> inline void blocks_of(bool two, bool wide, Work work) {
     if (two && wide) work.template operator()<true, true>();
