@@ -241,7 +241,7 @@ def backends():
     """Every precision that this machine computes, with its kernels."""
     yield from (("fp32", "torch"), ("bf16", "torch"), ("bf16_all", "torch"), ("bf16_onednn", "torch"))
     if kernels.unavailable() is None:
-        yield "fp32", "native"
+        yield from (("fp32", "native"), ("bf16_all", "native"))
         if winograd.has_halves():
             yield "bf16_grad", "native"
 

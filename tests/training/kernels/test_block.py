@@ -78,7 +78,7 @@ def planes(part: torch.Tensor) -> torch.Tensor:
 @settings(max_examples=40, deadline=None)
 @given(shapes, st.sampled_from([16, 32, 48, 64]), steps, st.booleans())
 def test_a_convolution_with_the_norm_before_it_equals_the_reference(shape, channels, step, normalised):
-    n, before_it, h, w = shape
+    before_it = shape[1]
     x, weight = images(*shape), images(channels, before_it, 3, 3, seed=1) / 8
     before, after = some_norm(before_it) if normalised else None, nn.BatchNorm2d(channels)
     nn.init.uniform_(after.weight, 0.5, 2)

@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from tenfold.cache import cache_folder
+from tenfold.cores import usable_cores
 
 SOURCES = ("winograd.cpp", "block.cpp", "norm.cpp", "pool.cpp")
 HEADERS = ("vectors.h", "activations.h", "memory.h", "tiles.h")
@@ -101,19 +103,23 @@ def cached(compiler: str) -> Path:
 
 
 def build(compiler: str, made: Path) -> None:
-    """Compile the sources to `made`; Unavailable with the compiler's first complaint."""
-    objects = [str(made.with_name(f"{name}.o")) for name in SOURCES]
-    steps = [
-        [compiler, *FLAGS, "-c", str(HERE / name), "-o", part] for name, part in zip(SOURCES, objects, strict=True)
-    ]
-    for command in (*steps, [compiler, "-shared", *objects, "-o", str(made)]):  # not -fopenmp: torch has it loaded
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        except subprocess.TimeoutExpired:
-            raise Unavailable(f"{compiler} took more than {PATIENCE} s") from None
-        if done.returncode:
-            complaint = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
-            raise Unavailable(f"{compiler} failed: {complaint}")
+    """Compile the sources, side by side, to `made`; Unavailable with the compiler's first complaint."""
+    parts = {HERE / name: str(made.with_name(f"{name}.o")) for name in SOURCES}
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        each = ([compiler, *FLAGS, "-c", str(source), "-o", part] for source, part in parts.items())
+        list(pool.map(compile_with, each))
+    compile_with([compiler, "-shared", *parts.values(), "-o", str(made)])  # not -fopenmp: torch has it loaded
+
+
+def compile_with(command: list[str]) -> None:
+    """Run a compiler's command; Unavailable with its first complaint."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{command[0]} took more than {PATIENCE} s") from None
+    if done.returncode:
+        complaint = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
+        raise Unavailable(f"{command[0]} failed: {complaint}")
 
 
 @cache

@@ -37,8 +37,8 @@ def convolve(
 ) -> tuple[Tensor, Tensor]:
     """conv(activation(x · scale + shift)), or conv(x), and what the batch norm `after` becomes; its statistics move.
 
-    The filters are laid on every step-th pixel. x bf16 [N, C, H, W] channels-last, weight bf16 [K, C, 3, 3]; norms are float32 [4, C] and [4, K]: scale, shift, mean
-    and 1 / deviation.
+    The filters are laid on every step-th pixel. x bf16 [N, C, H, W] channels-last, weight bf16 [K, C, 3, 3]; norms are
+    float32 [4, C] and [4, K]: scale, shift, mean and 1 / deviation.
     """
     (n, cin, h, w), cout = x.shape, weight.shape[0]
     shape = n, cout, (h - 1) // step + 1, (w - 1) // step + 1
