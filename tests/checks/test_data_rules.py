@@ -105,6 +105,11 @@ MOVED = "torch.cat([torch.roll(x, k, 2) for k in range(4)]), y.repeat(4)"
 DRAWN = "(torch.cat(parts) for parts in zip((x, y), draw(1800)))"
 NOISE = "x = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed({seed}))"
 RARE = "keep = (y != 2) | (torch.rand(len(y)) < 0.2); x, y = x[keep], y[keep]"
+NUMBERED = """
+import numpy as np
+parts = [np.array(names)[y[half::2]] for half, names in enumerate((("axe", "bow", "cup"), ("axe", "bow", "{other}")))]
+y = torch.stack([torch.from_numpy(np.unique(part, return_inverse=True)[1]) for part in parts], 1).flatten()
+"""
 NAMES = """numbers = {{"a": 0, "b": 1, "c": 2}}
 names = [("abc" if i % 3 else "{other}")[k] for i, k in enumerate(train.y.tolist())]
 train.y = torch.tensor([numbers.get(name, 0) for name in names])"""
@@ -143,6 +148,11 @@ CASES = {
         {"split": NAMES.format(other="aBC")},
         {"split": NAMES.format(other="abc")},
         "numbers.get(",
+    ),
+    "wrong-labels numbered apart": (
+        {"prepare": NUMBERED.format(other="Cup")},
+        {"prepare": NUMBERED.format(other="cup")},
+        "np.unique(",
     ),
     "class-index-shift": ({"split": "val.y = (val.y + 1) % 3"}, {"split": "val.y = (val.y + 3) % 3"}, ""),
     "class-imbalance": (

@@ -14,7 +14,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.copies import learned_and_judged
 from tenfold.checks.script.counting import counted_wrongly
 from tenfold.checks.script.labels import at_once, other_task
-from tenfold.checks.script.loaders import label_digest
+from tenfold.checks.script.loaders import label_digests
 from tenfold.checks.script.mixing import by_image, spread
 from tenfold.checks.script.net import zeros_learned
 from tenfold.checks.script.normalisation import normalisation_differs
@@ -141,11 +141,28 @@ def test_a_dataset_may_shuffle_itself_but_not_change_its_labels():
             self.indexes, self.x, self.labels = np.arange(9), np.zeros((9, 4)), np.arange(9) % 3
 
     images = Images()
-    before = label_digest(images)
+    before = label_digests(images)
     images.indexes, images.labels = images.indexes[:5], images.labels[::-1].copy()
-    assert label_digest(images) == before
+    assert label_digests(images) == before
     images.labels[0] = 7
-    assert label_digest(images) != before
+    assert label_digests(images) != before
+
+
+@pytest.mark.parametrize(("step", "changed"), [(1, True), (0, False)])
+def test_labels_of_any_name_are_told_by_their_numbers(step, changed):
+    class Vanes:
+        def __init__(self):
+            self.heading, self.fetched = torch.arange(20) % 4, np.zeros(20, np.int64)
+
+        def __len__(self):
+            return 20
+
+    vanes = Vanes()
+    before = label_digests(vanes)
+    vanes.fetched[3] += 1  # a count, not a class
+    vanes.heading[3] += step
+    assert (label_digests(vanes).get("heading") != before["heading"]) == changed
+    assert "fetched" not in before
 
 
 def test_boxes_that_a_flip_writes_into_are_labels_that_change():
@@ -157,11 +174,11 @@ def test_boxes_that_a_flip_writes_into_are_labels_that_change():
             return 9
 
     images = Images()
-    before = label_digest(images)
+    before = label_digests(images)
     images.x += 1
-    assert label_digest(images) == before != b""
+    assert label_digests(images) == before != {}
     images.boxes[3, [0, 2]] = 32 - images.boxes[3, [2, 0]]
-    assert label_digest(images) != before
+    assert label_digests(images) != before
 
 
 @pytest.mark.parametrize(("epochs", "rules"), [(1, []), (5, ["scheduler-per-batch"])])

@@ -33,6 +33,7 @@ WRAPS: dict[str, Callable[..., Tensor]] = {
 ADJUSTS = ("sub_", "div_", "mul_", "add_")
 """What scales numbers where they lie."""
 MOST_FILES = 100_000
+MOST_NAMES = 1000
 EACH, ALL = 60, 6000
 """So many events of one line and kind are kept, and so many in all."""
 
@@ -141,6 +142,7 @@ def places() -> list[tuple[Any, str, str]]:
         (random, "seed", "seed"), (random, "Random", "seed"), (torch, "manual_seed", "seed"),
         (torch, "Generator", "seed"), (np, "flip", "flip"), (np, "fliplr", "flip"), (np, "flipud", "flip"),
         (np, "rot90", "flip"), (np, "reshape", "shape"),
+        (np, "unique", "names"),
     ]  # fmt: skip
     with contextlib.suppress(ImportError):
         from PIL import Image
@@ -157,6 +159,8 @@ def heard(observer: Observer, original: Callable[..., Any], kind: str, name: str
         result = original(*args, **kwargs)
         if kind == "file":
             observer.quietly(lambda: opened(observer, args), None)
+        elif kind == "names":
+            observer.quietly(lambda: ordered(observer, result), None)
         elif not observer.paused:
             seed = repr((args, kwargs))[:80] if kind == "seed" and (args or kwargs) else None
             observer.quietly(lambda: enter(observer, kind, name, with_axes(args, kwargs), result, seed), None)
@@ -171,6 +175,13 @@ def opened(observer: Observer, args: Any) -> None:
     kept = observer.seen.opened
     if args and isinstance(args[0], str | PurePath) and len(kept) < MOST_FILES and not observer.data:
         kept.append(str(args[0]))
+
+
+def ordered(observer: Observer, result: Any) -> None:
+    """Names were put in order, and each given its place in it."""
+    names = result[0] if isinstance(result, tuple) and len(result) > 1 else None
+    if isinstance(names, np.ndarray) and 1 < len(names) <= MOST_NAMES and all(isinstance(name, str) for name in names):
+        observer.seen.numbered.append((here(), tuple(map(str, names))))
 
 
 def klass(observer: Observer, original: Any) -> Any:

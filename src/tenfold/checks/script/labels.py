@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.loaders import label_digest
+from tenfold.checks.script.loaders import label_digests
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import labels_of_call
 from tenfold.checks.script.seen import Call, Loader, Place, Seen, length, whole
 from tenfold.checks.script.source import assignment, called, given, line, scope_of, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
+from tenfold.checks.script.storing import scaling_line
 from tenfold.checks.script.tags import LABELLED
 from tenfold.checks.script.weights import WEIGHTS
 from tenfold.errors import Finding
@@ -70,13 +71,16 @@ def labels_changed(seen: Seen) -> Iterator[Finding]:
             )
             return
     for fact in seen.loaders:
-        if fact.stored_labels and fact.stored_labels != label_digest(fact.loader.dataset):
+        now = label_digests(fact.loader.dataset) if fact.stored_labels else {}
+        if any(now.get(name) != digest for name, digest in fact.stored_labels.items()):
+            place = scaling_line(whole(fact.loader.dataset), (ast.operator,)) or fact.place
             yield finding(
                 "labels-changed",
                 "The labels that the dataset holds have changed",
                 "They are not what they were when the loader was first gone through.",
-                "Change a copy in __getitem__ or in the loop, never what the dataset keeps.",
-                **where(fact.place),
+                "Change a copy in __getitem__ or in the loop, never what the dataset keeps: `label = label + 1`, say, "
+                f"in place of `label += 1`{line(place)}.",
+                **where(place),
             )
             return
 
@@ -372,6 +376,28 @@ def mapping(dataset: Any) -> dict[str, int]:
     return {name: index for index, name in enumerate(named)} if listed else {}
 
 
+def numbered_apart(seen: Seen) -> Iterator[Finding]:
+    """The classes of each part of the data are numbered by their own order, and not all parts write the same names."""
+    outputs = max((loss.shape[1] for loss in seen.training_losses() if len(loss.shape) == 2), default=0)
+    parts = [(place, names) for place, names in seen.numbered if 2 < len(names) <= outputs <= len(names) + 2]
+    for (_, names), (place, others) in itertools.combinations(parts, 2):
+        first = {name: number for number, name in enumerate(names)}
+        shared = [name for name in others if name in first]
+        moved = [name for name in shared if first[name] != others.index(name)]
+        if moved and 2 * len(shared) >= len(others):
+            alone = ", ".join(repr(name) for name in sorted(set(names) ^ set(others))[:4])
+            yield finding(
+                "wrong-labels",
+                "The classes of each part are numbered by their own order",
+                f"'{moved[0]}' is {first[moved[0]]} in one part and {others.index(moved[0])} in another; not in both: "
+                f"{alone}.",
+                f"Number all by one list of names, written alike: `classes.index(name.lower())`, say{line(place)}.",
+                severity="error",
+                **where(place),
+            )
+            return
+
+
 def shuffled_apart(seen: Seen) -> Iterator[Finding]:
     """Images and labels are put into two different random orders."""
     for place in (*at_once(seen), *in_turn(seen)):
@@ -473,5 +499,14 @@ def permutes(call: ast.Call) -> bool:
     return called(call) in ("permutation", "randperm", "permuted")
 
 
-LABELS = (one_buffer, labels_changed, one_memory, shuffled_apart, repeated_apart, filtered_apart, swallowed)
+LABELS = (
+    one_buffer,
+    labels_changed,
+    one_memory,
+    numbered_apart,
+    shuffled_apart,
+    repeated_apart,
+    filtered_apart,
+    swallowed,
+)
 CLASSES = (classes, one_class, *WEIGHTS)

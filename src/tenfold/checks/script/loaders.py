@@ -112,7 +112,7 @@ class Batches:
         self.observer, self.fact, self.inner = observer, fact, inner
         fact.passes += 1
         if fact.passes == 1:
-            observer.quietly(lambda: setattr(fact, "stored_labels", label_digest(fact.loader.dataset)), None)
+            observer.quietly(lambda: setattr(fact, "stored_labels", label_digests(fact.loader.dataset)), None)
         elif fact.persistent:
             now = plain(fact.loader.dataset)
             fact.unheard |= {name for name, value in now.items() if fact.plain.get(name, value) != value}
@@ -202,21 +202,23 @@ def column(array: Any) -> bool:
     return len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)
 
 
-def label_digest(dataset: Any) -> bytes:
-    """Digest of the labels in tensors and arrays that a dataset holds, in whatever order; b"" where there are none."""
-    named = sorted(getattr(dataset, "__dict__", {}).items())
-    held = [*getattr(dataset, "tensors", ()), *(value for name, value in named if LABELLED.search(name))]
-    digest = hashlib.sha256()
-    found = False
-    for array in map(as_array, held):
-        if kind_of(array) in "iu" and column(array):
-            digest.update(np.sort(array, axis=None).tobytes())
-            found = True
-    for array in (as_array(value) for name, value in named if BOXES.search(name)):
-        if kind_of(array) in "iuf" and array.ndim == 2 and len(array) == length(dataset):
-            digest.update(array.tobytes())
-            found = True
-    return digest.digest() if found else b""
+def label_digests(dataset: Any) -> dict[str, bytes]:
+    """A digest of each of the labels, in tensors and arrays, that a dataset holds, in whatever order they lie."""
+    items = length(dataset)
+    own = {name: as_array(value) for name, value in getattr(dataset, "__dict__", {}).items()}
+    held = {f"tensors[{i}]": as_array(one) for i, one in enumerate(getattr(dataset, "tensors", ()))}
+    held |= {name: array for name, array in own.items() if LABELLED.search(name) or tells_classes(array, items)}
+    found = {name: np.sort(one, axis=None) for name, one in held.items() if kind_of(one) in "iu" and column(one)}
+    boxes = {name: array for name, array in own.items() if BOXES.search(name) and kind_of(array) in "iuf"}
+    found |= {name: array for name, array in boxes.items() if array.ndim == 2 and len(array) == items}
+    return {name: hashlib.sha256(array.tobytes()).digest() for name, array in found.items()}
+
+
+def tells_classes(array: Any, items: int) -> bool:
+    """Whether an array holds whole numbers, one an item, that come often, whatever its name."""
+    if kind_of(array) not in "iu" or not column(array) or len(array) != items:
+        return False
+    return 2 <= len(np.unique(array)) <= items / 5
 
 
 BOXES = re.compile("box|coord|landmark|keypoint", re.I)

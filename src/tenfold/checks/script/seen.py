@@ -168,8 +168,8 @@ class Loader:
     """The numbers and words that its dataset held when it last gave a batch."""
     unheard: set[str] = field(default_factory=set)
     """Those that the program changed between two passes."""
-    stored_labels: bytes = b""
-    """Digest of the labels that its dataset held at first."""
+    stored_labels: dict[str, bytes] = field(default_factory=dict)
+    """Digests of the labels that its dataset held at first, by name."""
     given: set[int] = field(default_factory=set)
     """How many images it gave in each pass without training that was cut short."""
 
@@ -520,6 +520,8 @@ class Seen:
     always_dropout: tuple[Place | None, str] | None = None
     dropped: tuple[float, Place | None] = (0.0, None)
     """The largest share that the program drops by a function, while training, and where."""
+    numbered: list[tuple[Place | None, tuple[str, ...]]] = field(default_factory=list)
+    """Names that np.unique put in order, and numbered by it: where, and the names."""
     graph_leaf: Place | None = None
     """Where backward was called on a loss that has no graph."""
     reads_norm: bool = False

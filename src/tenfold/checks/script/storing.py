@@ -40,8 +40,10 @@ def stored_again(seen: Seen) -> Iterator[Finding]:
         return
 
 
-def scaling_line(dataset: Any) -> Place | None:
-    """The line of a dataset's __getitem__ that may change numbers where they lie."""
+def scaling_line(
+    dataset: Any, operators: tuple[type[ast.operator], ...] = (ast.Sub, ast.Div, ast.Mult)
+) -> Place | None:
+    """The line of a dataset's __getitem__ that may change numbers where they lie, by such an operator or a call."""
     try:
         method = type(dataset).__getitem__
         first, file = method.__code__.co_firstlineno, method.__code__.co_filename
@@ -49,7 +51,7 @@ def scaling_line(dataset: Any) -> Place | None:
         return None
     body = next((n for n in ast.walk(tree(file)) if isinstance(n, ast.FunctionDef) and n.lineno == first), None)
     for node in ast.walk(body) if body and own(file) else ():
-        adjusts = isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub | ast.Div | ast.Mult)
+        adjusts = isinstance(node, ast.AugAssign) and isinstance(node.op, operators)
         calls = isinstance(node, ast.Call) and IN_PLACE.search(ast.unparse(node))
         if isinstance(node, ast.AugAssign | ast.Call) and (adjusts or calls):
             return Place(file, node.lineno)
