@@ -107,6 +107,10 @@ class ModelOptions(Options):
     """Convolutions of each group: 2, or 3 with a shortcut over the last two (sprint)."""
     whiten_bias_epochs: int | None = Field(None, ge=0)
     """Epochs in which the whitening layer's bias is trained, its rate falling to 0 (sprint)."""
+    whiten: bool | None = None
+    """Whether the first layer's filters whiten patches of the images, and stay; else they are trained (sprint)."""
+    identity_start: bool | None = None
+    """Whether 3×3 convolutions begin by passing their input on; else at random (sprint)."""
 
 
 class OptimizerOptions(Options):

@@ -113,3 +113,20 @@ def test_one_net_takes_every_size_from_nine_pixels():
     assert all(net(torch.randn(2, 3, size, size)).shape == (2, 10) for size in (9, 16, 24, 28, 33, 64))
     with pytest.raises(RecipeError, match="at least 9 pixels"):
         Sprint(3, 8, 10)
+
+
+def test_without_whitening_the_first_layer_is_trained_like_the_others():
+    net = Sprint(3, 12, 10, whiten=False)
+    first = net.whiten.weight.clone()
+    net.look_at(pictures())
+    assert torch.equal(net.whiten.weight, first)
+    assert net.whiten.weight.requires_grad
+    assert net.trained_until() == {}
+
+
+def test_without_an_identity_start_no_filter_passes_its_input_on():
+    torch.manual_seed(0)
+    x = torch.randn(2, 24, 8, 8)
+    same, other = (Sprint(3, 32, 10, identity_start=start).group1.conv1 for start in (True, False))
+    assert torch.equal(same(x)[:, :24], x)
+    assert not torch.isclose(other(x)[:, :24], x).all((0, 2, 3)).any()

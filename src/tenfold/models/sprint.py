@@ -38,20 +38,22 @@ class Sprint(nn.Module):
         width: float = 1.0,
         depth: int = 2,
         whiten_bias_epochs: int = 3,
+        whiten: bool = True,
+        identity_start: bool = True,
     ) -> None:
         super().__init__()
         blocks.require_size("sprint", size, SMALLEST_IMAGE)
         if depth not in (2, 3):
             raise RecipeError(f"sprint's groups have 2 or 3 convolutions, not {depth}.", "Give --model.depth 2 or 3.")
-        self.whiten_bias_epochs = whiten_bias_epochs
+        self.whitens, self.whiten_bias_epochs = whiten, whiten_bias_epochs
         c0 = 2 * channels * PATCH**2
         c1, c2, c3 = (blocks.eighths(width, n) for n in (64, 256, 256))
         self.whiten = nn.Conv2d(channels, c0, PATCH)
-        self.whiten.weight.requires_grad = False
+        self.whiten.weight.requires_grad = not whiten
         self.activation = blocks.activation(activation)
-        self.group1 = Group(c0, c1, activation, depth)
-        self.group2 = Group(c1, c2, activation, depth)
-        self.group3 = Group(c2, c3, activation, depth)
+        self.group1 = Group(c0, c1, activation, depth, identity_start)
+        self.group2 = Group(c1, c2, activation, depth, identity_start)
+        self.group3 = Group(c2, c3, activation, depth, identity_start)
         self.head = nn.Linear(c3, classes, bias=False)
         with torch.no_grad():
             self.head.weight.div_(self.head.weight.std())
@@ -65,13 +67,15 @@ class Sprint(nn.Module):
 
     def look_at(self, pixels: Tensor) -> None:
         """Set the first layer's filters so that they whiten patches of these normalised images [N, C, H, W]."""
+        if not self.whitens:
+            return
         filters = whitening_filters(pixels)
         with torch.no_grad():
             self.whiten.weight.copy_(torch.cat((filters, -filters)))
 
     def trained_until(self) -> dict[str, int]:
         """Parameters that are trained for so many epochs only."""
-        return {"whiten.bias": self.whiten_bias_epochs}
+        return {"whiten.bias": self.whiten_bias_epochs} if self.whitens else {}
 
 
 class Group(nn.Module):
@@ -80,14 +84,14 @@ class Group(nn.Module):
     Depth 3: another conv 3×3 → norm, to which the map after the pooling is added, → activation.
     """
 
-    def __init__(self, before: int, channels: int, activation: str, depth: int) -> None:
+    def __init__(self, before: int, channels: int, activation: str, depth: int, identity: bool) -> None:
         super().__init__()
-        self.conv1 = identity_conv(before, channels)
+        self.conv1 = conv3(before, channels, identity)
         self.pool = nn.MaxPool2d(2)
         self.norm1 = offset_norm(channels, activation)
-        self.conv2 = identity_conv(channels, channels)
+        self.conv2 = conv3(channels, channels, identity)
         self.norm2 = offset_norm(channels, activation)
-        self.conv3 = identity_conv(channels, channels) if depth == 3 else None
+        self.conv3 = conv3(channels, channels, identity) if depth == 3 else None
         self.norm3 = offset_norm(channels, activation) if depth == 3 else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,10 +103,11 @@ class Group(nn.Module):
         return x
 
 
-def identity_conv(before: int, after: int) -> nn.Conv2d:
-    """A 3×3 convolution that keeps the size and begins by passing its input on, in its first `before` filters."""
+def conv3(before: int, after: int, identity: bool) -> nn.Conv2d:
+    """A 3×3 convolution that keeps the size; identity: its first `before` filters begin by passing the input on."""
     conv = nn.Conv2d(before, after, 3, padding=1, bias=False)
-    nn.init.dirac_(conv.weight[:before].data)
+    if identity:
+        nn.init.dirac_(conv.weight[:before].data)
     return conv
 
 
