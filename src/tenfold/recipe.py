@@ -136,8 +136,8 @@ class OptimizerOptions(Options):
     clip_norm: float = Field(0.0, ge=0)
     """Where the gradient of all weights together is longer than this, it is shortened to it, which tames the odd
     batch that would throw the weights far off; 0: never. It acts before weight_decay and l1."""
-    ns_steps: int | None = Field(None, ge=1, le=20)
-    """Newton–Schulz steps that make a filter's momentum orthogonal (muon)."""
+    ns_steps: int | None = Field(None, ge=0, le=20)
+    """Newton–Schulz steps that make a filter's momentum orthogonal; 0: it is only brought to length 1 (muon)."""
     bias_lr: float | None = Field(None, gt=0)
     """Learning rate of biases and normalisations (muon)."""
     head_lr: float | None = Field(None, gt=0)

@@ -95,3 +95,8 @@ def test_only_filters_are_orthogonalised():
     shapes = {group["lr"]: [p.dim() for p in group["params"]] for group in groups}
     assert shapes == {0.24: [4, 4], 0.1: [1, 1, 1, 1, 1], 0.2: [2]}
     assert [group["orthogonal"] for group in groups] == [True, False, False]
+
+
+def test_without_newton_schulz_steps_the_momentum_is_brought_to_length_1():
+    matrix = torch.randn(4, 9, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(orthogonalised(matrix, 0), matrix / matrix.norm())
