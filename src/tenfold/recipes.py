@@ -138,10 +138,10 @@ def sprint() -> Recipe:
 
 
 def sprint_96() -> Recipe:
-    """sprint, twice as wide, three convolutions a group, 30 epochs, larger crops and cutout. Accuracy not measured yet.
+    """sprint, twice as wide, three convolutions a group, 30 epochs, larger crops and cutout: 95.97 % (test, one seed).
 
     After airbench96 (Jordan), 96.0 % (test) in 31 epochs of SGD with lookahead; here with Muon, the first 12 on 20
-    pixels. Hours on 2 cores. With twice the features, twice the head's rate moves the logits as far.
+    pixels. 1.7 hours on 2 cores with AMX. With twice the features, twice the head's rate moves the logits as far.
     """
     augment = AugmentOptions(
         crop=4, crop_padding="reflect", cutout=12, horizontal_flip=0.5, horizontal_flip_mode="alternating"
