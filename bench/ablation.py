@@ -4,14 +4,15 @@
     python bench/ablation.py --table                            only the table, from bench/results/ablation/
 
 3 epochs of 45,000 images instead of 10, the first on 20 pixels; validation accuracy of the last epoch on 5,000. Every
-finished run becomes a small JSON, later calls add to them and continue what was stopped. About 2 minutes a run on two
-cores of an Intel Xeon with AMX; six seeds of all arms take two hours, and a verdict needs six.
+finished run becomes a small JSON, later calls add to them and continue what was stopped. One and a half to two
+minutes a run on two cores of an Intel Xeon with AMX; six seeds of all arms take two hours, and a verdict needs six.
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from equivalence import measure
@@ -48,7 +49,12 @@ def train(data: str, seeds: int, out: Path) -> None:
             figures = measure(out / f"{arm}-seed{seed}", "sprint", {**SHORT, **options, "data": data, "seed": seed})
             RESULTS.mkdir(parents=True, exist_ok=True)
             write_atomic(file, json.dumps({"arm": arm, "seed": seed, "options": options, **figures}, indent=2) + "\n")
-            sys.stderr.write(f"{arm}, seed {seed}: {figures['last_val_accuracy']:.2%}, {figures['seconds']:.0f} s\n")
+            sys.stderr.write(f"{arm}, seed {seed}: {told(figures)}, {figures['seconds']:.0f} s\n")
+
+
+def told(run: dict[str, Any]) -> str:
+    """A run's accuracy, or why it has none."""
+    return f"crashed ({run['crashed']})" if run["crashed"] else f"{run['last_val_accuracy']:.2%}"
 
 
 def table() -> str:
@@ -65,8 +71,8 @@ def table() -> str:
     rows = [row(arm, judged[arm], arms[arm]) for arm in sorted(judged, key=lambda arm: judged[arm].difference or 0)]
     about = f"`sprint`, {SHORT['epochs']} epochs, {whole[min(whole)]['images']:,} validation images; p adjusted by Holm"
     head = ["| without | then | accuracy | difference (points, 95 %) | seeds | seconds | verdict |", "|---" * 7 + "|"]
-    seconds = sum(run["seconds"] for run in whole.values()) / len(whole)
-    mean = sum(run["last_val_accuracy"] for run in whole.values()) / len(whole)
+    seconds = fmean(run["seconds"] for run in whole.values())
+    mean = fmean(run["last_val_accuracy"] for run in whole.values() if not run["crashed"])
     return "\n".join([about, "", *head, f"| nothing | | {mean:.2%} | | {len(whole)} | {seconds:.0f} | |", *rows])
 
 
@@ -82,7 +88,7 @@ def row(arm: str, one: Comparison, runs: dict[int, dict[str, Any]]) -> str:
     if one.interval is not None:
         difference += " ({:+.2f} to {:+.2f})".format(*(100 * end for end in one.interval))
     mean = "" if one.means is None else f"{one.means[0]:.2%}"
-    seconds = sum(run["seconds"] for run in runs.values()) / len(runs)
+    seconds = fmean(run["seconds"] for run in runs.values())
     return f"| {arm} | {WITHOUT[arm][0]} | {mean} | {difference} | {one.pairs} | {seconds:.0f} | {one.verdict} |"
 
 

@@ -16,7 +16,7 @@ from tenfold.checks.script.samples import labels_of_call
 from tenfold.checks.script.seen import Call, Loader, Place, Seen, length, whole
 from tenfold.checks.script.source import assignment, called, given, line, scope_of, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, label_columns, labels_of, trained_and_judged
-from tenfold.checks.script.storing import scaling_line
+from tenfold.checks.script.storing import changing_line
 from tenfold.checks.script.tags import LABELLED
 from tenfold.checks.script.weights import WEIGHTS
 from tenfold.errors import Finding
@@ -73,7 +73,7 @@ def labels_changed(seen: Seen) -> Iterator[Finding]:
     for fact in seen.loaders:
         now = label_digests(fact.loader.dataset) if fact.stored_labels else {}
         if any(now.get(name) != digest for name, digest in fact.stored_labels.items()):
-            place = scaling_line(whole(fact.loader.dataset), (ast.operator,)) or fact.place
+            place = changing_line(whole(fact.loader.dataset), (ast.operator,)) or fact.place
             yield finding(
                 "labels-changed",
                 "The labels that the dataset holds have changed",

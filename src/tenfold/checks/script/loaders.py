@@ -196,29 +196,26 @@ def all_moved(observer: Observer, fact: Loader) -> bool:
     return observer.moved_in_data or (bool(held) and all(observer.tag(tensor).moved for tensor in held))
 
 
-def column(array: Any) -> bool:
-    """Whether an array holds one number an item."""
-    shape = tuple(getattr(array, "shape", ()))
-    return len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)
-
-
 def label_digests(dataset: Any) -> dict[str, bytes]:
     """A digest of each of the labels, in tensors and arrays, that a dataset holds, in whatever order they lie."""
     items = length(dataset)
     own = {name: as_array(value) for name, value in getattr(dataset, "__dict__", {}).items()}
     held = {f"tensors[{i}]": as_array(one) for i, one in enumerate(getattr(dataset, "tensors", ()))}
     held |= {name: array for name, array in own.items() if LABELLED.search(name) or tells_classes(array, items)}
-    found = {name: np.sort(one, axis=None) for name, one in held.items() if kind_of(one) in "iu" and column(one)}
+    found = {name: np.sort(one, axis=None) for name, one in held.items() if whole_numbers(one)}
     boxes = {name: array for name, array in own.items() if BOXES.search(name) and kind_of(array) in "iuf"}
     found |= {name: array for name, array in boxes.items() if array.ndim == 2 and len(array) == items}
     return {name: hashlib.sha256(array.tobytes()).digest() for name, array in found.items()}
 
 
+def whole_numbers(array: Any) -> bool:
+    """Whether an array holds one whole number an item: [n] or [n, 1]."""
+    return kind_of(array) in "iu" and (array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1))
+
+
 def tells_classes(array: Any, items: int) -> bool:
-    """Whether an array holds whole numbers, one an item, that come often, whatever its name."""
-    if kind_of(array) not in "iu" or not column(array) or len(array) != items:
-        return False
-    return 2 <= len(np.unique(array)) <= items / 5
+    """Whether an array holds whole numbers, one for each of the items, that come often, whatever its name."""
+    return whole_numbers(array) and len(array) == items and 2 <= len(np.unique(array)) <= items / 5
 
 
 BOXES = re.compile("box|coord|landmark|keypoint", re.I)

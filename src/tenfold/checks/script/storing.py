@@ -25,7 +25,7 @@ def stored_again(seen: Seen) -> Iterator[Finding]:
     """A dataset scales the images that it keeps, in place, whenever it gives one."""
     for fact in seen.loaders:
         known = fact.batches and hasattr(fact.loader.dataset, "__getitem__") and hasattr(fact.loader.dataset, "__len__")
-        place = (seen.stored or scaling_line(whole(fact.loader.dataset))) if known else None
+        place = (seen.stored or changing_line(whole(fact.loader.dataset))) if known else None
         if place is None or not scaled_each_time(fact.loader.dataset):
             continue
         yield finding(
@@ -40,7 +40,7 @@ def stored_again(seen: Seen) -> Iterator[Finding]:
         return
 
 
-def scaling_line(
+def changing_line(
     dataset: Any, operators: tuple[type[ast.operator], ...] = (ast.Sub, ast.Div, ast.Mult)
 ) -> Place | None:
     """The line of a dataset's __getitem__ that may change numbers where they lie, by such an operator or a call."""

@@ -31,7 +31,7 @@ CHANNELS = 8
 STORED = (torch.float32, torch.bfloat16)
 """How images may lie in memory for norms and pooling, which compute in float32."""
 PATIENCE = 300
-"""Seconds that the compiler may take; it takes about 30 (once)."""
+"""Seconds that the compiler may take; it takes 10 to 15 (once)."""
 
 
 class Unavailable(Exception):
