@@ -151,3 +151,42 @@ def test_rates_that_go_on_falling_evenly_count_after_the_watched_steps():
     assert in_line(falling, 30) == 31
     assert in_line([1.0] * 30 + [0.1] * 5, 30) == 30
     assert in_line(falling, None) == len(falling)
+
+
+OWN_LAYERS = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+
+class Dense(nn.Module):
+    def __init__(self, before, after):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(after, before) * {deviation})
+        self.bias = nn.Parameter(torch.zeros(after))
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight, self.bias)
+
+y = torch.arange(300) % 3
+x = 0.5 * torch.randn(300, 1, 8, 8)
+for i, k in enumerate(y.tolist()):
+    x[i, :, 2 * k:2 * k + 2] += 1.5
+sizes = (64, 96, 96, 96, 96)
+hidden = [layer for a, b in zip(sizes, sizes[1:]) for layer in (Dense(a, b), nn.ReLU())]
+net = nn.Sequential(nn.Flatten(), *hidden, Dense(96, 3))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+for epoch in range(5):
+    for part in torch.randperm(300).split(20):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x[part]), y[part]).backward()
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize("deviation", ["2 / before", "(2 / before) ** 0.5"])
+def test_layers_of_ones_own_that_begin_with_the_variance_as_deviation(deviation, tmp_path):
+    code = OWN_LAYERS.format(deviation=deviation)
+    (tmp_path / "program.py").write_text(code, encoding="utf-8")
+    seen = [f for f in tenfold.check(tmp_path / "program.py").findings if f.severity != "note"]
+    start = next(i for i, text in enumerate(code.splitlines(), 1) if "self.weight =" in text)
+    expected = [("bad-initialisation", start)] if deviation == "2 / before" else []
+    assert [(f.rule, f.line) for f in seen] == expected

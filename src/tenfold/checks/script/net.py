@@ -18,7 +18,7 @@ from tenfold.checks.script.seen import Place, Seen, length
 from tenfold.checks.script.source import around, line, name_at, shown_code, statement
 from tenfold.checks.script.units import at, units
 from tenfold.checks.structure import HEAVY, drops_much, examine, fading
-from tenfold.checks.trace import RECTIFYING, trace
+from tenfold.checks.trace import RECTIFYING, Graph, trace
 from tenfold.errors import Finding
 from tenfold.models.usercode import is_users
 
@@ -51,9 +51,11 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
         fine = found.rule == "bad-initialisation" and (seen.loaded or zeros_learned(seen, found))
         if found.rule not in ELSEWHERE and not fine:
             yield replaced(seen, found)
-    own_start = seen.written and not seen.loaded and not any(op.kind == "norm" for op in graph.ops)
-    if own_start and (faded := fading(graph)) is not None:
-        yield replaced(seen, faded)
+    own_start = seen.written or hand_made(graph)
+    if own_start and not seen.loaded and not any(op.kind == "norm" for op in graph.ops):
+        faded = fading(graph)
+        if faded is not None:
+            yield replaced(seen, faded)
     for op in graph.ops:
         before = op.reads[0] if op.reads else None
         if op.function == "sigmoid" and op is not graph.output and before and before.function in RECTIFYING:
@@ -65,6 +67,12 @@ def graph_rules(seen: Seen) -> Iterator[Finding]:
                 **at(seen, op.layer, Place(op.file, op.line or 0) if op.file else None),
             )
             return
+
+
+def hand_made(graph: Graph) -> bool:
+    """Whether all layers are the program's own: its start is too, and none has torch's."""
+    modules = dict(graph.model.named_modules())
+    return bool(graph.layers) and not any(builtin(modules.get(op.layer)) for op in graph.layers)
 
 
 def dropout_called(seen: Seen) -> Iterator[Finding]:
