@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from equivalence import measure
@@ -79,7 +79,7 @@ def table() -> str:
     rows = [row(arm, judged[arm], arms[arm]) for arm in sorted(judged, key=lambda arm: judged[arm].difference or 0)]
     about = f"`sprint`, {SHORT['epochs']} epochs, {whole[min(whole)]['images']:,} validation images; p adjusted by Holm"
     head = ["| without | then | accuracy | difference (points, 95 %) | seeds | seconds | verdict |", "|---" * 7 + "|"]
-    seconds = fmean(run["seconds"] for run in whole.values())
+    seconds = median(run["seconds"] for run in whole.values())
     mean = fmean(run["last_val_accuracy"] for run in whole.values() if not run["crashed"])
     return "\n".join([about, "", *head, f"| nothing | | {mean:.2%} | | {len(whole)} | {seconds:.0f} | |", *rows])
 
@@ -96,7 +96,7 @@ def row(arm: str, one: Comparison, runs: dict[int, dict[str, Any]]) -> str:
     if one.interval is not None:
         difference += " ({:+.2f} to {:+.2f})".format(*(100 * end for end in one.interval))
     mean = "" if one.means is None else f"{one.means[0]:.2%}"
-    seconds = fmean(run["seconds"] for run in runs.values())
+    seconds = median(run["seconds"] for run in runs.values())
     return f"| {arm} | {WITHOUT[arm][0]} | {mean} | {difference} | {one.pairs} | {seconds:.0f} | {one.verdict} |"
 
 
