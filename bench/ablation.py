@@ -1,6 +1,7 @@
 """What does each trick of `sprint` buy? Shortened trainings, each without one of them, paired by seed.
 
     python bench/ablation.py --data ../shared/data/cifar10      trains what is missing, seed by seed, then the table
+    python bench/ablation.py --data … --arms whole fp32         only these
     python bench/ablation.py --table                            only the table, from bench/results/ablation/
 
 3 epochs of 45,000 images instead of 10, the first on 20 pixels; validation accuracy of the last epoch on 5,000. Every
@@ -42,10 +43,11 @@ WITHOUT: dict[str, tuple[str, dict[str, Any]]] = {
 """Each arm: what is different, and the options that make it so."""
 
 
-def train(data: str, seeds: int, out: Path) -> None:
+def train(data: str, arms: list[str], seeds: int, out: Path) -> None:
     """Train what is missing, all arms of a seed before the next."""
     for seed in range(seeds):
-        for arm, (_, options) in WITHOUT.items():
+        for arm in arms:
+            _, options = WITHOUT[arm]
             file = RESULTS / f"{arm}-seed{seed}.json"
             if file.exists():
                 continue
@@ -104,6 +106,7 @@ def main() -> None:
     """Train what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="CIFAR-10 in the extracted binary layout")
+    parser.add_argument("--arms", nargs="+", choices=list(WITHOUT), default=list(WITHOUT))
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--table", action="store_true", help="train nothing")
@@ -112,7 +115,7 @@ def main() -> None:
         parser.error("--data names the folder that holds CIFAR-10")
     try:
         if not chosen.table:
-            train(chosen.data, chosen.seeds, chosen.out)
+            train(chosen.data, chosen.arms, chosen.seeds, chosen.out)
         print(table())
     except TenfoldError as error:
         sys.exit(str(error))

@@ -48,13 +48,14 @@ def measure(recipe: str, seed: int, data: str, out: Path) -> dict[str, Any]:
 
 
 def table() -> str:
-    """A row a seed and the mean, for every recipe and processor, as Markdown."""
-    parts, groups = [], dict[tuple[str, str, int], list[dict[str, Any]]]()
+    """A row a seed and the mean, for every recipe, processor and precision, as Markdown."""
+    parts, groups = [], dict[tuple[str, str, str, int], list[dict[str, Any]]]()
     for run in (json.loads(file.read_text()) for file in sorted(RESULTS.glob("*-seed*.json"))):
-        of = run["recipe"], run["processor"], run["options"]["backend"]["threads"]
+        backend = run["options"]["backend"]
+        of = run["recipe"], run["processor"], backend["precision"], backend["threads"]
         groups.setdefault(of, []).append(run)
-    for (name, processor, threads), runs in sorted(groups.items()):
-        parts.append(f"`{name}`, {processor}, {threads} threads")
+    for (name, processor, precision, threads), runs in sorted(groups.items()):
+        parts.append(f"`{name}`, {processor}, {precision}, {threads} threads")
         lines = ["| seed | test, plain | test, several views | minutes |", "|---|---|---|---|"]
         lines += [row(str(run["seed"]), *figures(run)) for run in runs]
         columns = [[value for value in column if value is not None] for column in zip(*map(figures, runs), strict=True)]

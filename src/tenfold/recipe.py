@@ -197,6 +197,9 @@ class BackendOptions(Options):
     """torch.compile the net; unset: only if a search found it faster."""
     threads: int | None = Field(None, ge=1, le=1024)
     """CPU threads; unset: measured, at most one for each core this process may use."""
+    tolerance: float = Field(1.0, gt=0, le=10)
+    """Times the usual limits that outputs and gradients of what is measured may differ from plain fp32's. Above 1 only
+    where trainings over seeds have shown that accuracy stays the same."""
 
     @property
     def open(self) -> list[str]:

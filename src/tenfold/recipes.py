@@ -7,7 +7,7 @@ Accuracies of the lab's nets on CIFAR-10, best validation over the epochs, mean 
 from collections.abc import Callable
 
 from tenfold.errors import lookup
-from tenfold.recipe import AugmentOptions, ModelOptions, OptimizerOptions, Recipe, ScheduleOptions
+from tenfold.recipe import AugmentOptions, BackendOptions, ModelOptions, OptimizerOptions, Recipe, ScheduleOptions
 
 LAB_SGD = OptimizerOptions(name="sgd", lr=0.01, momentum=0.9, weight_decay=1e-4)
 FASTER_SGD = OptimizerOptions(name="sgd", lr=0.1, momentum=0.9, weight_decay=1e-4)
@@ -118,7 +118,8 @@ def sprint() -> Recipe:
 
     On CIFAR-10 under ten minutes on 2 cores with AVX-512 BF16; docs/sprint.md has the measurements. airbench94_muon
     sums the loss over a batch of 2,000, tenfold takes the mean: its rates 0.053 and 0.67 times 2,000. The net divides
-    its logits by the number of features, so that such rates suit it and few others.
+    its logits by the number of features, so that such rates suit it and few others. bf16 throughout, a sixth off in the
+    gradient, is let pass: accuracy is the same over seeds (docs/sprint.md, ablation).
     """
     muon = OptimizerOptions(name="muon", lr=0.24, bias_lr=106.0, head_lr=1340.0, weight_decay=0.004)
     return Recipe(
@@ -134,6 +135,7 @@ def sprint() -> Recipe:
         curriculum=((20, 4),),
         tta="flip_translate",
         tta_share=0.25,
+        backend=BackendOptions(tolerance=2.0),
     )
 
 
@@ -150,6 +152,7 @@ def sprint_96() -> Recipe:
     narrow = sprint()
     muon = narrow.optimizer.model_copy(update={"head_lr": 2680.0})
     changes = {"augment": augment, "model": model, "optimizer": muon, "epochs": 30, "curriculum": ((20, 12),)}
+    changes["backend"] = BackendOptions()  # what sprint's seeds have shown of bf16 is not shown of this net
     return narrow.model_copy(update={"name": "sprint-96", **changes})
 
 

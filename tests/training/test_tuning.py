@@ -184,9 +184,11 @@ def test_rounding_holds_inside_its_block_only():
 class Off(nn.Conv2d):
     """A convolution that is wrong in the channels-last layout."""
 
+    factor = 1.5
+
     def forward(self, input):
         y = super().forward(input)
-        return y * 1.5 if input.is_contiguous(memory_format=torch.channels_last) else y
+        return y * self.factor if input.is_contiguous(memory_format=torch.channels_last) else y
 
 
 def test_a_candidate_with_wrong_numbers_is_rejected():
@@ -197,6 +199,16 @@ def test_a_candidate_with_wrong_numbers_is_rejected():
     trial, _ = tuning.attempt(wrong, net, pixels, labels, exact, fastest=float("inf"))
     assert trial.rejected == "its numbers differ from fp32's"
     assert trial.output_error > 0.1
+
+
+def test_a_tolerance_lets_larger_differences_pass():
+    net = nn.Sequential(Off(3, 8, 3), nn.Flatten(), nn.Linear(8 * 36, 3))
+    net[0].factor = 1.004
+    pixels, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+    exact = tuning.compute(REFERENCE, net, pixels, labels)
+    other = replace(REFERENCE, layout=LAYOUTS["channels_last"])
+    told = [tuning.attempt(other, net, pixels, labels, exact, float("inf"), times)[0].rejected for times in (1.0, 10.0)]
+    assert told == ["its numbers differ from fp32's", None]
 
 
 def test_a_candidate_that_fails_is_told_with_the_reason():

@@ -203,7 +203,7 @@ def measure(
     images = len(pixels) if search else measured_part(len(pixels), steps)
     whole = images == len(pixels)
     room = float("inf") if search else SHARE * steps * len(pixels) / images
-    tried = Trials(reference, start, model, pixels[:images], labels[:images], room)
+    tried = Trials(reference, start, (model, pixels[:images], labels[:images]), room, options.tolerance)
     tried.try_all(candidates(options, start, bool(suited(model))))
     if crowded(tried.told) and tried.likeliest:
         tried.best, tried.fastest = tried.likeliest
@@ -231,20 +231,28 @@ class Trials:
     """Candidates timed one after another on a batch, as long as there is time."""
 
     def __init__(
-        self, reference: Backend, start: Backend, model: nn.Module, pixels: Tensor, labels: Tensor, room: float
+        self,
+        reference: Backend,
+        start: Backend,
+        batch: tuple[nn.Module, Tensor, Tensor],
+        room: float,
+        tolerance: float = 1.0,
     ) -> None:
-        """Measure plain fp32 and, where the user fixed something, what follows from that. room: passes, in all."""
+        """Measure plain fp32 and, where the user fixed something, what follows from that.
+
+        batch: net, images, labels; room: passes, in all; tolerance: times the usual limits of a difference.
+        """
         self.began = time.perf_counter()
-        self.reference, self.batch = reference, (model, pixels, labels)
+        self.reference, self.batch, self.tolerance = reference, batch, tolerance
         self.exact = compute(reference, *self.batch)
         self.limit = room * self.exact.seconds
         self.best, self.fastest = start, self.exact.seconds
         self.likeliest: tuple[Backend, float] | None = None
-        self.told = [Trial(described(reference), len(pixels) / self.exact.seconds, held=self.exact.held)]
+        self.told = [Trial(described(reference), len(batch[1]) / self.exact.seconds, held=self.exact.held)]
         if start != reference:
             own = compute(start, *self.batch)
             self.fastest = own.seconds
-            self.told.append(Trial(described(start), len(pixels) / own.seconds, held=own.held))
+            self.told.append(Trial(described(start), len(batch[1]) / own.seconds, held=own.held))
 
     def spent(self) -> float:
         """Seconds so far."""
@@ -256,7 +264,7 @@ class Trials:
             if self.spent() + (STEPS + 2) * self.fastest > self.limit:
                 self.told.append(Trial(described(candidate), None, rejected=TOO_SHORT))
                 continue
-            trial, seconds = attempt(candidate, *self.batch, self.exact, self.fastest)
+            trial, seconds = attempt(candidate, *self.batch, self.exact, self.fastest, self.tolerance)
             self.told.append(trial)
             if trial.rejected in (None, SLOWER):
                 self.likeliest = self.likeliest or (candidate, seconds)
@@ -271,7 +279,13 @@ class Trials:
 
 
 def attempt(
-    candidate: Backend, model: nn.Module, pixels: Tensor, labels: Tensor, exact: Numbers, fastest: float
+    candidate: Backend,
+    model: nn.Module,
+    pixels: Tensor,
+    labels: Tensor,
+    exact: Numbers,
+    fastest: float,
+    tolerance: float = 1.0,
 ) -> tuple[Trial, float]:
     """Measure one candidate; why it is rejected, if it is."""
     try:
@@ -282,7 +296,8 @@ def attempt(
     output = largest(found.logits - exact.logits) / max(largest(exact.logits), 1e-30)
     gradient = float((found.gradient - exact.gradient).norm() / exact.gradient.norm().clamp_min(1e-30))
     rejected = None
-    if not output <= TOLERANCE[candidate.precision] or not gradient <= GRADIENT_TOLERANCE:
+    limits = TOLERANCE[candidate.precision] * tolerance, GRADIENT_TOLERANCE * tolerance
+    if not output <= limits[0] or not gradient <= limits[1]:
         rejected = "its numbers differ from fp32's"
     elif found.seconds >= fastest:
         rejected = SLOWER
