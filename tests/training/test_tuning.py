@@ -258,17 +258,24 @@ def backends():
             yield "bf16_grad", "native"
 
 
+NETS = {
+    "simplenn": {"model.norm": "batch", "model.adaptive_pool": True, "image_size": 16},
+    "sprint": {"model.width": 0.125, "micro_batch": 8, "image_size": 32, "curriculum": [[24, 1]]},
+}
+
+
+@pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize(("precision", "kernels_"), list(backends()))
-def test_every_backend_repeats_and_resumes_to_the_bit(precision, kernels_, photos, tmp_path):
-    options = {"data": str(photos), "batch": 16, "device": "cpu", "model.norm": "batch", "quiet": True, "out": tmp_path}
+def test_every_backend_repeats_and_resumes_to_the_bit(precision, kernels_, net, photos, tmp_path):
+    options = {"data": str(photos), "batch": 16, "device": "cpu", "quiet": True, "out": tmp_path, **NETS[net]}
     options |= {"backend.precision": precision, "backend.kernels": kernels_, "backend.layout": "channels_last"}
-    options |= {"backend.threads": 1, "backend.compile": False, "image_size": 16, "model.adaptive_pool": True}
+    options |= {"backend.threads": 1, "backend.compile": False}
 
     def weights(run: Run) -> bytes:
         return run.weights("last").read_bytes()
 
-    whole = api.train("simplenn", epochs=2, name="whole", **options)
-    again = api.train("simplenn", epochs=2, name="again", **options)
+    whole = api.train(net, epochs=2, name="whole", **options)
+    again = api.train(net, epochs=2, name="again", **options)
     assert weights(again) == weights(whole)
     for step in sorted((again.path / "checkpoints").iterdir())[1:]:
         step.unlink()
