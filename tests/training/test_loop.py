@@ -16,6 +16,7 @@ from tenfold.errors import RecipeError, RunError, TrainingError
 from tenfold.evidence.evaluation import judge
 from tenfold.recipe import ModelOptions
 from tenfold.runs import Epoch, best_of, stopped_early
+from tenfold.training import kernels
 from tenfold.training.setup import prepare
 from tenfold.training.tensorfile import read_tensors
 from tenfold.training.weights import Weights, load_weights, start_from
@@ -278,3 +279,12 @@ def test_pictures_of_the_run_are_pictures(trained):
         with Image.open(trained.path / f"{name}.png") as image:
             assert min(image.size) > 100
             assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 3
+
+
+@pytest.mark.parametrize("kernels_", ["torch", *(["native"] if kernels.unavailable() is None else [])])
+def test_a_single_image_whose_map_is_one_number_stops_batch_norm_with_a_reason(kernels_, photos, tmp_path):
+    net = {"model.width": 0.125, "image_size": 16, "curriculum": [[12, 1]], "micro_batch": None}
+    options = {"backend.kernels": kernels_, "backend.precision": "fp32", "batch": 16, "epochs": 1, "quiet": True}
+    with pytest.raises(TrainingError, match="step 7 of the epoch has 1 image") as caught:
+        api.train("sprint", data=str(photos), out=tmp_path, **net, **options)
+    assert "--batch" in caught.value.remedy

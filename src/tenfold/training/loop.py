@@ -2,11 +2,13 @@
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from torch import Tensor
 
-from tenfold.errors import Interrupted
+from tenfold.errors import Interrupted, TrainingError, counted
 from tenfold.models.blocks import seed_dropout
 from tenfold.randomness import generator
 from tenfold.runs import Epoch, Run, best_of, is_whole, write_epochs
@@ -118,7 +120,24 @@ def descend(setup: Setup, epoch: int, step: int, images: Tensor, labels: Tensor)
     seed_dropout(model, generator(setup.recipe.seed, "dropout", epoch, step, device=device))
     pixels = setup.preprocessing.normalize(images, setup.backend.layout)
     smoothing, slices = setup.recipe.label_smoothing, setup.recipe.micro_batch
-    return train_step(model, setup.state.optimizer, pixels, labels, setup.backend, smoothing, slices)
+    with lone_explained(step, len(labels), slices):
+        return train_step(model, setup.state.optimizer, pixels, labels, setup.backend, smoothing, slices)
+
+
+@contextmanager
+def lone_explained(step: int, images: int, slices: int | None) -> Iterator[None]:
+    """Turn a batch norm's complaint about a single number a channel into a TrainingError."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        parts = f", in slices of {slices}" if slices else ""
+        raise TrainingError(
+            f"A batch norm got one number a channel, which has no deviation: step {step + 1} of the epoch has "
+            f"{counted(images, 'image')}{parts}.",
+            "Choose another --batch (or --micro-batch), one that leaves no single image.",
+        ) from None
 
 
 def finish_epoch(setup: Setup, run: Run, observer: Observer, stop: Stop) -> None:
