@@ -5,9 +5,9 @@
     python bench/ablation.py --table                            only the table, from bench/results/ablation/
 
 3 epochs of 45,000 images instead of 10, the first on 20 pixels; validation accuracy of the last epoch on 5,000. Every
-finished run becomes a small JSON, later calls add to them and continue what was stopped. All arms compute in the same
-way, the one that `sprint` is measured to be fastest in: left open, an arm may be given another one. Under two minutes a
-run on two cores of an Intel Xeon with AMX; six seeds of all arms take under two hours, and a verdict needs six.
+finished run becomes a small JSON, later calls add to them and continue what was stopped. All arms compute alike, in
+fp32 with gradients from bf16; left open, an arm may be given another way. Two minutes a run on two cores of an Intel
+Xeon with AMX; six seeds of all arms take two hours, and a verdict needs six.
 """
 
 import argparse
@@ -38,7 +38,7 @@ WITHOUT: dict[str, tuple[str, dict[str, Any]]] = {
         "filters move as far, along the momentum as it is",
         {"optimizer.ns_steps": 0, "optimizer.lr": 0.24 * 12},  # an orthogonal step of 64 to 256 filters is 8 to 16 long
     ),
-    "fp32": ("everything in bf16, which tenfold's check refuses here", {"backend.precision": "bf16_all"}),
+    "fp32": ("everything in bf16, which tenfold's check refuses of an unknown net", {"backend.precision": "bf16_all"}),
 }
 """Each arm: what is different, and the options that make it so."""
 
