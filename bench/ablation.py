@@ -23,7 +23,13 @@ from tenfold.evidence.comparison import Comparison, adjust, compare
 from tenfold.runs import write_atomic
 
 RESULTS = Path(__file__).parent / "results" / "ablation"
-ARITHMETIC = {"precision": "bf16_grad", "layout": "channels_last", "kernels": "native", "compile": False, "threads": 2}
+ARITHMETIC = {
+    "backend.precision": "bf16_grad",
+    "backend.layout": "channels_last",
+    "backend.kernels": "native",
+    "backend.compile": False,
+    "backend.threads": 2,
+}
 SHORT = {"epochs": 3, "curriculum": ((20, 1),), "tta": "none"}
 WITHOUT: dict[str, tuple[str, dict[str, Any]]] = {
     "whole": ("sprint, shortened", {}),
@@ -51,8 +57,7 @@ def train(data: str, arms: list[str], seeds: int, out: Path) -> None:
             file = RESULTS / f"{arm}-seed{seed}.json"
             if file.exists():
                 continue
-            arithmetic = {f"backend.{name}": value for name, value in ARITHMETIC.items()}
-            wanted = {**SHORT, **arithmetic, **options, "data": data, "seed": seed}
+            wanted = {**SHORT, **ARITHMETIC, **options, "data": data, "seed": seed}
             figures = measure(out / f"{arm}-seed{seed}", "sprint", wanted)
             RESULTS.mkdir(parents=True, exist_ok=True)
             write_atomic(file, json.dumps({"arm": arm, "seed": seed, "options": options, **figures}, indent=2) + "\n")
@@ -69,8 +74,8 @@ def table() -> str:
     arms: dict[str, dict[int, dict[str, Any]]] = {}
     for file in sorted(RESULTS.glob("*-seed*.json")):
         run = json.loads(file.read_text())
-        expected = {**ARITHMETIC, **{name.removeprefix("backend."): value for name, value in run["options"].items()}}
-        if any(expected[name] != run["backend"][name] for name in ARITHMETIC):
+        expected = {**ARITHMETIC, **run["options"]}
+        if any(expected[name] != run["backend"][name.removeprefix("backend.")] for name in ARITHMETIC):
             raise RecipeError(f"{file.name} was computed otherwise than the rest.", "Delete it, and train it again.")
         arms.setdefault(run["arm"], {})[run["seed"]] = run
     whole = arms.pop("whole", {})
