@@ -116,6 +116,23 @@ def test_option_of_the_recipe_that_the_users_choice_replaces_is_left_out_aloud()
     assert notes == ["optimizer.momentum = 0.9 of the recipe is left out: adam has no such option."]
 
 
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [
+        ({"epochs": 3}, 2.0),
+        ({"model.name": "resnet20"}, 1.0),
+        ({"model.width": 2.0}, 1.0),
+        ({"model.width": 2.0, "backend.tolerance": 3.0}, 3.0),
+    ],
+)
+def test_the_recipes_tolerance_is_for_its_own_net(options, tolerance):
+    notes = []
+    plan = check_options(Plan.of(named("sprint")).override(options), notes)
+    assert plan.recipe.backend.tolerance == tolerance
+    told = "The recipe's backend.tolerance 2 was shown for its own net: 1 for this one."
+    assert (told in notes) == (tolerance == 1)
+
+
 def test_nesterov_without_a_momentum_is_left_out_aloud_and_refused_where_it_was_asked_for():
     notes = []
     plain = Plan.of(named("resnet20-lab")).override({"optimizer.momentum": 0.0})

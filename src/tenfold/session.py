@@ -28,9 +28,8 @@ def introduce(setup: Setup, screen: Screen, check: bool = True) -> list[Finding]
     recipe, data = setup.recipe, setup.dataset
     parts = ", ".join(f"{len(rows):,} {part}" for part, rows in setup.splits.items())
     parameters = sum(p.numel() for p in setup.state.model.parameters())
-    screen.say(
-        f"{recipe.name}: {recipe.model.name} with {parameters:,} parameters, {recipe.epochs} epochs, seed {recipe.seed}"
-    )
+    epochs = counted(recipe.epochs, "epoch")
+    screen.say(f"{recipe.name}: {recipe.model.name} with {parameters:,} parameters, {epochs}, seed {recipe.seed}")
     screen.say(f"{data.name}: {parts} images, {len(data.classes)} classes, {data.image_size}×{data.image_size} pixels")
     screen.say(device_line(environment(setup.backend.device), described(setup.backend), setup.choice))
     for line in (*data.notes, *setup.notes):

@@ -22,6 +22,7 @@ def check_options(plan: Plan, notes: list[str]) -> Plan:
     check_augmentation(plan)
     check_warmup(plan)
     plan = fit_stages(plan, notes)
+    plan = fit_tolerance(plan, notes)
     check_views(plan)
     check_validation(plan)
     device = str(choose_device(plan.recipe.device))
@@ -66,6 +67,16 @@ def fit_stages(plan: Plan, notes: list[str]) -> Plan:
     told = f"curriculum: its stages take {planned} epochs, the run has {epochs}."
     remedy = f"Give stages of at most {epochs} epochs together, or more --epochs."
     return give_way(plan, "curriculum", (), told, remedy, f"The recipe's {told} It is left out.", notes)
+
+
+def fit_tolerance(plan: Plan, notes: list[str]) -> Plan:
+    """A recipe's tolerance of differences from fp32 is shown for its own net: another one gets the usual, 1."""
+    changed = any(origin == "user" for option, origin in plan.origin.items() if option.startswith("model."))
+    tolerance = plan.recipe.backend.tolerance
+    if not changed or tolerance == 1 or plan.origin["backend.tolerance"] == "user":
+        return plan
+    notes.append(f"The recipe's backend.tolerance {tolerance:g} was shown for its own net: 1 for this one.")
+    return plan.override({"backend.tolerance": 1.0}, "measured")
 
 
 def fit_stage_sizes(plan: Plan, notes: list[str]) -> Plan:

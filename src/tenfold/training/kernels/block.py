@@ -43,6 +43,7 @@ def convolve(
     (n, cin, h, w), cout = x.shape, weight.shape[0]
     shape = n, cout, (h - 1) // step + 1, (w - 1) // step + 1
     y = torch.empty(shape, dtype=torch.bfloat16, memory_format=torch.channels_last)
+    norm.refuse_lone(y)
     kept = torch.empty((4, cout))
     running = after.running_mean, after.running_var, after.num_batches_tracked
     parts = (x, before, weight, y, after.weight, after.bias, kept, *running)

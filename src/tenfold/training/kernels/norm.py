@@ -103,13 +103,18 @@ def normalised(norm: nn.BatchNorm2d, input: Tensor, other: Tensor | None, activa
         other = other.to(x.dtype).contiguous(memory_format=torch.channels_last)
     mean, variance = norm.running_mean, norm.running_var
     if norm.training:
-        if x.numel() == x.shape[1]:
-            raise ValueError(f"Expected more than 1 value per channel when training, got {tuple(x.shape)}")  # as torch
+        refuse_lone(x)
         mean, variance = statistics(x.detach())
         follow(norm, mean, variance, x.numel() // x.shape[1])
     return Activated.apply(  # type: ignore[no-any-return]
         x, other, norm.weight, norm.bias, mean, variance, norm.eps, activation, norm.training
     )
+
+
+def refuse_lone(x: Tensor) -> None:
+    """One number a channel has no deviation to train by: a ValueError, as torch's norms raise it."""
+    if x.numel() == x.shape[1]:
+        raise ValueError(f"Expected more than 1 value per channel when training, got {tuple(x.shape)}")
 
 
 @torch.no_grad()
