@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.patches import watching
+from tenfold.checks.script.rows import followed
 from tenfold.checks.script.seen import Seen, own, shown
 from tenfold.checks.script.tags import Finished
 from tenfold.checks.script.verdict import findings
@@ -78,7 +79,7 @@ def observe(observer: Observer, program: Any, script: str, args: list[str], seco
     defer()
     seen = observer.seen
     try:
-        with watching(observer):
+        with watching(observer), followed(observer):
             exec(program, vars(module))
         seen.ended = "script"
     except Finished:

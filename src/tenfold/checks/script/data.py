@@ -1,6 +1,7 @@
 """All rules about images, labels, splits and their loaders, and what is chosen on them."""
 
 from tenfold.checks.script.augmentation import AUGMENTATION
+from tenfold.checks.script.beside import BESIDE
 from tenfold.checks.script.collecting import COLLECTING
 from tenfold.checks.script.copies import OVERLAP
 from tenfold.checks.script.graded import GRADED
@@ -24,6 +25,7 @@ RULES = (
     *MIXED,
     *OVERLAP,
     *KIN,
+    *BESIDE,
     *STORING,
     *AUGMENTATION,
     *REPEATING,

@@ -16,6 +16,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.families import FAMILIES, FEWEST, NAME, PARTS, classes_of, in_families
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
+from tenfold.checks.script.rows import SIDE, small
 from tenfold.checks.script.seen import Call, Place, Seen
 from tenfold.checks.script.source import line, shown_code, trees
 from tenfold.checks.script.splits import PICTURE, items, trained_and_judged
@@ -28,8 +29,8 @@ LEAST, MOST = 40, 3000
 SHARED, NEAREST, BEYOND = 0.5, 0.15, 3.0
 """This share of the judged files have kin among the trained ones; of this share the nearest one is kin, and so many
 times more often than by chance."""
-SIDE, SAME = 12, 0.99
-"""Pixels a side of what is compared; the correlation of an image with its file."""
+SAME = 0.99
+"""The correlation of an image with its file."""
 
 
 @dataclass(frozen=True)
@@ -106,23 +107,19 @@ def read(name: str) -> Tensor | None:
     return small(pixels.permute(2, 0, 1)[None])[0]
 
 
-def small(images: Tensor) -> Tensor:
-    """[N, C, H, W], one channel as three, made small."""
-    images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-    return F.adaptive_avg_pool2d(images, SIDE)
-
-
 def found_in(calls: Iterator[Call], images: dict[str, Tensor]) -> set[str]:
-    """The files whose image, scaled and shifted in whatever way, is among those of these calls."""
+    """The files whose image is among those of these calls."""
     names, known = list(images), scaled(torch.stack(list(images.values())))
-    found: set[str] = set()
-    for call in calls:
-        given = call.images
-        if given is None or given.dim() != 4 or given.shape[1] not in (1, 3) or min(given.shape[2:]) < SIDE:
-            continue
-        best, at = (scaled(small(given.float())) @ known.T).max(1)
-        found |= {names[i] for i, value in zip(at.tolist(), best.tolist()) if value > SAME}
-    return found
+    return {names[at] for call in calls for at in recognised(call, known).tolist() if at >= 0}
+
+
+def recognised(call: Call, known: Tensor) -> Tensor:
+    """For each image of a call which of these it is, scaled and shifted in whatever way; -1: none, or not known."""
+    given = call.images
+    if given is None or given.dim() != 4 or given.shape[1] not in (1, 3) or min(given.shape[2:]) < SIDE:
+        return torch.empty(0, dtype=torch.long)
+    best, at = (scaled(small(given.float())) @ known.T).max(1)
+    return at.where(best > SAME, -1)
 
 
 def scaled(images: Tensor) -> Tensor:
@@ -132,10 +129,11 @@ def scaled(images: Tensor) -> Tensor:
 
 
 def groups_of(name: str) -> Iterator[tuple[str, str]]:
-    """Ways to group a file, and its group by each: its folder, the beginnings of its name, and each single part."""
+    """Ways to group a file, and its group by each: its folders, the beginnings of its name, and each single part."""
     path = PurePath(name)
     tokens = TOKEN.findall(path.stem)
-    yield "folder", str(path.parent)
+    for up, folder in enumerate(list(path.parents)[:3]):
+        yield f"folder {up}", str(folder)
     for at in range(1, len(tokens)):
         yield f"first {at}", f"{path.parent.name}/{'_'.join(tokens[:at])}"
     for at, token in enumerate(tokens[1:], 1):

@@ -20,6 +20,8 @@ from tenfold.checks.script.tags import Original, Tag, is_whole, tensors
 
 MOST = 30_000_000
 """A net of more numbers is not copied."""
+TO_JUDGE = 12_000_000
+"""So much of the room for images is kept for those of evaluations."""
 
 
 def born(observer: Observer, original: Original) -> Original:
@@ -82,7 +84,8 @@ def entered(observer: Observer, net: nn.Module, args: Any, kwargs: Any) -> Call:
         if call.batch and call.batch.randomness is not None:
             call.drawn = call.batch.randomness != chance()
         describe(call, given)
-        if given.dim() > 2 and given.is_floating_point() and given.numel() <= seen.room:
+        room = seen.room - TO_JUDGE * call.grad
+        if given.dim() > 2 and given.is_floating_point() and given.numel() <= room:
             call.images, seen.room = given.detach().clone(), seen.room - given.numel()
     call.places, call.spans, call.losses = frames(), spans(3), len(seen.losses)
     beside = list(tensors([args, kwargs]))[1:]

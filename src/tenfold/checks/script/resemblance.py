@@ -1,5 +1,6 @@
 """Images of the evaluation that are made of the same pixels as training images: cut, moved or flipped copies."""
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -33,18 +34,21 @@ def resemblance(training: Tensor, judging: Tensor) -> Resemblance:
 
 
 def shared_pixels(training: Tensor, judging: Tensor) -> float:
-    """The share of images whose middle block lies in a training image, number for number."""
+    """The share of images whose middle or one of whose corners lies in a training image, number for number."""
     h, w = judging.shape[-2:]
     if min(h, w) < BLOCK or training.numel() > MOST_VALUES:
         return 0.0
-    middle = judging[..., (h - BLOCK) // 2 : (h + BLOCK) // 2, (w - BLOCK) // 2 : (w + BLOCK) // 2][:400].double()
-    varied = torch.tensor([len(block.unique()) >= min(VARIED, 0.8 * block.numel()) for block in middle])
-    if int(varied.sum()) < 20:
+    corners = itertools.product(*({0, (side - BLOCK) // 2, side - BLOCK} for side in (h, w)))
+    blocks = torch.stack([judging[:400, ..., y : y + BLOCK, x : x + BLOCK].double() for y, x in sorted(corners)], 1)
+    flat = blocks.flatten(2)
+    different = (flat.sort(2).values.diff(dim=2) != 0).sum(2) + 1
+    varied = different >= min(VARIED, 0.8 * flat.shape[2])
+    if int(varied.any(1).sum()) < 20:
         return 0.0
-    level = float(middle.mean())
+    level = float(blocks.mean())
     chance = torch.Generator().manual_seed(0)
-    kernels = torch.randn(2, *middle.shape[1:], dtype=torch.float64, generator=chance)
-    wanted = F.conv2d(middle[varied] - level, kernels).flatten(1)
+    kernels = torch.randn(2, *blocks.shape[2:], dtype=torch.float64, generator=chance)
+    wanted = F.conv2d((blocks - level)[varied], kernels).flatten(1)
     found = torch.zeros(len(wanted), dtype=torch.bool)
     both = torch.cat([kernels, kernels.flip(-1)])
     places = torch.cat(
@@ -55,7 +59,10 @@ def shared_pixels(training: Tensor, judging: Tensor) -> float:
         at = torch.searchsorted(first, wanted[:, 0].contiguous()).clamp(1, len(first) - 1)
         for near in (at, at - 1):
             found |= ((there[:, order[near]].T - wanted).abs() <= 1e-9 * wanted.abs()).all(1)
-    return float(found.float().mean())
+    shared = torch.zeros_like(varied)
+    shared[varied] = found
+    asked = varied.any(1)
+    return float(shared.any(1)[asked].float().mean())
 
 
 def nearer(training: Tensor, judging: Tensor) -> float:

@@ -4,7 +4,7 @@ import itertools
 import linecache
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -432,6 +432,20 @@ class Lesson:
     options: dict[str, Any]
 
 
+@dataclass
+class Rows:
+    """What lay side by side in rows at one moment."""
+
+    after: Place | None = None
+    """The line that ran before."""
+    columns: dict[str, tuple[Hashable, ...]] = field(default_factory=dict)
+    """Whole numbers, words and files, by name."""
+    images: Tensor | None = None
+    """[N, 3, side, side], small."""
+    asked: bool = False
+    """Whether the files that a column names were asked for images."""
+
+
 @dataclass(eq=False)
 class Failure:
     """The operation in which the program failed: its name, the shapes and types it got, and the layer around it."""
@@ -566,6 +580,11 @@ class Seen:
     """Where fetching an item changes, in place, a part of what its dataset keeps."""
     opened: list[str] = field(default_factory=list)
     """Files that Pillow opened outside of loaders, in their order."""
+    rows: list[Rows] = field(default_factory=list)
+    looks: int = 0
+    """How often rows were looked for."""
+    looked: dict[tuple[int, int], tuple[Any, Any, Any]] = field(default_factory=dict)
+    """What was looked at, by address and content, its columns and images; held, so that nothing else gets that."""
     failure: Failure | None = None
     error: BaseException | None = None
     ended: str = ""

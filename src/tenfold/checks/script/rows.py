@@ -1,0 +1,189 @@
+"""What a program keeps side by side in rows: images, and beside them numbers, words and files, all of one length."""
+
+import sys
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import is_dataclass
+from pathlib import PurePath
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tenfold.checks.script.observe import Observer
+from tenfold.checks.script.seen import Place, Rows, own, place_of
+
+FEWEST, MOST = 40, 5000
+"""Rows that are looked at."""
+LOOKS, KEPT = 400, 100
+"""How often a program's names are gone through at most, and how many sets of rows are kept."""
+SIDE = 12
+"""Pixels a side that images are kept with."""
+OFTEN = 20
+"""How many calls of one function are followed."""
+
+
+def small(images: Tensor) -> Tensor:
+    """[N, C, H, W], one channel as three, made small."""
+    images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
+    return F.adaptive_avg_pool2d(images, SIDE)
+
+
+@contextmanager
+def followed(observer: Observer) -> Iterator[None]:
+    """Inside this block the program's own lines are followed: where one runs for the first time, or a function ends,
+    what lies in rows then is looked at.
+    """
+    lines: dict[CodeType, set[int]] = {}
+    calls: Counter[CodeType] = Counter()
+
+    latest: list[Place] = []
+
+    def passing(frame: FrameType, event: str, _: Any) -> Any:
+        done = lines.setdefault(frame.f_code, set())
+        if event == "return" or (event == "line" and frame.f_lineno not in done):
+            done.add(frame.f_lineno)
+            if not observer.elsewhere:
+                observer.quietly(lambda: look(observer, frame, next(iter(latest), None)), None)
+        latest[:] = [place_of(frame)]
+        return passing
+
+    def entering(frame: FrameType, _: str, __: Any) -> Any:
+        code = frame.f_code
+        calls[code] += 1
+        return passing if calls[code] <= OFTEN and own(code.co_filename) else None
+
+    before = sys.gettrace()
+    sys.settrace(entering)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def look(observer: Observer, frame: FrameType, after: Place | None) -> None:
+    """Go through the names that a function knows, and those of its module, for rows that are new."""
+    seen = observer.seen
+    if seen.looks >= LOOKS or len(seen.rows) >= KEPT:
+        return
+    seen.looks += 1
+    found: dict[int, Rows] = {}
+    fresh: set[int] = set()
+    for name, value in known(frame):
+        if not FEWEST <= size(value) <= MOST:
+            continue
+        key = id(value), print_of(value)
+        if key not in seen.looked:
+            fresh.add(len(value))
+            seen.looked[key] = value, columns_of(name, value), pictures(value)
+        _, columns, images = seen.looked[key]
+        rows = found.setdefault(len(value), Rows(after))
+        rows.columns |= {part: column for part, column in columns.items() if part not in rows.columns}
+        rows.images = images if rows.images is None else rows.images
+    seen.rows += [found[count] for count in sorted(fresh) if found[count].columns]
+
+
+def known(frame: FrameType) -> Iterator[tuple[str, Any]]:
+    """Names and values of a function and its module, and what objects and dictionaries among them hold."""
+    scopes = [frame.f_locals] + [frame.f_globals] * (frame.f_locals is not frame.f_globals)
+    for name, value in [pair for scope in scopes for pair in list(scope.items())]:
+        if not name.startswith("__"):
+            yield name, value
+            yield from inner(value)
+
+
+def inner(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a dictionary, or an object of the user's or of torch's datasets, holds by name."""
+    if isinstance(value, dict) and len(value) < 100:
+        yield from ((name, part) for name, part in list(value.items()) if isinstance(name, str))
+    elif not isinstance(value, type) and (is_dataclass(value) or isinstance(value, torch.utils.data.Dataset)):
+        yield from list(vars(value).items()) if hasattr(value, "__dict__") else ()
+
+
+def size(value: Any) -> int:
+    """How many rows a list, array or tensor has; 0 of anything else."""
+    if isinstance(value, np.ndarray | Tensor):
+        return value.shape[0] if value.ndim else 0
+    return len(value) if isinstance(value, list | tuple) else 0
+
+
+def print_of(value: Any) -> int:
+    """A number that another content most likely changes: of some of the numbers, or of which things a list holds."""
+    if isinstance(value, list | tuple):
+        return hash((len(value), *map(id, value[:: len(value) // 20])))
+    flat = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value).reshape(-1)
+    return hash((len(flat), flat[:: len(flat) // 2000 + 1].tobytes()))
+
+
+def columns_of(name: str, value: Any) -> dict[str, tuple[Hashable, ...]]:
+    """The columns of whole numbers, words or files in a list or array; of records by the names of their fields."""
+    if isinstance(value, np.ndarray | Tensor):
+        kind = value.dtype.kind if isinstance(value, np.ndarray) else "f" if value.is_floating_point() else "i"
+        return {name: tuple(value.tolist())} if value.ndim == 1 and kind in "iuU" else {}
+    if not isinstance(value, list | tuple):
+        return {}
+    if plain(value[0]):
+        return {name: tuple(map(simple, value))} if all(map(plain, value)) else {}
+    records = [fields(one) for one in value]
+    names = [part for part, one in records[0].items() if plain(one)]
+    whole = [part for part in names if all(plain(one.get(part)) for one in records)]
+    return {
+        part if isinstance(part, str) else f"{name}[{part}]": tuple(simple(one[part]) for one in records)
+        for part in whole
+    }
+
+
+def fields(record: Any) -> Mapping[Any, Any]:
+    """What a record holds: by name, or by its place in a tuple."""
+    if isinstance(record, Mapping):
+        return record
+    if isinstance(record, tuple | list):
+        names = getattr(record, "_fields", range(len(record)))
+        return dict(zip(names, record)) if len(record) < 20 else {}
+    return vars(record) if is_dataclass(record) and hasattr(record, "__dict__") else {}
+
+
+def plain(value: Any) -> bool:
+    """Whether a value is a whole number, a word or a file."""
+    return isinstance(value, int | str | np.integer | np.str_ | PurePath)
+
+
+def simple(value: Any) -> Hashable:
+    """It as Python's own."""
+    return str(value) if isinstance(value, PurePath | str) else int(value)
+
+
+def pictures(value: Any) -> Tensor | None:
+    """The images in an array, a list of arrays, or records that hold one each, made small; None of anything else."""
+    if isinstance(value, np.ndarray | Tensor):
+        return shrunk(value) if value.ndim in (3, 4) else None
+    if not isinstance(value, list | tuple) or plain(value[0]):
+        return None
+    parts = [one if picture(one) else next(filter(picture, fields(one).values()), None) for one in value]
+    if any(part is None for part in parts):
+        return None
+    made = [shrunk(np.asarray(part)[None]) for part in parts]
+    whole = [one for one in made if one is not None]
+    return torch.cat(whole) if len(whole) == len(value) else None
+
+
+def picture(value: Any) -> bool:
+    """Whether a value is an image: an array [H, W], [H, W, C] or [C, H, W], or one of Pillow's."""
+    if isinstance(value, np.ndarray | Tensor):
+        return value.ndim in (2, 3) and min(sorted(value.shape)[-2:]) >= 8
+    return type(value).__module__.startswith("PIL.")
+
+
+def shrunk(values: Any) -> Tensor | None:
+    """[N, H, W], [N, H, W, C] or [N, C, H, W] as small images [N, 3, SIDE, SIDE]; None of other shapes."""
+    stack = torch.as_tensor(np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values))
+    stack = stack[:, None] if stack.dim() == 3 else stack
+    if stack.shape[1] not in (1, 3, 4) and stack.shape[-1] in (1, 3, 4):
+        stack = stack.permute(0, 3, 1, 2)
+    if stack.shape[1] not in (1, 3, 4) or min(stack.shape[2:]) < 8 or stack.is_complex():
+        return None
+    return small(stack.float())
