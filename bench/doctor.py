@@ -41,6 +41,7 @@ SETS = (
     "pairs3",
     "pairs4",
     "pairs5",
+    "pairs6",
     "heldout",
     "heldout2",
     "heldout3",
@@ -53,9 +54,10 @@ SETS = (
     "heldout10",
     "heldout11",
     "heldout12",
+    "heldout13",
 )
 """Healthy programs, development pairs, and pairs written without sight of the rules: heldout before any of them (it
-serves for development since; its first score is kept in heldout-first.json), heldout2 to heldout12 once the one before
+serves for development since; its first score is kept in heldout-first.json), heldout2 to heldout13 once the one before
 was spent."""
 
 SECONDS, NEAR = 300.0, 3

@@ -1,20 +1,23 @@
 """Rules about what a program keeps beside its images: groups that both parts of a split hold, classes not taught."""
 
+import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator
 
+import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.families import FEWEST, classes_of, in_families
-from tenfold.checks.script.kin import SAME, Parted, alike, found_in, groups_of, nearest, read, recognised, scaled
+from tenfold.checks.script.kin import Parted, alike, found_in, groups_of, nearest, read, recognised, scaled
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
-from tenfold.checks.script.samples import labels_of_call
+from tenfold.checks.script.samples import told_surely
 from tenfold.checks.script.seen import Rows, Seen
-from tenfold.checks.script.source import line, shown_code
+from tenfold.checks.script.source import line, shown_code, trees
 from tenfold.checks.script.splits import PICTURE
 from tenfold.checks.script.tags import LABELLED
 from tenfold.errors import Finding
@@ -28,7 +31,19 @@ PART = re.compile(
 )
 """What the names of a split's parts differ in."""
 FUNCTION, MOSTLY = 0.985, 0.5
-"""Of the images of a class so many must be taught the same; so many are where a part of a name tells it at all."""
+"""Of the images of a class so many must be taught the same; so many are, and more where classes are few, if a part of
+their names tells it at all.
+"""
+
+DRIFT = 0.08
+"""So much less must labels agree at the end."""
+WRONG, MEANT = 0.05, 0.3
+"""So many labels must be others; so many of a program that means to teach some wrong ones, or guesses them."""
+NOISE = re.compile(
+    r"(label|target|\by)\w*.{0,20}(nois|corrupt|disturb)|(nois|corrupt|disturb)\w*.{0,20}(label|target)"
+    r"|pseudo|teacher|self_?train",
+    re.I,
+)
 
 Column = tuple[Hashable, ...]
 Table = dict[Hashable, Counter[int]]
@@ -83,7 +98,7 @@ def merged(seen: Seen) -> Iterator[tuple[str, Tensor, Column]]:
                 parts[key] = own, column
                 continue
             images, known = parts[key]
-            new = [at for at, row in enumerate(matched(own, scaled(images)).tolist()) if row < 0]
+            new = [at for at, row in enumerate(recognised(own, scaled(images)).tolist()) if row < 0]
             if new and len(images) + len(new) <= MOST:
                 parts[key] = torch.cat([images, own[new]]), known + tuple(column[at] for at in new)
     yield from ((name, images, column) for name, (images, column) in parts.items())
@@ -93,17 +108,15 @@ def images_of(one: Rows) -> Tensor | None:
     """The images of rows, or of the files that a column names; None where there are none."""
     if one.images is None and not one.asked:
         one.asked = True
-        files = next((c for c in one.columns.values() if all(PICTURE.search(str(value)) for value in c)), None)
-        images = [read(str(file)) for file in files or ()]
-        if images and all(image is not None for image in images):
-            one.images = torch.stack([image for image in images if image is not None])
+        files = next((column for column in one.columns.values() if PICTURE.search(str(column[0]))), None)
+        one.images = read_all(files) if files else None
     return one.images
 
 
-def matched(images: Tensor, known: Tensor) -> Tensor:
-    """For each of small images which of the known ones it is; -1: none."""
-    best, at = (scaled(images) @ known.T).max(1)
-    return at.where(best > SAME, -1)
+def read_all(files: Column) -> Tensor | None:
+    """The images of files, made small; None where one cannot be read."""
+    images = [image for file in files if (image := read(str(file))) is not None]
+    return torch.stack(images) if len(images) == len(files) else None
 
 
 def parted_rows(seen: Seen, images: Tensor) -> Parted | None:
@@ -119,13 +132,28 @@ def parted_rows(seen: Seen, images: Tensor) -> Parted | None:
 
 def taught_otherwise(seen: Seen) -> Iterator[Finding]:
     """Images are taught other classes than those that the program kept beside them before."""
-    tables = [(one, name, table) for one in seen.rows for name, table in tables_of(seen, one)]
-    right = {name for _, name, table in tables if usual(table) >= FUNCTION}
-    for at, (one, name, table) in enumerate(tables):
-        if usual(table) >= FUNCTION or not (name in right or LABELLED.search(name)):
+    tables = [found for one in seen.rows for found in tables_of(seen, one)]
+    agreeing = [(name, column) for _, name, column, table in tables if usual(table) >= FUNCTION]
+    right, known = {name for name, _ in agreeing}, {column for _, column in agreeing}
+    for at, (one, name, column, table) in enumerate(tables):
+        if column in known or not (name in right or LABELLED.search(name)):
+            continue  # what agrees with its images once is beside others later, that were put in another order
+        total, moved = sum(map(Counter.total, table.values())), drift(seen, one, column)
+        if moved > DRIFT:
+            yield finding(
+                "labels-changed",
+                "The labels of the same images change while the net is trained",
+                f"{moved:.0%} more of them are taught another class than `{name}` had in the last quarter of the steps "
+                "than in the first.",
+                "Give the loss a new tensor: copy the labels before they are changed.",
+                severity="error",
+            )
+            return
+        meant = NOISE.search(" ".join(ast.unparse(module) for _, module in trees(seen)))
+        if 1 - usual(table) < (MEANT if meant else WRONG):
             continue
-        later = (other for other, _, after in tables[at + 1 :] if other is not one and usual(after) >= FUNCTION)
-        place, total = getattr(next(later, None), "after", None), sum(map(Counter.total, table.values()))
+        later = (other for other, _, _, after in tables[at + 1 :] if other is not one and usual(after) >= FUNCTION)
+        place = getattr(next(later, None), "after", None)
         yield finding(
             "wrong-labels",
             f"Images are taught other classes than `{name}` had for them",
@@ -137,14 +165,24 @@ def taught_otherwise(seen: Seen) -> Iterator[Finding]:
         return
 
 
-def tables_of(seen: Seen, one: Rows) -> Iterator[tuple[str, Table]]:
+def drift(seen: Seen, one: Rows, column: Column) -> float:
+    """How much less what is taught agrees with a column at the end of the training than at its beginning."""
+    images = images_of(one)
+    if images is None:
+        return 0.0
+    quarter = len(list(seen.training_calls())) // 4
+    first, last = (taught(seen, images, column, part) for part in (slice(quarter), slice(-quarter, None)))
+    return usual(first) - usual(last) if enough(first) and enough(last) else 0.0
+
+
+def tables_of(seen: Seen, one: Rows) -> Iterator[tuple[Rows, str, Column, Table]]:
     """Of rows with images, for each column that may be classes, what the images of each value are taught."""
     images = images_of(one)
     for name, column in one.columns.items() if images is not None else ():
         if images is not None and 2 <= len(set(column)) <= MOST_CLASSES:
             table = taught(seen, images, column)
             if enough(table):
-                yield name, table
+                yield one, name, column, table
 
 
 def enough(table: Table) -> bool:
@@ -154,32 +192,40 @@ def enough(table: Table) -> bool:
 
 def named_otherwise(seen: Seen) -> Iterator[Finding]:
     """A part of the files' names tells the class of most, and others are taught another one."""
-    for one in seen.rows:
-        images = images_of(one)
-        for column in one.columns.values() if images is not None else ():
-            if images is None or not isinstance(column[0], str) or len(set(column)) <= MOST_CLASSES:
+    files = {c: one for one in seen.rows for c in one.columns.values() if PICTURE.search(str(c[0]))}
+    for column, one in files.items():
+        images = read_all(column)
+        if images is None:
+            continue
+        for groups in groupings(column):
+            parts = tuple(groups.values())
+            table = taught(seen, images, parts) if 2 <= len(set(parts)) <= MOST_CLASSES else {}
+            own = assigned(table) if enough(table) else {}
+            total = sum(map(Counter.total, table.values()))
+            right = sum(table[value][label] for value, label in own.items()) / max(1, total)
+            if not own or not MOSTLY + 0.5 / len(own) <= right < FUNCTION:
                 continue
-            for groups in groupings(column):
-                parts = tuple(groups.values())
-                table = taught(seen, images, parts) if 2 <= len(set(parts)) <= MOST_CLASSES else {}
-                if not enough(table) or not MOSTLY <= usual(table) < FUNCTION or not one_each(table):
-                    continue
-                value, label = min((k, c) for k, v in table.items() for c in v if c != v.most_common(1)[0][0])
-                yield finding(
-                    "wrong-labels",
-                    "Images are taught other classes than their names tell",
-                    f"{1 - usual(table):.0%} of {sum(map(Counter.total, table.values()))} training images: `{value}` "
-                    f"is mostly class {table[value].most_common(1)[0][0]}, and {label} {table[value][label]} times.",
-                    "Look at how a name becomes a class: take the very part of it that names the class.",
-                    **where(one.after),
-                )
-                return
+            value = max(own, key=lambda v: table[v].total() - table[v][own[v]])
+            other, times = max((n, c) for c, n in table[value].items() if c != own[value])[::-1]
+            yield finding(
+                "wrong-labels",
+                "Images are taught other classes than their names tell",
+                f"{1 - right:.0%} of {total} training images: such as `{value}`, taught as class {own[value]} "
+                f"{table[value][own[value]]} times and as {other} {times} times.",
+                "Look at how a name becomes a class: take the very part of it that names the class.",
+                **where(one.after),
+            )
+            return
 
 
-def one_each(table: Table) -> bool:
-    """Whether each value has mostly a class of its own, and there are no other classes."""
-    usual_ones = {counts.most_common(1)[0][0] for counts in table.values()}
-    return len(usual_ones) == len(table) == len({c for counts in table.values() for c in counts})
+def assigned(table: Table) -> dict[Hashable, int]:
+    """A class of its own for each value, as fits most images; none where there are not as many classes as values."""
+    values, classes = list(table), sorted({c for counts in table.values() for c in counts})
+    if len(values) != len(classes):
+        return {}
+    counts = np.array([[table[value][label] for label in classes] for value in values])
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    return {values[row]: classes[column] for row, column in zip(rows, columns)}
 
 
 def usual(table: Table) -> float:
@@ -188,15 +234,14 @@ def usual(table: Table) -> float:
     return sum(max(counts.values()) for counts in table.values()) / total if total else 1.0
 
 
-def taught(seen: Seen, images: Tensor, column: Column) -> Table:
-    """For each value of a column, how often its images were taught which class."""
+def taught(seen: Seen, images: Tensor, column: Column, part: slice = slice(None)) -> Table:
+    """For each value of a column, how often its images were taught which class, in a part of the training."""
     known, table = scaled(images), defaultdict[Hashable, Counter[int]](Counter)
-    for call in seen.training_calls():
-        labels = labels_of_call(call)
-        at = recognised(call, known)
-        if labels is None or len(labels) != len(at):
+    for call in list(seen.training_calls())[part]:
+        told = told_surely(seen, call)
+        if told is None or len(told[0]) != len(told[1]):
             continue
-        for row, label in zip(at.tolist(), labels.tolist()):
+        for row, label in zip(recognised(told[0], known).tolist(), told[1].tolist()):
             if row >= 0:
                 table[column[row]][label] += 1
     return table

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.patches import watching
 from tenfold.checks.script.rows import followed
+from tenfold.checks.script.said import heard
 from tenfold.checks.script.seen import Seen, own, shown
 from tenfold.checks.script.tags import Finished
 from tenfold.checks.script.verdict import findings
@@ -79,7 +80,7 @@ def observe(observer: Observer, program: Any, script: str, args: list[str], seco
     defer()
     seen = observer.seen
     try:
-        with watching(observer), followed(observer):
+        with watching(observer), followed(observer), heard(observer):
             exec(program, vars(module))
         seen.ended = "script"
     except Finished:

@@ -249,7 +249,7 @@ def in_place(observer: Observer, name: str, args: Any) -> None:
     whole = args[0]._base
     if whole is None or whole.numel() < 2 * args[0].numel() or args[0].requires_grad:
         return
-    labels = not args[0].is_floating_point()
+    labels = not args[0].is_floating_point() or one_hot(args[0])
     if not labels and args[0].dim() < 2:  # no image, but a row or a cell of a table
         return
     kept = observer.seen.changed if labels else observer.seen.scaled
@@ -261,6 +261,14 @@ def in_place(observer: Observer, name: str, args: Any) -> None:
     lasting = known() is whole and since < len(observer.seen.calls)
     if labels or (lasting and name in ADJUSTS):
         kept[key] = here(), times + 1, name
+
+
+def one_hot(part: Tensor) -> bool:
+    """Whether numbers [N, C] are like classes, one for each row, perhaps mixed or made smaller a little."""
+    if part.dim() != 2 or not 2 <= part.shape[1] <= 1000 or bool((part < 0).any()):
+        return False
+    low, high = row_sums(part)
+    return high - low < 1e-4 and 0 < high <= 1.0001
 
 
 def sharpness(observer: Observer, name: str, args: Any) -> None:

@@ -110,14 +110,14 @@ def read(name: str) -> Tensor | None:
 def found_in(calls: Iterator[Call], images: dict[str, Tensor]) -> set[str]:
     """The files whose image is among those of these calls."""
     names, known = list(images), scaled(torch.stack(list(images.values())))
-    return {names[at] for call in calls for at in recognised(call, known).tolist() if at >= 0}
+    given = (call.images for call in calls if call.images is not None)
+    return {names[at] for one in given for at in recognised(one, known).tolist() if at >= 0}
 
 
-def recognised(call: Call, known: Tensor) -> Tensor:
-    """For each image of a call which of these it is, scaled and shifted in whatever way; -1: none, or not known."""
-    given = call.images
-    if given is None or given.dim() != 4 or given.shape[1] not in (1, 3) or min(given.shape[2:]) < SIDE:
-        return torch.empty(0, dtype=torch.long)
+def recognised(given: Tensor, known: Tensor) -> Tensor:
+    """For each image [N, C, H, W] which of those known it is, scaled and shifted in whatever way; -1: none."""
+    if given.dim() != 4 or min(given.shape[2:]) < SIDE:
+        return torch.full((len(given),), -1)
     best, at = (scaled(small(given.float())) @ known.T).max(1)
     return at.where(best > SAME, -1)
 

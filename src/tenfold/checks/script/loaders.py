@@ -133,6 +133,7 @@ class Batches:
         if self.over():
             if observer.seen.backwards == self.backwards:
                 self.fact.given.add(self.images)
+                self.fact.cut = True
             raise StopIteration
         observer.data += 1
         try:

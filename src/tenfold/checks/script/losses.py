@@ -72,7 +72,8 @@ def entered(
     observer.seen.losses.append(fact)
     learn(observer, fact, target, kwargs)
     memory = target.untyped_storage()
-    if not target.is_floating_point() and (memory.nbytes() >= 2 * target.nbytes or len(observer.seen.targets) < FIRST):
+    classes = not target.is_floating_point() or target.dim() == 2
+    if classes and (memory.nbytes() >= 2 * target.nbytes or len(observer.seen.targets) < FIRST):
         observer.seen.targets[memory.data_ptr()] = memory
     label(tag.calls, target)
     for call in tag.calls:

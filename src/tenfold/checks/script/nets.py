@@ -215,6 +215,8 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
     if call is not None and outputs:
         call.output, call.outputs = tuple(outputs[0].shape), len(outputs)
         call.lowest = float(outputs[0].detach().min()) if outputs[0].numel() else 0.0
+        if not call.grad and outputs[0].dim() == 2 and outputs[0].shape[1] > 1:
+            call.highest = outputs[0].detach().topk(min(5, outputs[0].shape[1])).indices
         for output in outputs:
             old = observer.tag(output)
             observer.tags[output] = Tag(call.batch, (call,), old.made, call.moved, loss=loss_of(observer, call, output))

@@ -24,7 +24,7 @@ def plateau(seen: Seen) -> Iterator[Finding]:
     """It waits for the wrong direction, or its patience counts batches."""
     for fact in seen.schedulers:
         if isinstance(fact.scheduler, ReduceLROnPlateau) and fact.metrics:
-            found = wrong_way(fact) or impatient(fact, seen)
+            found = wrong_way(fact) or impatient(fact, seen) or deaf(fact)
             if found:
                 yield found
                 return
@@ -86,5 +86,32 @@ def impatient(fact: Scheduled, seen: Seen) -> Finding | None:
         **where(fact.stepped_at),
     )
 
+
+def deaf(fact: Scheduled) -> Finding | None:
+    """Its threshold is so large that improvements do not count as such."""
+    known, best, counted = fact.scheduler, fact.metrics[0], fact.metrics[0]
+    sign = -1.0 if known.mode == "min" else 1.0
+    better = heard = 0
+    for value in fact.metrics[1:]:
+        if sign * (value - best) > CLEAR * abs(best):
+            best, better = value, better + 1
+        gain = known.threshold * (abs(counted) if known.threshold_mode == "rel" else 1.0)
+        if sign * (value - counted) > gain:
+            counted, heard = value, heard + 1
+    if better < 2 or heard:
+        return None
+    return finding(
+        "learning-rate-dropped-early",
+        f"No improvement counts for `{name_at(fact.place, 'scheduler')}`: threshold={known.threshold:g}, "
+        f"'{known.threshold_mode}'",
+        f"{better} of {len(fact.metrics)} figures were clearly better than all before, {fact.metrics[0]:.3g} to "
+        f"{best:.3g}, and none by the threshold: after {known.patience} of them the rate drops all the same.",
+        f"Write a small one, as threshold=1e-3, there{line(fact.place)}.",
+        **where(fact.place),
+    )
+
+
+CLEAR = 0.02
+"""So much better, of the best before, is clearly better."""
 
 PLATEAU = (plateau,)

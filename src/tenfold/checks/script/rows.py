@@ -29,7 +29,7 @@ OFTEN = 20
 
 def small(images: Tensor) -> Tensor:
     """[N, C, H, W], one channel as three, made small."""
-    images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
+    images = images[:, :3] if images.shape[1] > 2 else images[:, :1].expand(-1, 3, -1, -1)
     return F.adaptive_avg_pool2d(images, SIDE)
 
 

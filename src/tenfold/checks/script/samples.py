@@ -147,9 +147,18 @@ def labels_of_call(call: Call) -> Tensor | None:
     return None
 
 
+def labels_taught(seen: Seen, call: Call) -> Tensor | None:
+    """What the loss of its output said that its images are; where that is not known, as `labels_of_call`."""
+    for loss in seen.losses:
+        whole = loss.call is call and loss.whole and loss.target is not None and loss.target.shape == call.shape[:1]
+        if whole and loss.target is not None:
+            return class_numbers(loss.target)
+    return labels_of_call(call)
+
+
 def told_surely(seen: Seen, call: Call) -> tuple[Tensor, Tensor] | None:
     """The images of a call and their labels; of labels that classes share, those that one has most of."""
-    labels = labels_of_call(call)
+    labels = labels_taught(seen, call)
     losses = [loss for loss in seen.losses if loss.call is call]
     told = target_of(losses, losses[0].shape[-1]) if shared(losses) and len(losses[0].shape) == 2 else None
     if call.images is None or (labels is None and told is None):

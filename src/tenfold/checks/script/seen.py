@@ -170,6 +170,8 @@ class Loader:
     """Those that the program changed between two passes."""
     stored_labels: dict[str, bytes] = field(default_factory=dict)
     """Digests of the labels that its dataset held at first, by name."""
+    cut: bool = False
+    """Whether a pass without training was cut short."""
     given: set[int] = field(default_factory=set)
     """How many images it gave in each pass without training that was cut short."""
 
@@ -221,6 +223,8 @@ class Call:
     """How many tensors it gave."""
     lowest: float = 0.0
     """Of its output."""
+    highest: Tensor | None = None
+    """Without gradients, where in each row [N, C] of its output the highest numbers are [N, up to 5]."""
     moved: bool = False
     drawn: bool = False
     """Whether random numbers were drawn between the loader's batch and this call."""
@@ -432,6 +436,15 @@ class Lesson:
     options: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Said:
+    """A line that the program wrote, after so many calls of nets."""
+
+    text: str
+    calls: int
+    place: Place | None
+
+
 @dataclass
 class Rows:
     """What lay side by side in rows at one moment."""
@@ -580,6 +593,7 @@ class Seen:
     """Where fetching an item changes, in place, a part of what its dataset keeps."""
     opened: list[str] = field(default_factory=list)
     """Files that Pillow opened outside of loaders, in their order."""
+    said: list[Said] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
     looks: int = 0
     """How often rows were looked for."""

@@ -19,6 +19,7 @@ from tenfold.checks.script import (
     plateau,
     rates,
     restarted,
+    said,
     schedule,
     settings,
     single,
@@ -32,7 +33,7 @@ from tenfold.errors import Finding
 RULES = (
     *crash.RULES, *net.RULES, *output.RULES, *single.RULES, *smoothing.RULES, *optimisation.RULES, *rates.RULES,
     *restarted.RULES, *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES,
-    *counting.RULES, *latest.RULES, *tallies.RULES, *tables.RULES, *carrying.RULES, *data.RULES,
+    *counting.RULES, *said.SAID, *latest.RULES, *tallies.RULES, *tables.RULES, *carrying.RULES, *data.RULES,
     *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
 
