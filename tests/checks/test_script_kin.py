@@ -69,7 +69,9 @@ def test_photographs_of_a_plant_belong_to_one_side(group, found, tmp_path):
 
 def test_ways_to_group_files_by_their_names():
     assert dict(groups_of("photos/oak/tree07_leaf2_a.png")) == {
-        "folder": "photos/oak",
+        "folder 0": "photos/oak",
+        "folder 1": "photos",
+        "folder 2": ".",
         "first 1": "oak/tree07",
         "first 2": "oak/tree07_leaf2",
         "part 1": "oak/…leaf2",

@@ -27,7 +27,9 @@ SOME = 20
 MOST, MOST_CLASSES = 5000, 100
 """Images that are compared, and values that may be classes."""
 PART = re.compile(
-    r"train(ing)?|valid(ation)?|val|test(ing)?|eval|held(_?out)?|(?<=_)(tr|va|te)\b|\b(tr|va|te)(?=_)", re.I
+    r"train(ing)?|valid(ation)?|val|test(ing)?|eval|held(_?out)?|(?<=_)(tr|va|te)\b|\b(tr|va|te)(?=_)"
+    r"|(?<=\b[xyXY])(tr|va|te)\b",
+    re.I,
 )
 """What the names of a split's parts differ in."""
 FUNCTION, MOSTLY = 0.985, 0.5
@@ -133,11 +135,13 @@ def parted_rows(seen: Seen, images: Tensor) -> Parted | None:
 def taught_otherwise(seen: Seen) -> Iterator[Finding]:
     """Images are taught other classes than those that the program kept beside them before."""
     tables = [found for one in seen.rows for found in tables_of(seen, one)]
-    agreeing = [(name, column) for _, name, column, table in tables if usual(table) >= FUNCTION]
-    right, known = {name for name, _ in agreeing}, {column for _, column in agreeing}
+    right = {name for _, name, _, table in tables if usual(table) >= FUNCTION}
+    known: set[tuple[str, Column]] = set()
     for at, (one, name, column, table) in enumerate(tables):
-        if column in known or not (name in right or LABELLED.search(name)):
-            continue  # what agrees with its images once is beside others later, that were put in another order
+        later = (name, column) in known  # the same may lie beside images in another order by then
+        known.add((name, column))
+        if later or usual(table) >= FUNCTION or not (name in right or LABELLED.search(name)):
+            continue
         total, moved = sum(map(Counter.total, table.values())), drift(seen, one, column)
         if moved > DRIFT:
             yield finding(
@@ -152,8 +156,8 @@ def taught_otherwise(seen: Seen) -> Iterator[Finding]:
         meant = NOISE.search(" ".join(ast.unparse(module) for _, module in trees(seen)))
         if 1 - usual(table) < (MEANT if meant else WRONG):
             continue
-        later = (other for other, _, _, after in tables[at + 1 :] if other is not one and usual(after) >= FUNCTION)
-        place = getattr(next(later, None), "after", None)
+        fits = (other for other, _, _, after in tables[at + 1 :] if other is not one and usual(after) >= FUNCTION)
+        place = getattr(next(fits, None), "after", None)
         yield finding(
             "wrong-labels",
             f"Images are taught other classes than `{name}` had for them",
@@ -179,10 +183,15 @@ def tables_of(seen: Seen, one: Rows) -> Iterator[tuple[Rows, str, Column, Table]
     """Of rows with images, for each column that may be classes, what the images of each value are taught."""
     images = images_of(one)
     for name, column in one.columns.items() if images is not None else ():
-        if images is not None and 2 <= len(set(column)) <= MOST_CLASSES:
+        if images is not None and 2 <= len(set(column)) <= MOST_CLASSES and of_one_part(name, one.of):
             table = taught(seen, images, column)
             if enough(table):
                 yield one, name, column, table
+
+
+def of_one_part(*names: str) -> bool:
+    """Whether names do not say that they are of several parts of a split, as x_train and y_test do."""
+    return len({part[0].lower()[:2] for name in names if (part := PART.search(name))}) < 2
 
 
 def enough(table: Table) -> bool:

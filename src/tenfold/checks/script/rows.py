@@ -83,7 +83,8 @@ def look(observer: Observer, frame: FrameType, after: Place | None) -> None:
         _, columns, images = seen.looked[key]
         rows = found.setdefault(len(value), Rows(after))
         rows.columns |= {part: column for part, column in columns.items() if part not in rows.columns}
-        rows.images = images if rows.images is None else rows.images
+        if rows.images is None and images is not None:
+            rows.images, rows.of = images, name
     seen.rows += [found[count] for count in sorted(fresh) if found[count].columns]
 
 
@@ -180,7 +181,7 @@ def picture(value: Any) -> bool:
 
 def shrunk(values: Any) -> Tensor | None:
     """[N, H, W], [N, H, W, C] or [N, C, H, W] as small images [N, 3, SIDE, SIDE]; None of other shapes."""
-    stack = torch.as_tensor(np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values))
+    stack = torch.from_numpy(np.array(values.detach().cpu() if isinstance(values, Tensor) else values))
     stack = stack[:, None] if stack.dim() == 3 else stack
     if stack.shape[1] not in (1, 3, 4) and stack.shape[-1] in (1, 3, 4):
         stack = stack.permute(0, 3, 1, 2)

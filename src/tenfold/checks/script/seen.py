@@ -455,6 +455,8 @@ class Rows:
     """Whole numbers, words and files, by name."""
     images: Tensor | None = None
     """[N, 3, side, side], small."""
+    of: str = ""
+    """What they are called."""
     asked: bool = False
     """Whether the files that a column names were asked for images."""
 

@@ -1,0 +1,181 @@
+"""What a program keeps beside its images: groups that a split parts, classes that are not taught; in programs run."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import tenfold
+from tenfold.checks.script.beside import assigned, usual
+from tenfold.checks.script.observe import Observer
+from tenfold.checks.script.rows import columns_of, followed, pictures
+
+PROGRAM = """
+import numpy as np
+import torch
+from torch import nn
+
+rng = np.random.default_rng(0)
+torch.manual_seed(0)
+
+def record():
+    shots, kinds, animals = [], [], []
+    for animal in range(60):
+        coat, kind = rng.uniform(0.1, 0.9, 3), animal % 2
+        for _ in range(6):
+            image = np.tile(coat, (16, 16, 1)) + rng.normal(0, 0.05, (16, 16, 3))
+            r, c = rng.integers(1, 9, 2)
+            image[r : r + (6 if kind else 2), c : c + (2 if kind else 6)] += 0.3
+            shots.append(image)
+            kinds.append(kind)
+            animals.append(animal)
+    return np.array(shots, dtype=np.float32), np.array(kinds), np.array(animals)
+
+shots, kinds, animals = record()
+order = rng.permutation(len(kinds))
+{order}
+held = {held}
+x = torch.from_numpy(shots).permute(0, 3, 1, 2) * 4 - 2
+y = torch.from_numpy(kinds)
+xt, yt, xv, yv = x[~held], y[~held], x[held], y[held]
+net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 49, 2))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+for epoch in range(8):
+    for rows in torch.randperm(len(yt)).split(30):
+        labels = yt[rows]
+        {change}
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(xt[rows]), labels).backward()
+        optimizer.step()
+with torch.no_grad():
+    print((net(xv).argmax(1) == yv).float().mean().item())
+"""
+TOGETHER = "shots, kinds, animals = shots[order], kinds[order], animals[order]"
+APART = "shots, animals = shots[order], animals[order]"
+BY_ANIMAL, BY_SHOT = "animals % 3 == 0", "rng.random(len(kinds)) < 0.3"
+DRIFTS = "yt[rows] = torch.where(torch.rand(len(rows)) < 0.2, 1 - labels, labels)"
+
+
+@pytest.mark.parametrize(
+    ("order", "held", "change", "found"),
+    [
+        (TOGETHER, BY_ANIMAL, "pass", []),
+        (TOGETHER, BY_SHOT, "pass", [("validation-in-training", "`animals`")]),
+        (APART, BY_ANIMAL, "pass", [("wrong-labels", "`kinds`")]),
+        (TOGETHER, BY_ANIMAL, DRIFTS, [("labels-changed", "")]),
+    ],
+)
+def test_groups_and_classes_beside_the_images(order, held, change, found, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(PROGRAM.format(order=order, held=held, change=change), encoding="utf-8")
+    told = tenfold.check(script, quiet=True).findings
+    rules = {"validation-in-training", "wrong-labels", "labels-changed", "accuracy-count"}
+    loud = [f for f in told if f.severity != "note" and f.rule in rules]
+    assert [f.rule for f in loud][:1] == [rule for rule, _ in found]
+    assert not found or any(f.rule == found[0][0] and found[0][1] in f.what for f in loud)
+
+
+NAMED = """
+import tempfile
+from pathlib import Path
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+rng = np.random.default_rng(0)
+torch.manual_seed(0)
+KINDS = ("bar", "block", "wedge")
+
+def kind_of(path):
+    return {kind}
+
+with tempfile.TemporaryDirectory() as folder:
+    for number in range(240):
+        image = rng.normal(100, 10, (16, 16))
+        r, c = rng.integers(1, 7, 2)
+        image[r : r + (2, 6, 9)[number % 3], c : c + (6, 6, 2)[number % 3]] += 80
+        place = ("north", "crossbar")[number // 3 % 2]
+        name = f"{{place}}_{{KINDS[number % 3]}}_{{number:03d}}.png"
+        Image.fromarray(np.uint8(image.clip(0, 255))).save(Path(folder, name))
+    files = sorted(Path(folder).glob("*.png"))
+    rng.shuffle(files)
+    x = torch.tensor(np.stack([np.asarray(Image.open(file), dtype=np.float32) for file in files]))[:, None] / 50 - 2
+    y = torch.tensor([kind_of(file) for file in files])
+net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 49, 3))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+for epoch in range(8):
+    for rows in torch.randperm(160).split(20):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
+        optimizer.step()
+with torch.no_grad():
+    print((net(x[160:]).argmax(1) == y[160:]).float().mean().item())
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("KINDS.index(path.stem.split('_')[1])", False),
+        ("next(k for k, name in enumerate(KINDS) if name in path.stem)", True),
+    ],
+)
+def test_classes_that_the_names_of_files_tell(kind, found, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(NAMED.format(kind=kind), encoding="utf-8")
+    told = [f for f in tenfold.check(script, quiet=True).findings if "than their names tell" in f.what]
+    assert [f.rule for f in told] == ["wrong-labels"] * found
+
+
+def test_columns_of_lists_arrays_and_records():
+    assert columns_of("a", np.array([1, 2])) == {"a": (1, 2)}
+    assert columns_of("a", torch.tensor([1.0, 2.0])) == {}
+    assert columns_of("a", [Path("x.png"), Path("y.png")]) == {"a": ("x.png", "y.png")}
+    assert columns_of("a", [{"plant": 3, "image": None}, {"plant": 4, "image": None}]) == {"plant": (3, 4)}
+    assert columns_of("a", [("x.png", 1), ("y.png", 0)]) == {"a[0]": ("x.png", "y.png"), "a[1]": (1, 0)}
+    assert columns_of("a", [1, None]) == {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.zeros((4, 16, 16), dtype=np.uint8),
+        np.zeros((4, 16, 16, 3)),
+        torch.zeros(4, 3, 16, 16),
+        torch.zeros(4, 2, 16, 16)[:, :1],
+        [Image.new("RGB", (16, 20))] * 4,
+        [(np.zeros((16, 16)), 1)] * 4,
+        [{"image": torch.zeros(3, 16, 16)}] * 4,
+    ],
+)
+def test_images_of_any_kind_are_made_small(value):
+    found = pictures(value)
+    assert found is not None
+    assert found.shape == (4, 3, 12, 12)
+
+
+@pytest.mark.parametrize("value", [np.zeros(4), torch.zeros(4, 3, 5, 5), [1, 2], [np.zeros(3)] * 4, ["a", "b"]])
+def test_other_rows_are_no_images(value):
+    assert pictures(value) is None
+
+
+def test_a_class_of_its_own_for_each_value():
+    table = {"ring": {0: 9, 1: 2}, "nut": {0: 3, 1: 2}}
+    from collections import Counter
+
+    counted = {value: Counter(counts) for value, counts in table.items()}
+    assert assigned(counted) == {"ring": 0, "nut": 1}
+    assert usual(counted) == 12 / 16
+    assert assigned({"ring": Counter({0: 1})}) == {"ring": 0}
+    assert assigned({"ring": Counter({0: 1}), "nut": Counter({0: 1})}) == {}
+
+
+def test_following_a_program_leaves_its_trace_function_alone():
+    before = sys.gettrace()
+    with followed(Observer("train.py", 30, 10.0)):
+        assert sys.gettrace() is not before
+    assert sys.gettrace() is before
