@@ -98,7 +98,7 @@ with tempfile.TemporaryDirectory() as folder:
         image = rng.normal(100, 10, (16, 16))
         r, c = rng.integers(1, 7, 2)
         image[r : r + (2, 6, 9)[number % 3], c : c + (6, 6, 2)[number % 3]] += 80
-        place = ("north", "crossbar")[number // 3 % 2]
+        place = ("north", "north", "crossbar")[number // 3 % 3]
         name = f"{{place}}_{{KINDS[number % 3]}}_{{number:03d}}.png"
         Image.fromarray(np.uint8(image.clip(0, 255))).save(Path(folder, name))
     files = sorted(Path(folder).glob("*.png"))

@@ -379,14 +379,14 @@ def grouped_start(graph: Graph) -> Iterator[Finding]:
 
 
 def heavy_dropout(graph: Graph) -> Iterator[Finding]:
-    """A dropout that leaves less than a quarter: most often the share to keep, given as the share to drop."""
-    op = next((op for op in graph.ops if op.kind == "dropout" and op.probability > HEAVY), None)
+    """A dropout that leaves no more than a quarter: most often the share to keep, given as the share to drop."""
+    op = next((op for op in graph.ops if op.kind == "dropout" and op.probability >= HEAVY), None)
     if op is not None:
         yield drops_much(op.named, op.probability, "", op.where)
 
 
 HEAVY = 0.75
-"""A dropout that drops more most likely was given the share to keep."""
+"""A dropout that drops so much most likely was given the share to keep."""
 
 
 def drops_much(what: str, share: float, at: str, where: Mapping[str, Any]) -> Finding:

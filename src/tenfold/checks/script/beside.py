@@ -92,7 +92,7 @@ def merged(seen: Seen) -> Iterator[tuple[str, Tensor, Column]]:
     parts: dict[str, tuple[Tensor, Column]] = {}
     with_images = [(images, one) for one in seen.rows if (images := images_of(one)) is not None]
     for own, one in sorted(with_images, key=lambda pair: -len(pair[0])):
-        for name, column in one.columns.items():
+        for name, column in {**one.columns, **within_classes(one.columns)}.items():
             key = PART.sub("", name).strip("_") or name
             if len(set(column)) < FEWEST:
                 continue
@@ -104,6 +104,17 @@ def merged(seen: Seen) -> Iterator[tuple[str, Tensor, Column]]:
             if new and len(images) + len(new) <= MOST:
                 parts[key] = torch.cat([images, own[new]]), known + tuple(column[at] for at in new)
     yield from ((name, images, column) for name, (images, column) in parts.items())
+
+
+def within_classes(columns: dict[str, Column]) -> dict[str, Column]:
+    """Each column of numbers, which may begin anew in each class, together with the classes beside it."""
+    kinds = {name: column for name, column in columns.items() if len(set(column)) <= FEWEST}
+    return {
+        f"{name} of each {kind}": tuple(f"{a}/{b}" for a, b in zip(column, classes))
+        for name, column in columns.items()
+        for kind, classes in kinds.items()
+        if name != kind and not isinstance(column[0], str) and len(set(column)) > 2
+    }
 
 
 def images_of(one: Rows) -> Tensor | None:

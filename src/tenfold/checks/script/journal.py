@@ -91,10 +91,18 @@ def noted(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) ->
         return
     if name in WRAPS and observer.seen.wrapped is None and isinstance(result, Tensor) and result.dtype == torch.uint8:
         wraps(observer, name, args, result)
+    if name == "affine_grid" and isinstance(args[0], Tensor):
+        mirrored(observer, args[0])
     if kind == "shape" and not (args and isinstance(args[0], Tensor) and args[0].dim() > 2):
         return
     if kind:
         enter(observer, kind, name, with_axes(args, kwargs), result)
+
+
+def mirrored(observer: Observer, turns: Tensor) -> None:
+    """Affine maps [N, 2, 3] of which some mirror their image, left to right as it is taken."""
+    if turns.dim() == 3 and bool((turns[:, 0, 0] * turns[:, 1, 1] < turns[:, 0, 1] * turns[:, 1, 0]).any()):
+        enter(observer, "flip", "flip", (turns.new_empty(1, 1, 8, 8), 3))
 
 
 def with_axes(args: Any, kwargs: Any) -> tuple[Any, ...]:

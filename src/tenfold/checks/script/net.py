@@ -78,7 +78,7 @@ def hand_made(graph: Graph) -> bool:
 def dropout_called(seen: Seen) -> Iterator[Finding]:
     """A function drops nearly all units, in training only: the net's graph is read in evaluation mode."""
     share, place = seen.dropped
-    if share > HEAVY:
+    if share >= HEAVY:
         yield drops_much(shown_code(place), share, line(place), where(place))
 
 

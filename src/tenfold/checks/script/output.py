@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from statistics import median
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.places import activation_place, loss_place, start_place
@@ -344,6 +345,26 @@ def own_reduction(seen: Seen) -> Iterator[Finding]:
     )
 
 
+def divided_by_classes(seen: Seen) -> Iterator[Finding]:
+    """A cross-entropy of the program's own whose sum is divided by as many as there are classes, not images."""
+    own = [loss for loss in seen.training_losses() if loss.own and loss.went and len(loss.shape) == 2][:10]
+    if len(own) < 5 or seen.loaded:
+        return
+    images, classes = own[0].shape
+    times = median(loss.went / loss.value for loss in own if loss.value)
+    if images < 3 * classes or not 0.7 < times * classes / images < 1.4:
+        return
+    yield finding(
+        "initial-loss",
+        f"The loss is {times:.2g} times a cross-entropy",
+        f"Of {images} images and {classes} classes that is about {images} / {classes}: the sum over the images is "
+        "divided by as many as there are classes.",
+        f"Divide the sum over the images by the sum of their own weights, `weight[labels].sum()`{line(own[0].place)}.",
+        severity="warning",
+        **(own[0].place.where if own[0].place else {}),
+    )
+
+
 def smooth(rows: tuple[float, float], everywhere: bool) -> bool:
     """Whether targets with these sums of rows, above 0 `everywhere`, are smoothed ones that were not shared out."""
     return everywhere and rows[1] - rows[0] < 1e-3 and abs(rows[0] - 1) > 0.05
@@ -396,6 +417,7 @@ RULES = (
     loss_reduction,
     outweighed,
     own_reduction,
+    divided_by_classes,
     targets_sum,
     initial_loss,
 )

@@ -181,7 +181,9 @@ def picture(value: Any) -> bool:
 
 def shrunk(values: Any) -> Tensor | None:
     """[N, H, W], [N, H, W, C] or [N, C, H, W] as small images [N, 3, SIDE, SIDE]; None of other shapes."""
-    stack = torch.from_numpy(np.array(values.detach().cpu() if isinstance(values, Tensor) else values))
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "buif":
+        return None
+    stack = values.detach().cpu() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
     stack = stack[:, None] if stack.dim() == 3 else stack
     if stack.shape[1] not in (1, 3, 4) and stack.shape[-1] in (1, 3, 4):
         stack = stack.permute(0, 3, 1, 2)

@@ -48,11 +48,19 @@ def scores(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
             name = called(node)
             if name in ("max", "min") and any(BEST.search(ast.unparse(a)) for a in node.args) and len(node.args) > 1:
                 yield from ((a, ast.unparse(node)) for a in node.args if not BEST.search(ast.unparse(a)))
+            elif name in ("max", "min") and (key := by_call(node)) is not None:
+                yield key, ast.unparse(node)
             elif name in PICKS and node.args and not isinstance(getattr(node, "parent", None), ast.Slice):
                 yield from ((value, ast.unparse(node)) for value in gathered(tree, node.args[0]))
                 yield from ((value, ast.unparse(node)) for value in by_field(tree, node))
             elif name in keepers and node.args:
                 yield node.args[min(keepers[name], len(node.args) - 1)], ast.unparse(node)
+
+
+def by_call(node: ast.Call) -> ast.expr | None:
+    """What a max or min calls for each of several, as key=lambda snapshot: score(snapshot, images)."""
+    key = next((k.value for k in node.keywords if k.arg == "key"), None)
+    return key.body if isinstance(key, ast.Lambda) and isinstance(key.body, ast.Call) else None
 
 
 def by_field(tree: ast.Module, call: ast.Call) -> Iterator[ast.expr]:
@@ -125,7 +133,7 @@ def origin(tree: ast.Module, value: ast.expr, depth: int) -> ast.expr | ast.stmt
     text = re.sub(r"(?<=, )'[^']*'(?=[,)])", "", ast.unparse(value))  # a heading to print says little
     if depth == 0 or re.search(r"val(id|_|\b|x|y)|dev_", text, re.I):
         return None
-    if uses_test(value) or defaults_to_test(tree, value):
+    if uses_test(tree, value) or defaults_to_test(tree, value):
         return value
     if (setting := set_to_test(tree, value)) is not None:
         return setting
@@ -139,7 +147,7 @@ def origin(tree: ast.Module, value: ast.expr, depth: int) -> ast.expr | ast.stmt
         for passed in given(tree, function, name.id):
             found = origin(tree, passed, depth - 1)
             if found is not None:
-                return passed if uses_test(passed) else found
+                return passed if uses_test(tree, passed) else found
     for kept in [n for n in ast.walk(value) if isinstance(n, ast.Attribute) and ast.unparse(n.value) == "self"]:
         for source in kept_as(kept):
             found = origin(tree, source, depth - 1)
@@ -161,13 +169,16 @@ def kept_as(attribute: ast.Attribute) -> Iterator[ast.expr]:
             yield from (given for to, given in pairs if ast.unparse(to) == f"self.{attribute.attr}")
 
 
-def uses_test(value: ast.expr) -> bool:
-    """Whether an expression reads something named for the test images."""
+def uses_test(tree: ast.Module, value: ast.expr) -> bool:
+    """Whether an expression reads something named for the test images; held out are these where others develop."""
     names = [n.id for n in ast.walk(value) if isinstance(n, ast.Name)]
     names += [n.attr for n in ast.walk(value) if isinstance(n, ast.Attribute)]
     names += [n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     called_so = {called(n) for n in ast.walk(value) if isinstance(n, ast.Call)}
-    return any(re.search(r"test", name, re.I) and name not in called_so and len(name) < 40 for name in names)
+    known = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    develops = any(re.fullmatch(r"(x_|y_)?(dev|val|valid|validation)(_\w+)?", name, re.I) for name in known)
+    test = re.compile(r"test|held_?out|hold_?out" if develops else "test", re.I)
+    return any(test.search(name) and name not in called_so and len(name) < 40 for name in names)
 
 
 def defaults_to_test(tree: ast.Module, value: ast.expr) -> bool:
