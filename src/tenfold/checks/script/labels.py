@@ -138,7 +138,7 @@ def classes(seen: Seen) -> Iterator[Finding]:
     learned = [loss for loss in seen.losses if loss.grad and len(loss.target_shape) == 1]  # of several heads too
     learned = [loss for loss in learned if loss.call is None or asked(seen, loss.call)]
     known = set(labels) or {label for loss in learned for label in loss.labels}
-    others = {label for other in judged for label in labels_of(other.loader.dataset)} or seen.judged_labels
+    others = {label for other in judged for label in labels_of(other.loader.dataset)} or compared_with(seen)
     if other_task(seen, known, others):
         return
     images = len(labels) or sum(len(loss.labels) for loss in seen.training_losses())
@@ -164,6 +164,12 @@ def classes(seen: Seen) -> Iterator[Finding]:
             "Shuffle before splitting: `order = torch.randperm(len(x)); x, y = x[order], y[order]`.",
             **where(training[0].place if training else split_place(seen)),
         )
+
+
+def compared_with(seen: Seen) -> set[int]:
+    """The classes that outputs of the last task were compared with; where that is not known, of any task."""
+    told = [c.labels for c in seen.judging_calls() if c.labels is not None and asked(seen, c)]
+    return {label for labels in told for label in labels.tolist()} or seen.judged_labels
 
 
 def other_task(seen: Seen, known: set[int], others: set[int]) -> bool:
