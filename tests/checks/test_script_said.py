@@ -55,6 +55,35 @@ def test_accuracy_that_is_not_the_share_of_right_answers(count, told, found, tmp
     assert [(f.rule, f.line) for f in findings] == [("accuracy-count", 29)] * found
 
 
+DISTANCES = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+y = torch.arange(300) % 3
+x = 0.5 * torch.randn(300, 1, 8, 8)
+for i, k in enumerate(y.tolist()):
+    x[i, :, 2 * k:2 * k + 2] += 0.8
+net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
+for step in range(60):
+    out = net(x[:200])
+    centres = torch.stack([out[y[:200] == k].mean(0) for k in range(3)])
+    optimizer.zero_grad()
+    (torch.cdist(out, centres)[torch.arange(200), y[:200]].mean() / centres.std()).backward()
+    optimizer.step()
+with torch.no_grad():
+    near = torch.cdist(net(x[200:]), centres).argmin(1)
+print(f"accuracy {(near == y[200:]).float().mean():.4f}")
+"""
+
+
+def test_of_nets_whose_outputs_are_no_scores_nothing_is_said(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(DISTANCES, encoding="utf-8")
+    assert not [f for f in tenfold.check(script, quiet=True).findings if "is not the share" in f.what]
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [

@@ -15,16 +15,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.checks.script.observe import Observer
-from tenfold.checks.script.seen import Place, Rows, own, place_of
+from tenfold.checks.script.seen import Place, Rows, own
 
 FEWEST, MOST = 40, 5000
 """Rows that are looked at."""
+LARGEST = 400_000_000
+"""Bytes of images that are made small, at most."""
+CHANNELS = (1, 3, 4)
 LOOKS, KEPT = 400, 100
 """How often a program's names are gone through at most, and how many sets of rows are kept."""
 SIDE = 12
 """Pixels a side that images are kept with."""
-OFTEN = 20
-"""How many calls of one function are followed."""
+OFTEN, LONG = 20, 200_000
+"""How many calls of one function, and how many lines of it in all, are followed."""
 
 
 def small(images: Tensor) -> Tensor:
@@ -40,16 +43,23 @@ def followed(observer: Observer) -> Iterator[None]:
     """
     lines: dict[CodeType, set[int]] = {}
     calls: Counter[CodeType] = Counter()
-
-    latest: list[Place] = []
+    events: Counter[CodeType] = Counter()
+    latest: tuple[CodeType, int] | None = None
 
     def passing(frame: FrameType, event: str, _: Any) -> Any:
-        done = lines.setdefault(frame.f_code, set())
-        if event == "return" or (event == "line" and frame.f_lineno not in done):
-            done.add(frame.f_lineno)
+        nonlocal latest
+        code, number = frame.f_code, frame.f_lineno
+        done = lines.setdefault(code, set())
+        if event == "return" or (event == "line" and number not in done):
+            done.add(number)
             if not observer.elsewhere:
-                observer.quietly(lambda: look(observer, frame, next(iter(latest), None)), None)
-        latest[:] = [place_of(frame)]
+                after = Place(latest[0].co_filename, latest[1], latest[0].co_name) if latest else None
+                observer.quietly(lambda: look(observer, frame, after), None)
+        latest = code, number
+        events[code] += 1
+        if events[code] > LONG:  # a loop over pixels, say
+            frame.f_trace = None
+            return None
         return passing
 
     def entering(frame: FrameType, _: str, __: Any) -> Any:
@@ -79,8 +89,8 @@ def look(observer: Observer, frame: FrameType, after: Place | None) -> None:
         key = id(value), print_of(value)
         if key not in seen.looked:
             fresh.add(len(value))
-            seen.looked[key] = value, columns_of(name, value), pictures(value)
-        _, columns, images = seen.looked[key]
+            seen.looked[key] = columns_of(name, value), pictures(value)
+        columns, images = seen.looked[key]
         rows = found.setdefault(len(value), Rows(after))
         rows.columns |= {part: column for part, column in columns.items() if part not in rows.columns}
         if rows.images is None and images is not None:
@@ -173,20 +183,23 @@ def pictures(value: Any) -> Tensor | None:
 
 
 def picture(value: Any) -> bool:
-    """Whether a value is an image: an array [H, W], [H, W, C] or [C, H, W], or one of Pillow's."""
+    """Whether a value is an image: an array [H, W], [H, W, C] or [C, H, W], or one of Pillow's that has been read."""
     if isinstance(value, np.ndarray | Tensor):
         return value.ndim in (2, 3) and min(sorted(value.shape)[-2:]) >= 8
-    return type(value).__module__.startswith("PIL.")
+    return type(value).__module__.startswith("PIL.") and getattr(value, "fp", None) is None
 
 
 def shrunk(values: Any) -> Tensor | None:
-    """[N, H, W], [N, H, W, C] or [N, C, H, W] as small images [N, 3, SIDE, SIDE]; None of other shapes."""
-    if isinstance(values, np.ndarray) and values.dtype.kind not in "buif":
+    """[N, H, W], [N, H, W, C] or [N, C, H, W] as small images [N, 3, SIDE, SIDE]; None of others and of very many."""
+    array = values.detach() if isinstance(values, Tensor) else np.asarray(values)
+    numbers = array.dtype.is_complex if isinstance(array, Tensor) else array.dtype.kind not in "buif"
+    if numbers or array.nbytes > LARGEST:
         return None
-    stack = values.detach().cpu() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
-    stack = stack[:, None] if stack.dim() == 3 else stack
-    if stack.shape[1] not in (1, 3, 4) and stack.shape[-1] in (1, 3, 4):
-        stack = stack.permute(0, 3, 1, 2)
-    if stack.shape[1] not in (1, 3, 4) or min(stack.shape[2:]) < 8 or stack.is_complex():
+    array = array[:, None] if array.ndim == 3 else array
+    if array.shape[1] not in CHANNELS:
+        array = array.permute(0, 3, 1, 2) if isinstance(array, Tensor) else np.moveaxis(array, -1, 1)
+    if array.shape[1] not in CHANNELS or min(array.shape[2:]) < 8:
         return None
-    return small(stack.float())
+    parts = (array[at : at + 256] for at in range(0, len(array), 256))
+    stacks = (p.cpu().float() if isinstance(p, Tensor) else torch.from_numpy(np.array(p, np.float32)) for p in parts)
+    return torch.cat([small(stack) for stack in stacks])

@@ -79,7 +79,8 @@ class Told:
 
 def said_otherwise(seen: Seen) -> Iterator[Finding]:
     """No accuracy that the program says is the share of right answers of what its net judged."""
-    if any(fact.cut for fact in seen.loaders) or len({id(c.module) for c in seen.judging_calls()}) > 1:
+    judged = {id(call.module) for call in seen.judging_calls()}
+    if any(fact.cut for fact in seen.loaders) or len(judged) != 1 or not judged <= set(scored(seen)):
         return
     away: list[float] = []
     for one in seen.said:
@@ -103,6 +104,13 @@ def said_otherwise(seen: Seen) -> Iterator[Finding]:
         severity="warning",
         **where(number.place),
     )
+
+
+def scored(seen: Seen) -> Iterator[int]:
+    """The nets that learn to give the label's class the highest output."""
+    for loss in seen.training_losses():
+        if loss.kind in ("cross_entropy", "nll_loss", "multi_margin_loss") and loss.call is not None:
+            yield id(loss.call.module)
 
 
 def accuracies(one: Said) -> list[Told]:

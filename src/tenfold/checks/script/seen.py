@@ -599,8 +599,8 @@ class Seen:
     rows: list[Rows] = field(default_factory=list)
     looks: int = 0
     """How often rows were looked for."""
-    looked: dict[tuple[int, int], tuple[Any, Any, Any]] = field(default_factory=dict)
-    """What was looked at, by address and content, its columns and images; held, so that nothing else gets that."""
+    looked: dict[tuple[int, int], tuple[dict[str, tuple[Hashable, ...]], Tensor | None]] = field(default_factory=dict)
+    """The columns and images of what was looked at, by its address and content."""
     failure: Failure | None = None
     error: BaseException | None = None
     ended: str = ""
