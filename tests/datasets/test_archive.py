@@ -5,7 +5,7 @@ import stat
 import zipfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tenfold.datasets import archive, folder
@@ -182,6 +182,7 @@ def small_zip():
 
 @settings(max_examples=80, deadline=None)
 @given(at=st.integers(0, 400), junk=st.binary(max_size=12))
+@example(at=140, junk=b"\x00")  # a member without a name
 def test_arbitrary_damage_never_raises_anything_but_data_error(tmp_path_factory, at, junk):
     path = tmp_path_factory.getbasetemp() / "fuzzed.zip"
     content = small_zip()

@@ -78,10 +78,12 @@ def checked_members(archive: ZipFile, where: Path) -> dict[str, ZipInfo]:
 
 
 def clean_path(info: ZipInfo, where: Path) -> str:
-    """A member's path with forward slashes; DataError for links, encryption, absolute and parent paths."""
+    """A member's path with forward slashes; DataError for links, encryption, absolute and parent paths, and no name."""
     path = PureWindowsPath(info.filename)  # knows both kinds of slash, and drive letters
     fault = None
-    if path.anchor or ".." in path.parts:
+    if not info.filename:
+        fault = "has no name"
+    elif path.anchor or ".." in path.parts:
         fault = "leads out of the archive"
     elif stat.S_ISLNK(info.external_attr >> 16):
         fault = "is a link"

@@ -32,9 +32,9 @@ TOP = re.compile(r"top[-_ ]?(\d)", re.I)
 NUMBER = re.compile(r"(?<![\w.-])(\d+(?:\.(\d+))?)(?![\w.]*\d)\s*(%?)")
 MOST, LONGEST = 500, 400
 """So many lines are kept, of so many characters."""
-FAR, FEWEST, STRETCHES = 0.01, 60, 3
-"""So far the numbers must be from every share of right answers, in the median; of so many images at least, in the last
-stretches of calls between trainings.
+FAR, CHANCE, FEWEST, STRETCHES = 0.01, 0.25, 60, 3
+"""So far the numbers must be from every share of right answers, in the median, and so many may be one by chance; of so
+many images at least, in the last stretches of calls between trainings.
 """
 
 
@@ -78,11 +78,11 @@ class Told:
 
 
 def said_otherwise(seen: Seen) -> Iterator[Finding]:
-    """No accuracy that the program says is the share of right answers of what its net judged."""
+    """Hardly an accuracy that the program says is the share of right answers of what its net judged."""
     judged = {id(call.module) for call in seen.judging_calls()}
     if any(fact.cut for fact in seen.loaders) or len(judged) != 1 or not judged <= set(scored(seen)):
         return
-    away: list[float] = []
+    away, exact = list[float](), 0
     for one in seen.said:
         told = accuracies(one)
         for number in told:
@@ -90,10 +90,9 @@ def said_otherwise(seen: Seen) -> Iterator[Finding]:
             if not shares:
                 continue
             away.append(min(abs(share - number.value) for share, _ in shares))
-            if away[-1] <= number.exact:
-                return
+            exact += away[-1] <= number.exact
             last = number, *shares[0]
-    if not away or median(away) < FAR:
+    if not away or exact > CHANCE * len(away) or median(away) < FAR:
         return
     number, share, images = last
     yield finding(

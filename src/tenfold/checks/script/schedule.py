@@ -53,7 +53,9 @@ def scheduler_rules(seen: Seen) -> Iterator[Finding]:
             planned = planned_batches(seen, held)
             gone = rates and min(rates) < GONE * full_rate(fact, rates)
             one_epoch = 0 < planned <= epoch  # of which the schedule may well be
-            if (gone or drops_at_once(fact, rates, planned)) and not warms_up(rates) and not one_epoch:
+            told: int = getattr(fact.scheduler, "T_max", 0) or getattr(fact.scheduler, "total_iters", 0)
+            meant = one_epoch or (not epoch and told >= len(fact.at))  # it ends with all its batches
+            if (gone or drops_at_once(fact, rates, planned)) and not warms_up(rates) and not meant:
                 yield finding(
                     "scheduler-per-batch",
                     f"`{name}` ({kind}) steps after every batch",
@@ -110,7 +112,8 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
         if gone is None or gone < 4 or not rates[peak] or max(rates[gone:]) > LEFT * rates[peak]:
             continue
         batches = gone * held.micro
-        if batches < 0.6 * planned:
+        over = not loads and held is not seen.helds[-1] and gone >= len(rates) - 2  # a phase that ends with its rate
+        if batches < 0.6 * planned and not over:
             yield finding(
                 "learning-rate-dropped-early",
                 f"The rate is gone after {batches:,} of {planned:,} batches",
