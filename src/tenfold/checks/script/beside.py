@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.families import FEWEST, classes_of, in_families
-from tenfold.checks.script.kin import Parted, alike, found_in, groups_of, nearest, read, recognised, scaled
+from tenfold.checks.script.kin import alike, nearest, parted, read, recognised, scaled, ways_to_group
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import told_surely
@@ -22,8 +22,8 @@ from tenfold.checks.script.splits import PICTURE
 from tenfold.checks.script.tags import LABELLED
 from tenfold.errors import Finding
 
-SOME = 20
-"""So many images of each part must be known."""
+FEWEST_TAUGHT = 100
+"""So many images must be known to tell what is taught."""
 MOST, MOST_CLASSES = 5000, 100
 """Images that are compared, and values that may be classes."""
 PART = re.compile(
@@ -55,10 +55,12 @@ def groups_shared(seen: Seen) -> Iterator[Finding]:
     """Numbers or words beside the images tell which of them look alike, and such are judged on and trained on."""
     for name, images, column in merged(seen):
         several = [groups for groups in groupings(column) if in_families(Counter(groups.values()), FEWEST)]
-        parted = parted_rows(seen, images) if several else None
-        likeness = nearest(parted) if parted else []
-        for groups in several if parted else ():
-            shares = alike(parted, groups, likeness, classes_of(seen) or 2) if parted else None
+        known = parted(seen, {str(at): image for at, image in enumerate(images)}) if several else None
+        if known is None:
+            continue
+        likeness = nearest(known)
+        for groups in several:
+            shares = alike(known, groups, likeness, classes_of(seen) or 2)
             if shares is None:
                 continue
             place, (shared, near) = split_place(seen), shares
@@ -80,17 +82,13 @@ def groupings(column: Column) -> Iterator[dict[str, str]]:
         yield {str(at): str(value) for at, value in enumerate(column)}
         return
     yield {str(at): str(value).strip().lower().lstrip("0") for at, value in enumerate(column)}
-    ways: dict[str, dict[str, str]] = {}
-    for at, value in enumerate(column):
-        for way, group in groups_of(str(value)):
-            ways.setdefault(way, {})[str(at)] = group
-    yield from (groups for groups in ways.values() if len(groups) == len(column))
+    yield from ways_to_group({str(at): str(value) for at, value in enumerate(column)})
 
 
 def merged(seen: Seen) -> Iterator[tuple[str, Tensor, Column]]:
     """Each column with its images, over all rows that have it, each image once: those of both parts of a split."""
     parts: dict[str, tuple[Tensor, Column]] = {}
-    with_images = [(images, one) for one in seen.rows if (images := images_of(one)) is not None]
+    with_images = [(images, one) for one in seen.rows if (images := images_of(seen, one)) is not None]
     for own, one in sorted(with_images, key=lambda pair: -len(pair[0])):
         for name, column in {**one.columns, **within_classes(one.columns)}.items():
             key = PART.sub("", name).strip("_") or name
@@ -117,30 +115,21 @@ def within_classes(columns: dict[str, Column]) -> dict[str, Column]:
     }
 
 
-def images_of(one: Rows) -> Tensor | None:
+def images_of(seen: Seen, one: Rows) -> Tensor | None:
     """The images of rows, or of the files that a column names; None where there are none."""
-    if one.images is None and not one.asked:
-        one.asked = True
-        files = next((column for column in one.columns.values() if PICTURE.search(str(column[0]))), None)
-        one.images = read_all(files) if files else None
-    return one.images
+    if one.images is not None:
+        return one.images
+    files = next((column for column in one.columns.values() if PICTURE.search(str(column[0]))), None)
+    return read_all(seen, files) if files else None
 
 
-def read_all(files: Column) -> Tensor | None:
-    """The images of files, made small; None where one cannot be read."""
-    images = [image for file in files if (image := read(str(file))) is not None]
-    return torch.stack(images) if len(images) == len(files) else None
-
-
-def parted_rows(seen: Seen, images: Tensor) -> Parted | None:
-    """Which rows are trained on and which are judged; None where too few are known."""
-    rows = {str(at): image for at, image in enumerate(images)}
-    trained, judged = (found_in(calls, rows) for calls in (seen.training_calls(), seen.judging_calls()))
-    judged -= trained
-    trained = trained if len(trained) >= SOME else set(rows) - judged
-    if min(len(trained), len(judged)) < SOME:
-        return None
-    return Parted([at for at in rows if at in trained], [at for at in rows if at in judged], rows)
+def read_all(seen: Seen, files: Column) -> Tensor | None:
+    """The images of files, made small, read once; None where one cannot be read."""
+    made: dict[Column, Tensor | None] = seen.made.setdefault("files", {})
+    if files not in made:
+        images = [image for file in files if (image := read(str(file))) is not None]
+        made[files] = torch.stack(images) if len(images) == len(files) else None
+    return made[files]
 
 
 def taught_otherwise(seen: Seen) -> Iterator[Finding]:
@@ -153,7 +142,7 @@ def taught_otherwise(seen: Seen) -> Iterator[Finding]:
         known.add((name, column))
         if later or usual(table) >= FUNCTION or not (name in right or LABELLED.search(name)):
             continue
-        total, moved = sum(map(Counter.total, table.values())), drift(seen, one, column)
+        total, moved = images_in(table), drift(seen, one, column)
         if moved > DRIFT:
             yield finding(
                 "labels-changed",
@@ -182,17 +171,17 @@ def taught_otherwise(seen: Seen) -> Iterator[Finding]:
 
 def drift(seen: Seen, one: Rows, column: Column) -> float:
     """How much less what is taught agrees with a column at the end of the training than at its beginning."""
-    images = images_of(one)
+    images = images_of(seen, one)
     if images is None:
         return 0.0
-    quarter = len(list(seen.training_calls())) // 4
+    quarter = len(lessons(seen, images)) // 4
     first, last = (taught(seen, images, column, part) for part in (slice(quarter), slice(-quarter, None)))
     return usual(first) - usual(last) if enough(first) and enough(last) else 0.0
 
 
 def tables_of(seen: Seen, one: Rows) -> Iterator[tuple[Rows, str, Column, Table]]:
     """Of rows with images, for each column that may be classes, what the images of each value are taught."""
-    images = images_of(one)
+    images = images_of(seen, one)
     for name, column in one.columns.items() if images is not None else ():
         if images is not None and 2 <= len(set(column)) <= MOST_CLASSES and of_one_part(name, one.of):
             table = taught(seen, images, column)
@@ -207,21 +196,21 @@ def of_one_part(*names: str) -> bool:
 
 def enough(table: Table) -> bool:
     """Whether so many images are known that it tells something."""
-    return sum(map(Counter.total, table.values())) >= 5 * SOME and len({c for v in table.values() for c in v}) > 1
+    return images_in(table) >= FEWEST_TAUGHT and len({c for v in table.values() for c in v}) > 1
 
 
 def named_otherwise(seen: Seen) -> Iterator[Finding]:
     """A part of the files' names tells the class of most, and others are taught another one."""
     files = {c: one for one in seen.rows for c in one.columns.values() if PICTURE.search(str(c[0]))}
     for column, one in files.items():
-        images = read_all(column)
+        images = read_all(seen, column)
         if images is None:
             continue
         for groups in groupings(column):
             parts = tuple(groups.values())
             table = taught(seen, images, parts) if 2 <= len(set(parts)) <= MOST_CLASSES else {}
             own = assigned(table) if enough(table) else {}
-            total = sum(map(Counter.total, table.values()))
+            total = images_in(table)
             right = sum(table[value][label] for value, label in own.items()) / max(1, total)
             if not own or not MOSTLY + 0.5 / len(own) <= right < FUNCTION:
                 continue
@@ -250,21 +239,36 @@ def assigned(table: Table) -> dict[Hashable, int]:
 
 def usual(table: Table) -> float:
     """The share of images that are taught what most of their value are."""
-    total = sum(map(Counter.total, table.values()))
+    total = images_in(table)
     return sum(max(counts.values()) for counts in table.values()) / total if total else 1.0
+
+
+def images_in(table: Table) -> int:
+    """How many images a table counts."""
+    return sum(map(Counter.total, table.values()))
 
 
 def taught(seen: Seen, images: Tensor, column: Column, part: slice = slice(None)) -> Table:
     """For each value of a column, how often its images were taught which class, in a part of the training."""
-    known, table = scaled(images), defaultdict[Hashable, Counter[int]](Counter)
-    for call in list(seen.training_calls())[part]:
-        told = told_surely(seen, call)
-        if told is None or len(told[0]) != len(told[1]):
-            continue
-        for row, label in zip(recognised(told[0], known).tolist(), told[1].tolist()):
-            if row >= 0:
-                table[column[row]][label] += 1
+    table = defaultdict[Hashable, Counter[int]](Counter)
+    for lesson in lessons(seen, images)[part]:
+        for row, label in lesson:
+            table[column[row]][label] += 1
     return table
+
+
+def lessons(seen: Seen, images: Tensor) -> list[list[tuple[int, int]]]:
+    """For each training call which of the images it got, by their rows, and as which class; looked for once."""
+    made = seen.made.setdefault("lessons", {})
+    if id(images) not in made:
+        known, found = scaled(images), list[list[tuple[int, int]]]()
+        for call in seen.training_calls():
+            told = told_surely(seen, call)
+            fits = told is not None and len(told[0]) == len(told[1])
+            pairs = zip(recognised(told[0], known).tolist(), told[1].tolist()) if told is not None and fits else ()
+            found.append([(row, label) for row, label in pairs if row >= 0])
+        made[id(images)] = images, found  # the images are held, so that no others get their address
+    return made[id(images)][1]  # type: ignore[no-any-return]
 
 
 BESIDE = (groups_shared, taught_otherwise, named_otherwise)

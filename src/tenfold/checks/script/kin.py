@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -84,7 +85,16 @@ def parts(seen: Seen) -> Parted | None:
     if not LEAST <= len(files) <= MOST:
         return None
     images = {name: image for name in files if (image := read(name)) is not None}
-    trained, judged = set(training) & set(images), set(judging) & set(images)
+    return parted(seen, images, set(training) & set(images), set(judging) & set(images))
+
+
+def parted(
+    seen: Seen,
+    images: dict[str, Tensor],
+    trained: AbstractSet[str] = frozenset(),
+    judged: AbstractSet[str] = frozenset(),
+) -> Parted | None:
+    """Images by name, those trained on and those judged; where not told, by what the nets got. None of too few."""
     if not trained or not judged:
         trained, judged = (found_in(calls, images) for calls in (seen.training_calls(), seen.judging_calls()))
         judged -= trained
@@ -142,13 +152,17 @@ def groups_of(name: str) -> Iterator[tuple[str, str]]:
 
 def groupings(files: list[str]) -> Iterator[dict[str, str]]:
     """The group of each file, for each way to group that all files know and that makes some, of few files each."""
+    ways = ways_to_group({file: file for file in files})
+    yield from (groups for groups in ways if in_families(Counter(groups.values()), FEWEST))
+
+
+def ways_to_group(names: dict[str, str]) -> Iterator[dict[str, str]]:
+    """For each way to group by a name that all names know, the group of each key."""
     ways: dict[str, dict[str, str]] = {}
-    for name in files:
+    for key, name in names.items():
         for way, group in groups_of(name):
-            ways.setdefault(way, {})[name] = group
-    for groups in ways.values():
-        if len(groups) == len(files) and in_families(Counter(groups.values()), FEWEST):
-            yield groups
+            ways.setdefault(way, {})[key] = group
+    yield from (groups for groups in ways.values() if len(groups) == len(names))
 
 
 def nearest(parted: Parted) -> list[list[str]]:

@@ -457,8 +457,6 @@ class Rows:
     """[N, 3, side, side], small."""
     of: str = ""
     """What they are called."""
-    asked: bool = False
-    """Whether the files that a column names were asked for images."""
 
 
 @dataclass(eq=False)

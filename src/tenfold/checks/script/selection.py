@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.keeping import BEST, KEEPING
@@ -175,10 +176,15 @@ def uses_test(tree: ast.Module, value: ast.expr) -> bool:
     names += [n.attr for n in ast.walk(value) if isinstance(n, ast.Attribute)]
     names += [n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     called_so = {called(n) for n in ast.walk(value) if isinstance(n, ast.Call)}
-    known = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    develops = any(re.fullmatch(r"(x_|y_)?(dev|val|valid|validation)(_\w+)?", name, re.I) for name in known)
-    test = re.compile(r"test|held_?out|hold_?out" if develops else "test", re.I)
+    test = re.compile(r"test|held_?out|hold_?out" if develops(tree) else "test", re.I)
     return any(test.search(name) and name not in called_so and len(name) < 40 for name in names)
+
+
+@lru_cache
+def develops(tree: ast.Module) -> bool:
+    """Whether a program names images that it develops on."""
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    return any(re.fullmatch(r"(x_|y_)?(dev|val|valid|validation)(_\w+)?", name, re.I) for name in names)
 
 
 def defaults_to_test(tree: ast.Module, value: ast.expr) -> bool:
