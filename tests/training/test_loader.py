@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold import api
+from tenfold.datasets import preprocessing
 from tenfold.datasets.preprocessing import CONSTANTS, Preprocessing, channel_statistics, fit_preprocessing
 from tenfold.errors import RecipeError
 from tenfold.recipe import PreprocessOptions
@@ -100,6 +101,14 @@ def test_channel_statistics_are_numpys():
     scaled = images[rows] / 255
     np.testing.assert_allclose(mean, scaled.mean((0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(std, scaled.std((0, 2, 3)), rtol=1e-9)
+
+
+def test_of_very_many_images_a_part_tells_their_mean(monkeypatch):
+    monkeypatch.setattr(preprocessing, "MOST_MEASURED", 20)
+    images = np.random.default_rng(0).integers(0, 256, (50, 3, 5, 5), dtype=np.uint8)
+    fitted = fit_preprocessing(PreprocessOptions(), images, np.arange(50))
+    np.testing.assert_allclose(fitted.mean, (images[::3] / 255).mean((0, 2, 3)), rtol=1e-12)
+    assert fit_preprocessing(PreprocessOptions(), images, np.arange(20)).mean == channel_statistics(images, np.arange(20))[0]
 
 
 @settings(deadline=None, max_examples=30)

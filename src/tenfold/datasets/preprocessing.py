@@ -29,6 +29,9 @@ CONSTANTS: dict[str, Statistics] = {
 }
 """What `normalize` may take instead of the training images' own. Images are always RGB."""
 
+MOST_MEASURED = 100_000
+"""Of more training images so many at most tell the mean and deviation, evenly taken: a start does not grow with the data."""
+
 MOST_LINES = 2**31 // 255**2
 """So many squares of grey levels an int32 can sum."""
 
@@ -79,7 +82,7 @@ class Preprocessing:
 
 
 def fit_preprocessing(options: PreprocessOptions, images: Images, rows: Rows) -> Preprocessing:
-    """Preprocessing with the channel mean and deviation of the training rows of uint8 [N, C, H, W]."""
+    """Preprocessing with the channel mean and deviation of the training rows of uint8 [N, C, H, W], of very many a part."""
     size = images.shape[2]
     if options.center_crop is not None and options.center_crop > size:
         raise RecipeError(
@@ -87,7 +90,7 @@ def fit_preprocessing(options: PreprocessOptions, images: Images, rows: Rows) ->
             f"Choose at most {size}, or larger images with --image-size.",
         )
     known = CONSTANTS.get(options.normalize)
-    mean, std = known or channel_statistics(images, rows)
+    mean, std = known or channel_statistics(images, rows[:: max(1, -(-len(rows) // MOST_MEASURED))])
     return Preprocessing(size, options.center_crop, mean, std)
 
 
