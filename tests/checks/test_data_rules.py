@@ -448,6 +448,11 @@ for epoch in range(9):
     if value > best:
         best = value
 """
+TABLE = """Row = namedtuple("Row", "rate valid test")
+rows = [Row(*line) for line in runs]
+rows.sort(key={key}, reverse=True)
+print(rows[0])
+"""
 CALLBACK = """class Keeper:
     def __init__(self, loaders, split="{split}"):
         self.loader, self.best = loaders[split], 0.0
@@ -473,6 +478,13 @@ keeper = Keeper(loaders)
         (DEFAULT.format(call="accuracy(net, split='val')"), None),
         (DEFAULT.format(call="accuracy(*given)"), 5),
         (RECORDS.format(field="valid"), None),
+        (TABLE.format(key="itemgetter(-1)"), 3),
+        (TABLE.format(key="lambda row: row.test"), 3),
+        (TABLE.format(key="lambda row: row[1]"), None),
+        (TABLE.format(key="attrgetter('valid')"), None),
+        ("best = table['test accuracy'].idxmax()", 1),
+        ("best = table['val accuracy'].idxmax()", None),
+        (LOOP.format(images="x_prueba"), 3),
         (CALLBACK.format(split="val"), None),
         ("accs = []\nfor e in range(3):\n    accs.append(score(net, test_x))\nprint(max(accs))", 3),
     ],

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import tenfold
-from tenfold.checks.script.beside import assigned, usual
+from tenfold.checks.script.beside import assigned, bursts, usual
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.rows import columns_of, followed, pictures
 
@@ -129,6 +129,66 @@ def test_classes_that_the_names_of_files_tell(kind, found, tmp_path):
     script.write_text(NAMED.format(kind=kind), encoding="utf-8")
     told = [f for f in tenfold.check(script, quiet=True).findings if "than their names tell" in f.what]
     assert [f.rule for f in told] == ["wrong-labels"] * found
+
+
+SERIES = """
+import re
+import numpy as np
+import torch
+from torch import nn
+
+rng = np.random.default_rng(0)
+torch.manual_seed(0)
+pictures, clock = {{}}, 1_700_000_000
+for visit in range(60):
+    coat, kind = rng.uniform(0.1, 0.9, 3), visit % 2
+    clock += int(rng.integers(20_000, 90_000))
+    for _ in range(6):
+        clock += int(rng.integers(2, 30))
+        image = np.tile(coat[:, None, None], (1, 16, 16)) + rng.normal(0, 0.05, (3, 16, 16))
+        r, c = rng.integers(1, 9, 2)
+        image[:, r : r + (6 if kind else 2), c : c + (2 if kind else 6)] += 0.3
+        pictures[f"{{clock}}_{{'ab'[kind]}}.jpg"] = image.astype(np.float32) * 4 - 2
+visits, last = [], 0
+for name in sorted(pictures):
+    time = int(re.match(r"\\d+", name)[0])
+    if time - last > {pause}:
+        visits.append([])
+    visits[-1].append(name)
+    last = time
+order = rng.permutation(len(visits))
+held = set(order[: len(visits) // 3].tolist())
+parts = [[n for v in range(len(visits)) if (v in held) == judged for n in visits[v]] for judged in (False, True)]
+(xt, yt), (xv, yv) = (
+    (torch.from_numpy(np.stack([pictures[n] for n in names])), torch.tensor([int("_b" in n) for n in names]))
+    for names in parts
+)
+net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 49, 2))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+for epoch in range(8):
+    for rows in torch.randperm(len(yt)).split(30):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(xt[rows]), yt[rows]).backward()
+        optimizer.step()
+with torch.no_grad():
+    print((net(xv).argmax(1) == yv).float().mean().item())
+"""
+
+
+@pytest.mark.parametrize(("pause", "found"), [(1000, False), (1, True)])
+def test_series_of_shots_that_a_split_parts(pause, found, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(SERIES.format(pause=pause).replace("\\\\", "\\"), encoding="utf-8")
+    told = [f.rule for f in tenfold.check(script, quiet=True).findings if f.severity != "note"]
+    assert ("validation-in-training" in told) == found
+
+
+def test_times_far_closer_than_to_the_next_are_a_series():
+    times = [visit * 1000 + shot for visit in range(30) for shot in (0, 3, 7)]
+    groups = next(bursts(times, [""] * 90))
+    assert [int(groups[str(row)]) for row in range(90)] == [row // 3 for row in range(90)]
+    assert not list(bursts(list(range(0, 900, 10)), [""] * 90))
+    assert not list(bursts([row % 5 for row in range(90)], [""] * 90))
 
 
 def test_columns_of_lists_arrays_and_records():

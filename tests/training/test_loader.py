@@ -108,7 +108,8 @@ def test_of_very_many_images_a_part_tells_their_mean(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (50, 3, 5, 5), dtype=np.uint8)
     fitted = fit_preprocessing(PreprocessOptions(), images, np.arange(50))
     np.testing.assert_allclose(fitted.mean, (images[::3] / 255).mean((0, 2, 3)), rtol=1e-12)
-    assert fit_preprocessing(PreprocessOptions(), images, np.arange(20)).mean == channel_statistics(images, np.arange(20))[0]
+    few = np.arange(20)
+    assert fit_preprocessing(PreprocessOptions(), images, few).mean == channel_statistics(images, few)[0]
 
 
 @settings(deadline=None, max_examples=30)

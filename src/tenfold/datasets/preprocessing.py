@@ -30,7 +30,7 @@ CONSTANTS: dict[str, Statistics] = {
 """What `normalize` may take instead of the training images' own. Images are always RGB."""
 
 MOST_MEASURED = 100_000
-"""Of more training images so many at most tell the mean and deviation, evenly taken: a start does not grow with the data."""
+"""Of more training images so many, evenly taken, tell the mean and deviation: a start does not grow with the data."""
 
 MOST_LINES = 2**31 // 255**2
 """So many squares of grey levels an int32 can sum."""
@@ -82,7 +82,7 @@ class Preprocessing:
 
 
 def fit_preprocessing(options: PreprocessOptions, images: Images, rows: Rows) -> Preprocessing:
-    """Preprocessing with the channel mean and deviation of the training rows of uint8 [N, C, H, W], of very many a part."""
+    """Preprocessing with the channel mean and deviation of the training rows of uint8 [N, C, H, W], or a part."""
     size = images.shape[2]
     if options.center_crop is not None and options.center_crop > size:
         raise RecipeError(

@@ -1,9 +1,11 @@
 """Rules about what a program keeps beside its images: groups that both parts of a split hold, classes not taught."""
 
 import ast
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -24,6 +26,8 @@ from tenfold.errors import Finding
 
 FEWEST_TAUGHT = 100
 """So many images must be known to tell what is taught."""
+LARGEST = 40
+"""Rows of a group on average at most."""
 MOST, MOST_CLASSES = 5000, 100
 """Images that are compared, and values that may be classes."""
 PART = re.compile(
@@ -37,6 +41,12 @@ FUNCTION, MOSTLY = 0.985, 0.5
 their names tells it at all.
 """
 
+LONG_NUMBER = re.compile(r"\d{6,}")
+"""A time, as names of files hold it."""
+LEAP = 10.0
+"""Between shots of two series the time is so many times as long as within one, at least."""
+RECOGNISED = 0.25
+"""This share of what is trained on, or of what is kept, is recognised at least."""
 DRIFT = 0.08
 """So much less must labels agree at the end."""
 WRONG, MEANT = 0.05, 0.3
@@ -54,7 +64,7 @@ Table = dict[Hashable, Counter[int]]
 def groups_shared(seen: Seen) -> Iterator[Finding]:
     """Numbers or words beside the images tell which of them look alike, and such are judged on and trained on."""
     for name, images, column in merged(seen):
-        several = [groups for groups in groupings(column) if in_families(Counter(groups.values()), FEWEST)]
+        several = [groups for groups in groupings(column) if in_families(Counter(groups.values()), FEWEST, LARGEST)]
         known = parted(seen, {str(at): image for at, image in enumerate(images)}) if several else None
         if known is None:
             continue
@@ -80,9 +90,32 @@ def groupings(column: Column) -> Iterator[dict[str, str]]:
     """Ways to group rows: by their number; by their word, however it is written, and by each part of it."""
     if not isinstance(column[0], str):
         yield {str(at): str(value) for at, value in enumerate(column)}
+        yield from bursts([int(str(value)) for value in column], [""] * len(column))
         return
     yield {str(at): str(value).strip().lower().lstrip("0") for at, value in enumerate(column)}
     yield from ways_to_group({str(at): str(value) for at, value in enumerate(column)})
+    stamps = [LONG_NUMBER.findall(str(value)) for value in column]
+    if all(len(found) == 1 for found in stamps):
+        yield from bursts([int(found[0]) for found in stamps], [LONG_NUMBER.sub("", str(value)) for value in column])
+
+
+def bursts(times: list[int], kinds: list[str]) -> Iterator[dict[str, str]]:
+    """Rows grouped by times that lie far closer to each other than to the next of their kind, as those of a series."""
+    if len(set(times)) < 0.9 * len(times):
+        return
+    order = sorted(range(len(times)), key=lambda row: (kinds[row], times[row]))
+    pairs = list(pairwise(order))
+    gaps = [times[b] - times[a] if kinds[a] == kinds[b] else math.inf for a, b in pairs]
+    sizes = np.sort([gap for gap in gaps if 0 < gap < math.inf])
+    inner = (sizes[1:] / sizes[:-1])[FEWEST:-FEWEST]  # so many gaps on either side at least
+    if not len(inner) or inner.max() < LEAP:
+        return
+    within = sizes[int(inner.argmax()) + FEWEST]
+    number, groups = 0, {str(order[0]): "0"}
+    for (_, row), gap in zip(pairs, gaps):
+        number += gap > within
+        groups[str(row)] = str(number)
+    yield groups
 
 
 def merged(seen: Seen) -> Iterator[tuple[str, Tensor, Column]]:
@@ -258,15 +291,22 @@ def taught(seen: Seen, images: Tensor, column: Column, part: slice = slice(None)
 
 
 def lessons(seen: Seen, images: Tensor) -> list[list[tuple[int, int]]]:
-    """For each training call which of the images it got, by their rows, and as which class; looked for once."""
+    """For each training call which of the images it got, by their rows, and as which class; looked for once.
+
+    None where few of both are found: augmentation has made others of them, and these may only look like one another.
+    """
     made = seen.made.setdefault("lessons", {})
     if id(images) not in made:
-        known, found = scaled(images), list[list[tuple[int, int]]]()
+        known, found, asked = scaled(images), list[list[tuple[int, int]]](), 0
         for call in seen.training_calls():
             told = told_surely(seen, call)
             fits = told is not None and len(told[0]) == len(told[1])
             pairs = zip(recognised(told[0], known).tolist(), told[1].tolist()) if told is not None and fits else ()
             found.append([(row, label) for row, label in pairs if row >= 0])
+            asked += len(told[1]) if told is not None else 0
+        rows = [row for lesson in found for row, _ in lesson]
+        if len(rows) < RECOGNISED * asked and len(set(rows)) < RECOGNISED * len(images):
+            found = []
         made[id(images)] = images, found  # the images are held, so that no others get their address
     return made[id(images)][1]  # type: ignore[no-any-return]
 

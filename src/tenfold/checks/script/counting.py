@@ -49,6 +49,25 @@ def accuracy_axis(seen: Seen) -> Iterator[Finding]:
         return
 
 
+def other_axis(seen: Seen) -> Iterator[Finding]:
+    """Of outputs with several axes, the class is chosen along another one than the loss takes for the classes."""
+    losses = [loss for loss in seen.training_losses() if loss.kind in ("cross_entropy", "nll_loss")]
+    along = losses[0].along if losses else None
+    if along is None or any(loss.along != along for loss in losses):
+        return
+    for pick in seen.picks.values():
+        if pick.kind == "choose" and len(pick.shape) > 2 and pick.along not in (None, along):
+            yield finding(
+                "accuracy-axis",
+                "The class is chosen along another axis than that of the classes",
+                f"{shown_code(pick.place)} chooses along axis {pick.dim} of {list(pick.shape)}; the loss got "
+                f"{list(losses[0].shape)} of the same output, and takes other numbers for the {along[0]} classes.",
+                f"Choose along the axis that becomes the second one of the loss's input{line(pick.place)}.",
+                **where(pick.place),
+            )
+            return
+
+
 def accuracy_count(seen: Seen) -> Iterator[Finding]:
     """What is compared, or counted, is something else."""
     for pick in seen.picks.values():
@@ -265,4 +284,4 @@ def images_of(divisor: ast.expr, share: ast.AugAssign, adding: list[ast.AugAssig
     return None
 
 
-RULES = (accuracy_axis, accuracy_count)
+RULES = (accuracy_axis, other_axis, accuracy_count)

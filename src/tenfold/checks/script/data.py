@@ -2,6 +2,7 @@
 
 from tenfold.checks.script.augmentation import AUGMENTATION
 from tenfold.checks.script.beside import BESIDE
+from tenfold.checks.script.blurred import BLURRED
 from tenfold.checks.script.collecting import COLLECTING
 from tenfold.checks.script.copies import OVERLAP
 from tenfold.checks.script.graded import GRADED
@@ -17,12 +18,14 @@ from tenfold.checks.script.selection import SELECTION
 from tenfold.checks.script.splits import ORDER
 from tenfold.checks.script.storing import STORING
 from tenfold.checks.script.told import TOLD
+from tenfold.checks.script.views import VIEWS
 
 RULES = (
     *LAYOUT,
     *SCALE,
     *LABELS,
     *MIXED,
+    *VIEWS,
     *OVERLAP,
     *KIN,
     *BESIDE,
@@ -32,6 +35,7 @@ RULES = (
     *CLASSES,
     *TOLD,
     *GRADED,
+    *BLURRED,
     *COLLECTING,
     *ORDERS,
     *ORDER,

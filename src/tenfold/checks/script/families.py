@@ -80,9 +80,9 @@ def classes_of(seen: Seen) -> int:
     return max((loss.shape[-1] for loss in seen.training_losses() if len(loss.shape) == 2), default=0)
 
 
-def in_families(sizes: Counter[str | None], fewest: int) -> bool:
+def in_families(sizes: Counter[str | None], fewest: int, largest: int = LARGEST) -> bool:
     """Whether files come in so many families or more, by their names: none too large, hardly a file without kin."""
-    if None in sizes or len(sizes) < fewest or sizes.total() > LARGEST * len(sizes):
+    if None in sizes or len(sizes) < fewest or sizes.total() > largest * len(sizes):
         return False
     return sum(size for size in sizes.values() if size > 1) >= WHOLE * sizes.total()
 

@@ -3,7 +3,7 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -96,13 +96,21 @@ def parted(
 ) -> Parted | None:
     """Images by name, those trained on and those judged; where not told, by what the nets got. None of too few."""
     if not trained or not judged:
-        trained, judged = (found_in(calls, images) for calls in (seen.training_calls(), seen.judging_calls()))
+        trained, judged = (found_in(calls, images) for calls in of_one_net(seen))
         judged -= trained
         trained = trained if len(trained) >= LEAST // 2 else set(images) - judged
     judged -= trained
     if min(len(trained), len(judged)) < LEAST // 2:
         return None
     return Parted([f for f in images if f in trained], [f for f in images if f in judged], images)
+
+
+def of_one_net(seen: Seen) -> tuple[list[Call], list[Call]]:
+    """The training and judging calls of the net that is judged first, as of the first fold; all if it never learns."""
+    training, judging = list(seen.training_calls()), list(seen.judging_calls())
+    nets = {id(call.module) for call in training} & {id(call.module) for call in judging[:1]}
+    own = [[call for call in calls if id(call.module) in nets] for calls in (training, judging)] if nets else ()
+    return (own[0], own[1]) if own else (training, judging)
 
 
 def read(name: str) -> Tensor | None:
@@ -117,7 +125,7 @@ def read(name: str) -> Tensor | None:
     return small(pixels.permute(2, 0, 1)[None])[0]
 
 
-def found_in(calls: Iterator[Call], images: dict[str, Tensor]) -> set[str]:
+def found_in(calls: Iterable[Call], images: dict[str, Tensor]) -> set[str]:
     """The files whose image is among those of these calls."""
     names, known = list(images), scaled(torch.stack(list(images.values())))
     given = (call.images for call in calls if call.images is not None)

@@ -68,6 +68,7 @@ def entered(
         smoothing=float(kwargs.get("label_smoothing") or 0.0), ignored=kwargs.get("ignore_index", -100),
         target=target.detach().clone() if len(observer.seen.losses) < FIRST else None,
         filled=observer.tag(target).filled,
+        along=tag.calls[-1].along(given, 1) if tag.calls and given.dim() > 1 else None,
     )  # fmt: skip
     observer.seen.losses.append(fact)
     learn(observer, fact, target, kwargs)

@@ -215,6 +215,7 @@ def left(observer: Observer, layer: nn.Module, call: Call | None, result: Any) -
     if call is not None and outputs:
         call.output, call.outputs = tuple(outputs[0].shape), len(outputs)
         call.lowest = float(outputs[0].detach().min()) if outputs[0].numel() else 0.0
+        call.memory = outputs[0].data_ptr()
         if not call.grad and outputs[0].dim() == 2 and outputs[0].shape[1] > 1:
             call.highest = outputs[0].detach().topk(min(5, outputs[0].shape[1])).indices
         for output in outputs:

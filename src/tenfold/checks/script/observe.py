@@ -206,9 +206,13 @@ class Observer(TorchFunctionMode):
             self.enough, self.enough_worked = now, time.thread_time()
             for held in self.seen.helds:
                 held.whole = held.steps
-        after = self.enough is not None and time.thread_time() - self.enough_worked > AFTER_SECONDS
-        if after or now > self.deadline or (self.enough and len(self.seen.steps) > LOOSE * self.limit):
+        if self.long_enough() or now > self.deadline or (self.enough and len(self.seen.steps) > LOOSE * self.limit):
             self.finish("steps" if self.enough else "timeout")
+
+    def long_enough(self) -> bool:
+        """Whether the time after enough steps is over; there is twice as much as long as nothing was judged."""
+        worked = time.thread_time() - self.enough_worked if self.enough is not None else 0.0
+        return worked > 2 * AFTER_SECONDS or (worked > AFTER_SECONDS and any(not c.grad for c in self.seen.calls))
 
     def finish(self, why: str) -> None:
         """End the program here."""

@@ -235,7 +235,7 @@ def misfit(loss: LossCall, place: Place | None) -> tuple[str, str, str, Severity
         )
     if loss.kind == "cross_entropy" and loss.target_shape == loss.shape and len(loss.shape) == 2:
         low, high = loss.target_rows
-        if (high > 1.01 or low < 0.99) and not smooth(loss.target_rows, loss.target_low > 0):
+        if (high > 1.01 or low < 0.99) and not smooth(loss.target_rows, loss.target_low > 0) and not counts(loss):
             return (
                 "Cross-entropy on labels of which several can be right",
                 f"Rows of the targets sum to {low:g} … {high:g}, not to 1.",
@@ -271,6 +271,24 @@ def loss_reduction(seen: Seen) -> Iterator[Finding]:
         "The loss is summed over the batch",
         f"{loss.went:.2f} for a batch of {loss.shape[0]}: {mean:.3f} an image.",
         f'Take reduction="sum" out, or divide the loss by the batch size before backward{line(place)}.',
+        **(place.where if place else {}),
+    )
+
+
+def divided_twice(seen: Seen) -> Iterator[Finding]:
+    """Each image's loss is weighed by a share, all of which sum to 1, and the mean is taken all the same."""
+    losses = [x for x in seen.training_losses() if x.reduction == "none" and x.value > 0 and x.shape][:10]
+    several = any(held.micro > 1 for held in seen.helds)  # then each may well be divided by their number
+    shares = [x.went / x.value * x.shape[0] for x in losses if x.shape[0] >= 8]
+    if several or not len(losses) == len(shares) >= 5 or not all(0.6 < share < 1.6 for share in shares):
+        return
+    one, place = losses[0], losses[0].place
+    yield finding(
+        "loss-reduction",
+        "The loss is divided by the batch size twice",
+        f"{one.went:.3g} went backward for a batch of {one.shape[0]}, where the mean of an image's loss was "
+        f"{one.value:.3g}: weights that sum to 1 are a mean already.",
+        f"Take the sum of what is weighed, or weights whose mean is 1{line(place)}.",
         **(place.where if place else {}),
     )
 
@@ -370,9 +388,27 @@ def smooth(rows: tuple[float, float], everywhere: bool) -> bool:
     return everywhere and rows[1] - rows[0] < 1e-3 and abs(rows[0] - 1) > 0.05
 
 
+def counts(loss: LossCall) -> bool:
+    """Whether its targets are how often each class was named, as by votes, and no shares of them."""
+    return loss.target_low >= 0 and loss.target_high > 1 and loss.target_rows[0] > 1
+
+
 def targets_sum(seen: Seen) -> Iterator[Finding]:
-    """Smoothed labels of which each row sums to another number than 1."""
+    """Votes in place of shares, or smoothed labels of which each row sums to another number than 1."""
     losses = [x for x in seen.training_losses()[:1] if x.kind == "cross_entropy" and x.target_shape == x.shape]
+    votes = next((x for x in losses if len(x.shape) == 2 and counts(x)), None)
+    if votes is not None:
+        (low, high), classes = votes.target_rows, votes.shape[1]
+        yield finding(
+            "initial-loss",
+            f"The loss is {low:.3g} to {high:.3g} times a cross-entropy",
+            f"Rows of its targets sum to {low:.3g} … {high:.3g}, not to 1; the first is {votes.value:.3g}, where "
+            f"ln({classes}) = {math.log(classes):.2f} is what guessing costs. So the gradients are as many times too "
+            "large, and images count by their votes.",
+            f"Divide each row by its sum: `targets / targets.sum(1, keepdim=True)`{line(votes.place)}.",
+            **(votes.place.where if votes.place else {}),
+        )
+        return
     given = [(x.target_rows, x.target_low > 0, x.place) for x in losses if len(x.shape) == 2]
     for rows, everywhere, place in [*given, *([seen.own_targets] if seen.own_targets else [])]:
         if smooth(rows, everywhere):
@@ -415,6 +451,7 @@ RULES = (
     sign_lost,
     labels_broadcast,
     loss_reduction,
+    divided_twice,
     outweighed,
     own_reduction,
     divided_by_classes,

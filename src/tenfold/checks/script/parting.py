@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import assignment, called, flat, name_at, statement, tree, trees
 
-JUDGED = re.compile(r"val|test|eval|held|dev|exam|check", re.I)
-TRAINED = re.compile(r"train|fit", re.I)
+JUDGED = re.compile(r"val|test|eval|held|dev|exam|check|prueba|prova(?!t)|pr(ü|ue)f|essai", re.I)
+TRAINED = re.compile(r"train|fit|entren|entra[iî]n|addestr|lern(?!rate)|appren", re.I)
+"""Words for images that are judged on, and for those trained on, in several languages."""
+PARTING = re.compile(r"split|repart|dividi|partag|teilen|separa", re.I)
+"""What parts images, in several languages."""
 COPYING = re.compile(
     r"replace=True|\.repeat\(|repeat_interleave|np\.repeat|np\.tile|\.tile\(|resample|oversampl|upsampl|balanc|choices\("
     r"|random_choice|\.extend\(|ConcatDataset|concat|\bcat\(|[vh]stack|(?<![a-z])aug|multinomial|duplicat|copies|randint\("
@@ -19,7 +22,7 @@ COPYING = re.compile(
 """What may make several images of one."""
 REPEATING = re.compile(
     r"replace=True|\.repeat\(|repeat_interleave|np\.repeat|tile\(|resample|oversampl|upsampl|balanc|choices\(|random_choice"
-    r"|ConcatDataset|(?<![a-z])aug|multinomial|duplicat|copies|np\.resize\(|expand|unfold|window|patch|crop",
+    r"|ConcatDataset|(?<![a-z])aug|multinomial|duplicat|copies|copias|kopien|np\.resize\(|expand|unfold|window|patch|crop",
     re.I,
 )
 """What surely does."""
@@ -34,7 +37,7 @@ def split_place(seen: Seen) -> Place | None:
         for node in ast.walk(parsed):
             if isinstance(node, ast.Assign):
                 targets, code = " ".join(map(ast.unparse, node.targets)), ast.unparse(node.value)
-                splits = isinstance(node.targets[0], ast.Tuple) and "split" in code
+                splits = isinstance(node.targets[0], ast.Tuple) and PARTING.search(code) is not None
                 if (TRAINED.search(targets) and JUDGED.search(targets)) or splits:
                     parts = bool(re.search(r"split|\[:|:\]|randperm|permutation|Subset", code))
                     found.append((not parts, Place(file, node.lineno)))

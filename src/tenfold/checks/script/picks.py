@@ -149,7 +149,8 @@ def chosen(observer: Observer, name: str, args: Any, kwargs: Any, result: Any) -
     elif name == "max" and dim is None:
         return
     if not compares(tag.calls, shape):
-        keep(observer, Pick("choose", here(), shape, dim))
+        along = tag.calls[-1].along(args[0], dim) if dim is not None else None
+        keep(observer, Pick("choose", here(), shape, dim, along=along))
     if not any(call.grad for call in tag.calls):  # it may be compared with labels outside torch
         turned = len(shape) == 2 and dim in (0, -2)
         asked = answering(tag.calls[::-1], shape[1]) if turned else answering(tag.calls, shape[0] if shape else 1)

@@ -21,7 +21,7 @@ FEWEST, MOST = 40, 5000
 """Rows that are looked at."""
 LARGEST = 400_000_000
 """Bytes of images that are made small, at most."""
-CHANNELS = (1, 3, 4)
+CHANNELS = (1, 2, 3, 4)
 LOOKS, KEPT = 400, 100
 """How often a program's names are gone through at most, and how many sets of rows are kept."""
 SIDE = 12
@@ -31,9 +31,9 @@ OFTEN, LONG = 20, 200_000
 
 
 def small(images: Tensor) -> Tensor:
-    """[N, C, H, W], one channel as three, made small."""
-    images = images[:, :3] if images.shape[1] > 2 else images[:, :1].expand(-1, 3, -1, -1)
-    return F.adaptive_avg_pool2d(images, SIDE)
+    """[N, C, H, W] with three channels, the last one again where there are fewer, made small."""
+    three = [min(channel, images.shape[1] - 1) for channel in range(3)]
+    return F.adaptive_avg_pool2d(images[:, three], SIDE)
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def look(observer: Observer, frame: FrameType, after: Place | None) -> None:
     for name, value in known(frame):
         if not FEWEST <= size(value) <= MOST:
             continue
-        key = id(value), print_of(value)
+        key = id(value.of if isinstance(value, Listed) else value), print_of(value)
         if key not in seen.looked:
             fresh.add(len(value))
             seen.looked[key] = columns_of(name, value), pictures(value)
@@ -98,18 +98,31 @@ def look(observer: Observer, frame: FrameType, after: Place | None) -> None:
     seen.rows += [found[count] for count in sorted(fresh) if found[count].columns]
 
 
+class Listed(list[Any]):
+    """What a dictionary holds, as a list that is known by the dictionary it is of."""
+
+    def __init__(self, of: dict[Any, Any], values: Any) -> None:
+        super().__init__(values)
+        self.of = of
+
+
 def known(frame: FrameType) -> Iterator[tuple[str, Any]]:
     """Names and values of a function and its module, and what objects and dictionaries among them hold."""
     scopes = [frame.f_locals] + [frame.f_globals] * (frame.f_locals is not frame.f_globals)
     for name, value in [pair for scope in scopes for pair in list(scope.items())]:
         if not name.startswith("__"):
             yield name, value
-            yield from inner(value)
+            yield from inner(name, value)
 
 
-def inner(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a dictionary, or an object of the user's or of torch's datasets, holds by name."""
-    if isinstance(value, dict) and len(value) < 100:
+def inner(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What a dictionary, or an object of the user's or of torch's datasets, holds by name; of a dictionary of images
+    their names, and the images.
+    """
+    if isinstance(value, dict) and FEWEST <= len(value) <= MOST and picture(next(iter(value.values()))):
+        yield f"{name}'s keys", Listed(value, value.keys())
+        yield name, Listed(value, value.values())
+    elif isinstance(value, dict) and len(value) < 100:
         yield from ((name, part) for name, part in list(value.items()) if isinstance(name, str))
     elif not isinstance(value, type) and (is_dataclass(value) or isinstance(value, torch.utils.data.Dataset)):
         yield from list(vars(value).items()) if hasattr(value, "__dict__") else ()

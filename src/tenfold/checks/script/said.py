@@ -24,7 +24,8 @@ ACCURACY = re.compile(
     r"acc|correct|\bright|richtig|treffer|genauigkeit|exactitud|justesse|aciert|r[ée]ussite|reconn|recogni", re.I
 )
 OTHERWISE = re.compile(
-    r"train|lern|entra|fit|best|mean|balanc|macro|class|f1|recall|precis|loss|std|±|chance|ensemble|tta|ema|\blr\b|±",
+    r"train|lern|entra|fit|best|mean|balanc|macro|class|f1|recall|precis|loss|std|chance|ensemble|tta|ema|\blr\b|±"
+    r"|mejor|meilleur|miglior|medi[ao]\b|moyen|mittel|durchschn|klasse|clase|[ée]quilibr|ausgewog|bilanc",
     re.I,
 )
 """Words before a number that make it an accuracy, and those that make it another one, or perhaps another one."""

@@ -128,6 +128,20 @@ def gathered(seen: Seen, trained: bool, only: Loader | None = None) -> Samples |
     return Samples(small(images), labels, calls[0].place)
 
 
+def before_augmentation(seen: Seen) -> Samples | None:
+    """Training images as they were before the program changed their batch, with their labels; None where not known."""
+    parts: list[tuple[Tensor, Tensor]] = []
+    for call in seen.training_calls():
+        told, given = told_surely(seen, call), call.batch.parts if call.batch else call.taken
+        plain = next((p for p in given if p.shape == call.shape and p.is_floating_point()), None)
+        if told is not None and plain is not None and plain.dim() == 4 and len(told[1]) == len(plain):
+            parts.append((plain, told[1]))
+    if sum(len(plain) for plain, _ in parts) < 100:
+        return None
+    images, labels = torch.cat([i for i, _ in parts])[:MOST], torch.cat([t for _, t in parts])[:MOST]
+    return Samples(small(images), labels.long(), None)
+
+
 def different(images: Tensor) -> Tensor:
     """The indices of images of which none is equal to another."""
     rows = images.flatten(1).double()

@@ -105,8 +105,8 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
     """Whoever lowers it, the rate is gone after a small part of the batches that the program goes through."""
     loads = any(one.steps for one in seen.loaders)
     for held in seen.helds:
-        planned = planned_batches(seen, held)
         rates = held.rates[: in_line(held.rates, held.whole)] if loads else held.rates
+        planned = planned_batches(seen, held) or len(rates) * held.micro  # so many at least
         peak = rates.index(max(rates)) if rates else 0
         gone = next((i for i in range(peak, len(rates)) if rates[i] <= LEFT * rates[peak]), None)
         if gone is None or gone < 4 or not rates[peak] or max(rates[gone:]) > LEFT * rates[peak]:

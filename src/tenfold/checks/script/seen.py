@@ -2,6 +2,7 @@
 
 import itertools
 import linecache
+import math
 import os
 import sys
 from collections.abc import Hashable, Iterator
@@ -223,6 +224,8 @@ class Call:
     """How many tensors it gave."""
     lowest: float = 0.0
     """Of its output."""
+    memory: int = 0
+    """Its output's address."""
     highest: Tensor | None = None
     """Without gradients, where in each row [N, C] of its output the highest numbers are [N, up to 5]."""
     moved: bool = False
@@ -257,6 +260,12 @@ class Call:
     """Calls of other nets, an encoder's, whose outputs it was given."""
     roused: Place | None = None
     """Where its first noisy layer was set to training mode, if no training step came between."""
+
+    def along(self, part: Tensor, dim: int) -> tuple[int, int] | None:
+        """How many numbers an axis of a view of this call's whole output has, and how far apart; None of others."""
+        if part.data_ptr() != self.memory or part.numel() != math.prod(self.output):
+            return None
+        return part.shape[dim], part.stride(dim)
 
     def chain(self) -> Iterator["Call"]:
         """This call, and those that fed it."""
@@ -315,6 +324,8 @@ class LossCall:
     """The class number that it leaves out."""
     smoothing: float = 0.0
     """The share of each label that the loss spreads evenly over the classes."""
+    along: tuple[int, int] | None = None
+    """Of the net's output, how many numbers it takes for the classes, and how far apart they lie."""
 
 
 @dataclass(eq=False)
@@ -338,6 +349,8 @@ class Pick:
     other: tuple[int, ...] = ()
     result: tuple[int, ...] = ()
     values: bool = False
+    along: tuple[int, int] | None = None
+    """Of the net's output, how many numbers one is chosen of, and how far apart they lie."""
 
 
 @dataclass(frozen=True)
@@ -569,6 +582,8 @@ class Seen:
     """What such a loss multiplies by: its lowest and highest sum of a row, whether none is 0, and the line."""
     refilled: list[Any] = field(default_factory=list)
     """Nets and optimisers into which a state was loaded, whenever."""
+    brought: dict[int, float] = field(default_factory=dict)
+    """The learning rate that the last state brought which was loaded into an optimiser, by its id."""
     unfit: tuple[Place | None, str, str] | None = None
     """Where weights were loaded of which none fits, a name that the net has, and one that was given."""
     unkept: Place | None = None

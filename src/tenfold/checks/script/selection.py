@@ -13,6 +13,8 @@ from tenfold.checks.script.source import around, called, given, line, trees
 from tenfold.errors import Finding
 
 PICKS = ("max", "min", "argmax", "argmin", "sorted", "nanmax", "amax")
+TEST = r"test|prueba|prova(?!t)|pr(ü|ue)f|essai"
+"""What test images are called, in several languages."""
 DEEP = 6
 """Steps that a value is followed back."""
 Function = ast.FunctionDef
@@ -54,6 +56,10 @@ def scores(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
             elif name in PICKS and node.args and not isinstance(getattr(node, "parent", None), ast.Slice):
                 yield from ((value, ast.unparse(node)) for value in gathered(tree, node.args[0]))
                 yield from ((value, ast.unparse(node)) for value in by_field(tree, node))
+            elif name == "sort" and isinstance(node.func, ast.Attribute) and first_taken(tree, node.func.value):
+                yield from ((value, ast.unparse(node)) for value in by_field(tree, node))
+            elif name in ("idxmax", "idxmin") and isinstance(node.func, ast.Attribute):
+                yield node.func.value, ast.unparse(node)
             elif name in keepers and node.args:
                 yield node.args[min(keepers[name], len(node.args) - 1)], ast.unparse(node)
 
@@ -64,18 +70,42 @@ def by_call(node: ast.Call) -> ast.expr | None:
     return key.body if isinstance(key, ast.Lambda) and isinstance(key.body, ast.Call) else None
 
 
+def first_taken(tree: ast.Module, table: ast.expr) -> bool:
+    """Whether the first or last of a sorted table is taken."""
+    return re.search(rf"(?<!\w){re.escape(ast.unparse(table))}\[(0|-1)\]", ast.unparse(tree)) is not None
+
+
 def by_field(tree: ast.Module, call: ast.Call) -> Iterator[ast.expr]:
-    """What records are given for the field by which a max or sort takes them, as key=lambda trial: trial.score."""
-    key = next((k.value for k in call.keywords if k.arg == "key"), None)
-    if not isinstance(key, ast.Lambda) or not isinstance(key.body, ast.Attribute):
-        return
+    """The field by which a max or sort takes records, and what they are given for it: key=lambda trial: trial.score."""
+    field = field_of(call)
     for name, fields in records(tree):
-        if key.body.attr not in fields:
+        if isinstance(field, int) and -len(fields) <= field < len(fields):
+            yield ast.copy_location(ast.Constant(fields[field]), call)
+        if field not in fields:
             continue
-        at = fields.index(key.body.attr)
+        at = fields.index(str(field))
         for made in (n for n in ast.walk(tree) if isinstance(n, ast.Call) and called(n) == name):
-            yield from (k.value for k in made.keywords if k.arg == key.body.attr)
+            yield from (k.value for k in made.keywords if k.arg == field)
             yield from made.args[at : at + 1]
+    if isinstance(field, str):
+        yield ast.copy_location(ast.Constant(field), call)
+
+
+def field_of(call: ast.Call) -> str | int | None:
+    """The name or number of the field that a key takes: a lambda's, an itemgetter's or an attrgetter's."""
+    key = next((k.value for k in call.keywords if k.arg == "key"), None)
+    taken: ast.expr | None = None
+    if isinstance(key, ast.Lambda) and isinstance(key.body, ast.Attribute):
+        return key.body.attr
+    if isinstance(key, ast.Lambda) and isinstance(key.body, ast.Subscript):
+        taken = key.body.slice
+    elif isinstance(key, ast.Call) and called(key) in ("itemgetter", "attrgetter") and len(key.args) == 1:
+        taken = key.args[0]
+    try:
+        value = ast.literal_eval(taken) if taken is not None else None
+    except ValueError:
+        return None
+    return value if isinstance(value, str | int) else None
 
 
 def records(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
@@ -176,7 +206,7 @@ def uses_test(tree: ast.Module, value: ast.expr) -> bool:
     names += [n.attr for n in ast.walk(value) if isinstance(n, ast.Attribute)]
     names += [n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     called_so = {called(n) for n in ast.walk(value) if isinstance(n, ast.Call)}
-    test = re.compile(r"test|held_?out|hold_?out" if develops(tree) else "test", re.I)
+    test = re.compile(rf"{TEST}|held_?out|hold_?out" if develops(tree) else TEST, re.I)
     return any(test.search(name) and name not in called_so and len(name) < 40 for name in names)
 
 
@@ -199,7 +229,7 @@ def defaults_to_test(tree: ast.Module, value: ast.expr) -> bool:
         for name, default in zip(reversed(names), reversed(made.args.defaults)):
             left_out = names.index(name) >= passed and name not in {k.arg for k in call.keywords}
             said = default.value if isinstance(default, ast.Constant) and isinstance(default.value, str) else ""
-            if left_out and re.search("test", said, re.I) and not re.search("val", said, re.I):
+            if left_out and re.search(TEST, said, re.I) and not re.search("val", said, re.I):
                 return True
     return False
 
@@ -210,7 +240,7 @@ def set_to_test(tree: ast.Module, value: ast.expr) -> ast.expr | ast.stmt | None
     for key in (k for k in keys if isinstance(k, ast.Name | ast.Attribute | ast.Subscript)):
         name = ast.unparse(key.slice) if isinstance(key, ast.Subscript) else ast.unparse(key)
         found = list(settings(tree, name.strip("'").rpartition(".")[2]))
-        if found and all(re.search("test", text, re.I) for text, _ in found):
+        if found and all(re.search(TEST, text, re.I) for text, _ in found):
             return found[0][1]
     return None
 

@@ -94,7 +94,10 @@ def loaded(observer: Observer, original: Original) -> Original:
             observer.seen.loaded.append(self)
         elif isinstance(self, nn.Module) and observer.quietly(lambda: its_own(self, state), False):
             observer.seen.unkept = here()
-        return original(self, *args, **kwargs)
+        result = original(self, *args, **kwargs)
+        if isinstance(self, Optimizer):
+            observer.seen.brought[id(self)] = float(self.param_groups[0].get("lr", 0.0))
+        return result
 
     return load_state_dict
 

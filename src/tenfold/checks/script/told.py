@@ -14,7 +14,7 @@ from tenfold.checks.rules import finding
 from tenfold.checks.script.guess import confusion, fit
 from tenfold.checks.script.labels import at_once, in_turn, shuffles
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.samples import Study, further, gathered, judged_loaders, shared, study
+from tenfold.checks.script.samples import Study, before_augmentation, further, gathered, judged_loaders, shared, study
 from tenfold.checks.script.seen import Loader, LossCall, Place, Seen
 from tenfold.checks.script.source import line, name_at, shown_code, trees
 from tenfold.checks.script.splits import dataset_place, trained_and_judged
@@ -24,6 +24,8 @@ from tenfold.errors import Finding
 ALSO, LIKE = 0.08, 0.5
 """So many turned images must look like the other class by what the training images teach, which show the turn too; and
 in the median so much as those of the other class do themselves."""
+FITS = 0.9
+"""Labels of plain images fit these, by what others teach, at least so well as those of others."""
 SURELY = 0.15
 """So many of the labels must be spoken against as surely as usually for a right one, where images are augmented."""
 
@@ -123,6 +125,7 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
             or against < SURELY
             or contradicted(known.judge_scores, known.judging.labels) > SURELY / 3
             or any(labels_broken(seen))
+            or plain_fit(seen, known)
         ):
             return
         wrong, told = against, f"speaks against {against:.0%} of the labels as surely as it usually speaks for one"
@@ -139,6 +142,15 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
         "Look at training images with their labels, from where they are read to the loss.",
         **where(place),
     )
+
+
+def plain_fit(seen: Seen, known: Study) -> bool:
+    """Whether training images fit their labels as well as others do before they are augmented."""
+    plain = before_augmentation(seen)
+    if plain is None or plain.images.shape[1:] != known.judging.images.shape[1:]:
+        return False
+    right = float((known.judge_left_out == known.judging.labels).float().mean())
+    return float((known.judged(plain.images).argmax(1) == plain.labels).float().mean()) > FITS * right
 
 
 def mixes(seen: Seen) -> bool:
@@ -202,6 +214,9 @@ def classes_shifted(seen: Seen) -> Iterator[Finding]:
     moved, judged = shifted(seen, known)
     if len(moved) < 2 or len({j for _, j in moved}) < len(moved):
         return
+    _, turn = broken(seen, known) or (None, None)
+    if turn is not None and all(mirrored(known, turn.name, i) == j for i, j in moved):
+        return  # these are images of each other, whose labels a turn leaves as they are
     place = numbering(seen, judged) or known.judging.place
     pairs = ", ".join(f"{j} in training is {i} in the evaluation" for i, j in moved[:3])
     yield finding(
@@ -211,6 +226,12 @@ def classes_shifted(seen: Seen) -> Iterator[Finding]:
         f"Number the classes once, and use that for both{line(place)}.",
         **where(place),
     )
+
+
+def mirrored(known: Study, name: str, one: int) -> int:
+    """The class that most images of one class look like after a turn."""
+    images = TURNS[name](known.judging.images[known.judging.labels == one])
+    return int(known.judged(images).argmax(1).mode().values)
 
 
 def shifted(seen: Seen, known: Study) -> tuple[list[tuple[int, int]], Loader | None]:
@@ -259,24 +280,27 @@ def numbering(seen: Seen, judged: Loader | None) -> Place | None:
 
 def labels_broken(seen: Seen) -> Iterator[Finding]:
     """A flip or turn makes one class look like another, and training images show it under their old labels."""
-    places = turning_places(seen)
-    known = study(seen) if places else None
-    if known is None:
+    known = study(seen) if turning_places(seen) else None
+    told = broken(seen, known) if known is not None else None
+    if told is None:
         return
+    place, found = told
+    yield finding(
+        "augmentation-breaks-labels",
+        f"{found.name} makes class {found.true} look like class {found.seen_as}",
+        f"After it, {found.turned:.0%} of the evaluation's images of class {found.true} look like class "
+        f"{found.seen_as}, and so do {found.share:.0%} of the training images labelled {found.true}.",
+        f"Leave it out, or change the label with it{line(place)}.",
+        **where(place),
+    )
+
+
+def broken(seen: Seen, known: Study) -> tuple[Place | None, Turned] | None:
+    """The first turn of the program's that makes one class look like another, and its line."""
     clean = confusion(known.judging.labels, known.judge_left_out, known.classes)
     trained = confusion(known.training.labels, known.train_told, known.classes)
-    for name, place in places:
-        found = turned(known, name, clean, trained)
-        if found is not None:
-            yield finding(
-                "augmentation-breaks-labels",
-                f"{name} makes class {found.true} look like class {found.seen_as}",
-                f"After it, {found.turned:.0%} of the evaluation's images of class {found.true} look like class "
-                f"{found.seen_as}, and so do {found.share:.0%} of the training images labelled {found.true}.",
-                f"Leave it out, or change the label with it{line(place)}.",
-                **where(place),
-            )
-            return
+    found = ((place, turned(known, name, clean, trained)) for name, place in turning_places(seen))
+    return next(((place, turn) for place, turn in found if turn is not None), None)
 
 
 def turned(known: Study, name: str, clean: Tensor, trained: Tensor) -> Turned | None:

@@ -10,6 +10,7 @@ from tenfold.checks.script import (
     counting,
     crash,
     data,
+    falling,
     fit,
     latest,
     modes,
@@ -32,7 +33,8 @@ from tenfold.errors import Finding
 
 RULES = (
     *crash.RULES, *net.RULES, *output.RULES, *single.RULES, *smoothing.RULES, *optimisation.RULES, *rates.RULES,
-    *restarted.RULES, *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *modes.RULES,
+    *restarted.RULES, *settings.RULES, *averages.RULES, *fit.RULES, *plateau.PLATEAU, *schedule.RULES, *falling.FALLING,
+    *modes.RULES,
     *counting.RULES, *said.SAID, *latest.RULES, *tallies.RULES, *tables.RULES, *carrying.RULES, *data.RULES,
     *net.SYMPTOMS, *fit.SYMPTOMS,
 )  # fmt: skip
@@ -60,7 +62,14 @@ EXPLAINS: dict[str, set[str]] = {
     },
     "parameters-forgotten": {"parameters-frozen"},
     "parameters-frozen": {"gradient-vanishing"},
-    "initial-loss": {"dead-units", "gradient-vanishing", "gradient-exploding", "not-finite", "learning-rate-high"},
+    "initial-loss": {
+        "dead-units",
+        "gradient-vanishing",
+        "gradient-exploding",
+        "not-finite",
+        "learning-rate-high",
+        "learning-rate-low",
+    },
     "dead-units": {"learning-rate-low", "gradient-vanishing", "cannot-overfit", "loss-flat"},
     "gradient-vanishing": {"cannot-overfit", "loss-flat"},
     "gradient-exploding": {"cannot-overfit", "loss-flat"},
