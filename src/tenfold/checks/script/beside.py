@@ -41,6 +41,8 @@ FUNCTION, MOSTLY = 0.985, 0.5
 their names tells it at all.
 """
 
+OF_A_SET = re.compile(r"(?:xs?|ys?|imgs?|images?|labels?|targets?|classes)_(\w+)", re.I)
+"""A set's images, or their classes: x_source, y_source."""
 LONG_NUMBER = re.compile(r"\d{6,}")
 """A time, as names of files hold it."""
 LEAP = 10.0
@@ -224,7 +226,9 @@ def tables_of(seen: Seen, one: Rows) -> Iterator[tuple[Rows, str, Column, Table]
 
 def of_one_part(*names: str) -> bool:
     """Whether names do not say that they are of several parts of a split, as x_train and y_test do."""
-    return len({part[0].lower()[:2] for name in names if (part := PART.search(name))}) < 2
+    parts = {part[0].lower()[:2] for name in names if (part := PART.search(name))}
+    sets = {found[1] for name in names if (found := OF_A_SET.fullmatch(name))}
+    return len(parts) < 2 and len(sets) < 2
 
 
 def enough(table: Table) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import SGD
 
 from tenfold.checks.rules import finding
@@ -98,7 +100,7 @@ def decay_too_strong(seen: Seen) -> Iterator[Finding]:
         shares = [shrinks(held, group) for group in held.optimizer.param_groups]
         strongest = held.optimizer.param_groups[shares.index(max(shares))]
         decay, flat = strongest.get("weight_decay", 0.0), all(p.dim() <= 1 for p in strongest["params"])
-        if held.steps and max(shares) > SHRINKS and decay > USUAL_DECAY:
+        if held.steps and max(shares) > SHRINKS and decay > USUAL_DECAY and (flat or not scale_free(seen)):
             yield finding(
                 "decay-on-norms" if flat else "underfitting",
                 f"Weight decay {decay:g} is far too strong",
@@ -109,6 +111,14 @@ def decay_too_strong(seen: Seen) -> Iterator[Finding]:
                 **where(decay_place(held, decay)),
             )
             return
+
+
+def scale_free(seen: Seen) -> bool:
+    """Whether norms follow at least half of the layers with weights: how long these are is of no account then."""
+    layers = list(seen.model.modules()) if seen.model is not None else []
+    weighty = [layer for layer in layers if any(p.dim() > 1 for p in layer.parameters(recurse=False))]
+    norms = [layer for layer in layers if isinstance(layer, _NormBase | nn.GroupNorm | nn.LayerNorm)]
+    return 2 * len(norms) >= len(weighty) > 0
 
 
 def decay_place(held: Held, decay: float) -> Place | None:

@@ -204,6 +204,8 @@ def label_digests(dataset: Any) -> dict[str, bytes]:
     held = {f"tensors[{i}]": as_array(one) for i, one in enumerate(getattr(dataset, "tensors", ()))}
     held |= {name: array for name, array in own.items() if LABELLED.search(name) or tells_classes(array, items)}
     found = {name: np.sort(one, axis=None) for name, one in held.items() if whole_numbers(one)}
+    shares = {name: array for name, array in (own | held).items() if one_hot(array, items)}
+    found |= {name: np.sort(array, axis=None) for name, array in shares.items()}
     boxes = {name: array for name, array in own.items() if BOXES.search(name) and kind_of(array) in "iuf"}
     found |= {name: array for name, array in boxes.items() if array.ndim == 2 and len(array) == items}
     return {name: hashlib.sha256(array.tobytes()).digest() for name, array in found.items()}
@@ -217,6 +219,13 @@ def whole_numbers(array: Any) -> bool:
 def tells_classes(array: Any, items: int) -> bool:
     """Whether an array holds whole numbers, one for each of the items, that come often, whatever its name."""
     return whole_numbers(array) and len(array) == items and 2 <= len(np.unique(array)) <= items / 5
+
+
+def one_hot(array: Any, items: int) -> bool:
+    """Whether an array [items, classes] of fractions holds one 1 in each row, and zeros."""
+    if kind_of(array) != "f" or array.ndim != 2 or len(array) != items or not 2 <= array.shape[1] <= 1000:
+        return False
+    return bool(((array == 0) | (array == 1)).all() and (array.sum(1) == 1).all())
 
 
 BOXES = re.compile("box|coord|landmark|keypoint", re.I)

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.origins import argument_at, origin
+from tenfold.checks.script.said import right_shares
 from tenfold.checks.script.schedule import per_batch
 from tenfold.checks.script.seen import Scheduled, Seen, length
 from tenfold.checks.script.source import calls_at, line, name_at, receiver, shown_code
@@ -17,6 +18,8 @@ from tenfold.errors import Finding
 
 FALLING = re.compile(r"loss|nll|error|\berr|_err|perplexity|\bce\b|_ce\b|cost", re.I)
 """Names of figures that are better when they are lower."""
+AS_MANY, MOSTLY = 8, 0.75
+"""Figures that are looked at, and the share of them that must be such."""
 RISING = re.compile(r"acc|\bf1|_f1|top_?[15]|recall|precision|auc|hits|right|correct", re.I)
 
 
@@ -24,16 +27,16 @@ def plateau(seen: Seen) -> Iterator[Finding]:
     """It waits for the wrong direction, or its patience counts batches."""
     for fact in seen.schedulers:
         if isinstance(fact.scheduler, ReduceLROnPlateau) and fact.metrics:
-            found = wrong_way(fact) or impatient(fact, seen) or deaf(fact)
+            found = wrong_way(fact, seen) or impatient(fact, seen) or deaf(fact)
             if found:
                 yield found
                 return
 
 
-def wrong_way(fact: Scheduled) -> Finding | None:
+def wrong_way(fact: Scheduled, seen: Seen) -> Finding | None:
     """mode="max" with a loss, or mode="min", the default, with an accuracy."""
     mode, told = fact.scheduler.mode, metric(fact)
-    better = direction(told, fact.metrics)
+    better = direction(told, fact.metrics) or ("max" if accuracies(seen, fact.metrics) else None)
     if better is None or better == mode:
         return None
     name = receiver(fact.stepped_at, "step", name_at(fact.place, "scheduler"))
@@ -68,6 +71,14 @@ def direction(name: str, values: list[float]) -> str | None:
         return "min" if falls else "max"
     steady = len(values) >= 5 and all(b < a for a, b in pairwise(values)) and values[-1] < 0.8 * values[0]
     return "min" if steady else None
+
+
+def accuracies(seen: Seen, figures: list[float]) -> bool:
+    """Whether figures, whatever they are called, are shares of right answers of what the net judged."""
+    ends = (at for at, (call, later) in enumerate(pairwise(seen.calls), 1) if later.grad and not call.grad)
+    shares = {round(share, 4) for at in (*ends, len(seen.calls)) for share, _ in right_shares(seen, at, 1)}
+    known = [round(figure, 4) in shares or round(figure / 100, 4) in shares for figure in figures[:AS_MANY]]
+    return len(set(figures)) > 2 and sum(known) >= MOSTLY * len(known)
 
 
 def impatient(fact: Scheduled, seen: Seen) -> Finding | None:

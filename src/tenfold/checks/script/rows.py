@@ -84,8 +84,8 @@ def look(observer: Observer, frame: FrameType, after: Place | None) -> None:
     found: dict[int, Rows] = {}
     fresh: set[int] = set()
     for name, value in known(frame):
-        if not FEWEST <= size(value) <= MOST:
-            continue
+        if not FEWEST <= size(value) <= MOST or (isinstance(value, Tensor) and observer.tag(value).calls):
+            continue  # what a net says is no label
         key = id(value.of if isinstance(value, Listed) else value), print_of(value)
         if key not in seen.looked:
             fresh.add(len(value))
