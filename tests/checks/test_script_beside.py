@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import tenfold
-from tenfold.checks.script.beside import assigned, bursts, usual
+from tenfold.checks.script.beside import assigned, bursts, of_one_part, usual
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.rows import columns_of, followed, pictures
 
@@ -189,6 +189,21 @@ def test_times_far_closer_than_to_the_next_are_a_series():
     assert [int(groups[str(row)]) for row in range(90)] == [row // 3 for row in range(90)]
     assert not list(bursts(list(range(0, 900, 10)), [""] * 90))
     assert not list(bursts([row % 5 for row in range(90)], [""] * 90))
+
+
+@pytest.mark.parametrize(
+    ("names", "one"),
+    [
+        (("labels", "x_train"), True),
+        (("y_train", "x_train"), True),
+        (("y_test", "x_train"), False),
+        (("y_runes", "x_letters"), False),
+        (("labels_runes", "images_runes"), True),
+        (("kinds", "shots"), True),
+    ],
+)
+def test_names_of_one_set_or_of_two(names, one):
+    assert of_one_part(*names) == one
 
 
 def test_columns_of_lists_arrays_and_records():

@@ -165,6 +165,25 @@ def test_labels_of_any_name_are_told_by_their_numbers(step, changed):
     assert "fetched" not in before
 
 
+def test_one_hot_labels_that_are_mixed_in_place_change():
+    class Images:
+        def __init__(self):
+            self.y, self.weights = np.eye(3, dtype=np.float32)[np.arange(9) % 3], np.ones((9, 4))
+
+        def __len__(self):
+            return 9
+
+    images = Images()
+    before = label_digests(images)
+    assert set(before) == {"y"}
+    row = images.y[4].copy()
+    row *= 0.7
+    assert label_digests(images) == before
+    row = images.y[4]
+    row *= 0.7
+    assert label_digests(images) != before
+
+
 def test_boxes_that_a_flip_writes_into_are_labels_that_change():
     class Images:
         def __init__(self):

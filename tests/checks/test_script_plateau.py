@@ -165,3 +165,39 @@ def test_pooling_of_a_branch_hides_nothing_from_the_next(row, rules):
     torch.manual_seed(0)
     graph = trace(Branches(row), torch.randn(4, 1, 24, 24))
     assert [f.rule for f in structure.pooled_away(graph)] == rules
+
+
+TOLD = """
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+torch.manual_seed(0)
+x = torch.randn(500, 1, 8, 8)
+y = (x[:, 0, :4].mean((1, 2)) > x[:, 0, 4:].mean((1, 2))).long()
+net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 2))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
+plan = ReduceLROnPlateau(optimizer{mode}, patience=2)
+for epoch in range(9):
+    for rows in torch.randperm(300).split(30):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
+        optimizer.step()
+    with torch.no_grad():
+        encerts = (net(x[300:]).argmax(1) == y[300:]).float().mean().item()
+    plan.step({told})
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "told", "found"),
+    [
+        ("", "encerts", True),
+        (", mode='max'", "encerts", False),
+        ("", "1 - encerts", False),
+    ],
+)
+def test_a_plateau_is_told_shares_of_right_answers_whatever_they_are_called(mode, told, found, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(TOLD.format(mode=mode, told=told), encoding="utf-8")
+    rules = [f.rule for f in tenfold.check(script, quiet=True).findings if "standstill" in f.what]
+    assert rules == ["learning-rate-dropped-early"] * found

@@ -102,6 +102,13 @@ def test_weight_decay_that_undoes_what_is_learned(optimizer, rules):
     assert [f.rule for f in decay_too_strong(Seen("a.py", helds=[held]))] == rules
 
 
+@pytest.mark.parametrize(("norm", "rules"), [(nn.BatchNorm2d, []), (nn.Identity, ["underfitting"])])
+def test_decay_before_norms_is_of_no_account(norm, rules):
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), norm(4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
+    held = Held(SGD([p for p in net.parameters() if p.dim() > 1], lr=0.1, weight_decay=0.3), None, steps=30)
+    assert [f.rule for f in decay_too_strong(Seen("a.py", helds=[held], model=net))] == rules
+
+
 @pytest.mark.parametrize(
     ("milestones", "planned", "found"),
     [([2, 3], 400, True), ([200, 300], 400, False), ([2], 40, False), ([60, 300], 400, False)],

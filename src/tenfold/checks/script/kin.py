@@ -109,8 +109,9 @@ def of_one_net(seen: Seen) -> tuple[list[Call], list[Call]]:
     """The training and judging calls of the net that is judged first, as of the first fold; all if it never learns."""
     training, judging = list(seen.training_calls()), list(seen.judging_calls())
     nets = {id(call.module) for call in training} & {id(call.module) for call in judging[:1]}
-    own = [[call for call in calls if id(call.module) in nets] for calls in (training, judging)] if nets else ()
-    return (own[0], own[1]) if own else (training, judging)
+    if not nets:
+        return training, judging
+    return [call for call in training if id(call.module) in nets], [c for c in judging if id(c.module) in nets]
 
 
 def read(name: str) -> Tensor | None:
