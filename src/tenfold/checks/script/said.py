@@ -133,6 +133,8 @@ def right_shares(seen: Seen, calls: int, best: int) -> Iterator[tuple[float, int
     """Shares of right answers, and of how many images: of the passes over images that came last before a moment."""
     for stretch in stretches(seen.calls[:calls])[: -STRETCHES - 1 : -1]:
         known = [(call, right) for call in stretch if (right := right_of(call, best)) is not None]
+        if len(known) < sum(call.module is known[0][0].module for call in stretch if known):
+            continue  # of some of its images the labels are not known
         ways: dict[Any, list[Tensor]] = {}
         for call, right in known:
             ways.setdefault("all", []).append(right)
