@@ -5,6 +5,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from tenfold.checks.rules import finding
 from tenfold.checks.script.families import FEWEST, classes_of, in_families
 from tenfold.checks.script.kin import alike, nearest, parted, read, recognised, scaled, ways_to_group
+from tenfold.checks.script.labels import asked
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import told_surely
@@ -22,6 +24,7 @@ from tenfold.checks.script.seen import Rows, Seen
 from tenfold.checks.script.source import line, shown_code, trees
 from tenfold.checks.script.splits import PICTURE
 from tenfold.checks.script.tags import LABELLED
+from tenfold.checks.script.told import mixes
 from tenfold.errors import Finding
 
 FEWEST_TAUGHT = 100
@@ -169,15 +172,17 @@ def read_all(seen: Seen, files: Column) -> Tensor | None:
 
 def taught_otherwise(seen: Seen) -> Iterator[Finding]:
     """Images are taught other classes than those that the program kept beside them before."""
-    tables = [found for one in seen.rows for found in tables_of(seen, one)]
-    right = {name for _, name, _, table in tables if usual(table) >= FUNCTION}
+    tables = [] if mixes(seen) else [found for one in seen.rows for found in tables_of(seen, one)]
+    fits = [(name, images_in(table)) for _, name, _, table in tables if usual(table) >= FUNCTION]
+    right = {name: max(images for other, images in fits if other == name) for name, _ in fits}
     known: set[tuple[str, Column]] = set()
     for at, (one, name, column, table) in enumerate(tables):
         later = (name, column) in known  # the same may lie beside images in another order by then
         known.add((name, column))
         if later or usual(table) >= FUNCTION:
             continue
-        total, moved, named = images_in(table), drift(seen, one, column), name in right or LABELLED.search(name)
+        total, moved = images_in(table), drift(seen, one, column)
+        named = LABELLED.search(name) or 2 * right.get(name, 0) >= total
         if moved > (DRIFT if named else 3 * DRIFT):
             yield finding(
                 "labels-changed",
@@ -193,8 +198,8 @@ def taught_otherwise(seen: Seen) -> Iterator[Finding]:
         meant = NOISE.search(" ".join(ast.unparse(module) for _, module in trees(seen)))
         if 1 - usual(table) < (MEANT if meant else WRONG):
             continue
-        fits = (other for other, _, _, after in tables[at + 1 :] if other is not one and usual(after) >= FUNCTION)
-        place = getattr(next(fits, None), "after", None)
+        later_fits = (other for other, _, _, after in tables[at + 1 :] if other is not one and usual(after) >= FUNCTION)
+        place = getattr(next(later_fits, None), "after", None)
         yield finding(
             "wrong-labels",
             f"Images are taught other classes than `{name}` had for them",
@@ -303,15 +308,15 @@ def lessons(seen: Seen, images: Tensor) -> list[list[tuple[int, int]]]:
     """
     made = seen.made.setdefault("lessons", {})
     if id(images) not in made:
-        known, found, asked = scaled(images), list[list[tuple[int, int]]](), 0
-        for call in seen.training_calls():
+        known, found, looked_for = scaled(images), list[list[tuple[int, int]]](), 0
+        for call in filter(partial(asked, seen), seen.training_calls()):  # not those of an earlier task
             told = told_surely(seen, call)
             fits = told is not None and len(told[0]) == len(told[1])
             pairs = zip(recognised(told[0], known).tolist(), told[1].tolist()) if told is not None and fits else ()
             found.append([(row, label) for row, label in pairs if row >= 0])
-            asked += len(told[1]) if told is not None else 0
+            looked_for += len(told[1]) if told is not None else 0
         rows = [row for lesson in found for row, _ in lesson]
-        if len(rows) < RECOGNISED * asked and len(set(rows)) < RECOGNISED * len(images):
+        if len(rows) < RECOGNISED * looked_for and len(set(rows)) < RECOGNISED * len(images):
             found = []
         made[id(images)] = images, found  # the images are held, so that no others get their address
     return made[id(images)][1]  # type: ignore[no-any-return]

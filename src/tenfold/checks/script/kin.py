@@ -30,8 +30,8 @@ LEAST, MOST = 40, 3000
 SHARED, NEAREST, BEYOND = 0.5, 0.15, 3.0
 """This share of the judged files have kin among the trained ones; of this share the nearest one is kin, and so many
 times more often than by chance."""
-SAME = 0.99
-"""The correlation of an image with its file."""
+SAME, COPY = 0.99, 0.9999
+"""The correlation of an image with its file, and with a copy of it."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,13 @@ def recognised(given: Tensor, known: Tensor) -> Tensor:
     """For each image [N, C, H, W] which of those known it is, scaled and shifted in whatever way; -1: none."""
     if given.dim() != 4 or min(given.shape[2:]) < SIDE:
         return torch.full((len(given),), -1)
-    best, at = (scaled(small(given.float())) @ known.T).max(1)
-    return at.where(best > SAME, -1)
+    alike = scaled(small(given.float())) @ known.T
+    if len(known) == 1:
+        return torch.zeros(len(given), dtype=torch.long).where(alike[:, 0] > SAME, -1)
+    (best, second), (at, _) = (part.T for part in alike.topk(2))
+    alone = (1 - best < 0.5 * (1 - second)) | (second > COPY)  # else it may as well be another that looks like it
+    found: Tensor = at.where((best > SAME) & alone, -1)
+    return found
 
 
 def scaled(images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from tenfold.checks.script.source import around, called, given, line, trees
 from tenfold.errors import Finding
 
 PICKS = ("max", "min", "argmax", "argmin", "sorted", "nanmax", "amax")
-TEST = r"test|prueba|prova(?!t)|pr(ü|ue)f|essai"
+TEST = r"test|prueba|prova(?!t)|essai"
 """What test images are called, in several languages."""
 DEEP = 6
 """Steps that a value is followed back."""
