@@ -29,7 +29,7 @@ def classes_blurred(seen: Seen) -> Iterator[Finding]:
     if known is None or mixes(seen) or not (augmented(seen) or plain_fit(seen, known)):
         return
     plain, training = known.judging.labels, known.training.labels
-    right = float((known.judge_left_out == plain).float().mean())
+    right = known.right
     told = float((known.train_told == training).float().mean())
     among = float((known.train_left_out == training).float().mean())
     taught = float((known.judge_told == plain).float().mean())

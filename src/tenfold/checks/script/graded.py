@@ -32,16 +32,15 @@ def degrees_moved(seen: Seen) -> Iterator[Finding]:
     known = study(seen) if place is not None else None
     if known is None or known.classes < FEWEST or not graded(known):
         return
-    right = float((known.judge_left_out == known.judging.labels).float().mean())
-    least = SHIFT if right >= KNOWN else FAR
+    least = SHIFT if known.right >= KNOWN else FAR
     off = by_class(known.train_told, known.training.labels) - by_class(known.judge_left_out, known.judging.labels)
-    if right < HALF_KNOWN or abs(off) < least:
+    if known.right < HALF_KNOWN or abs(off) < least:
         return
     yield finding(
         "augmentation-breaks-labels",
         f"The augmentation moves images to a {'higher' if off > 0 else 'lower'} class than their labels say",
-        f"The classes are degrees of one thing: of plain images a quick classifier knows {right:.0%}, and it takes the "
-        f"others for the next class. Of training images it says {abs(off):.2f} classes too "
+        f"The classes are degrees of one thing: of plain images a quick classifier knows {known.right:.0%}, and it "
+        f"takes the others for the next class. Of training images it says {abs(off):.2f} classes too "
         f"{'much' if off > 0 else 'little'} on average. {shown_code(place)} changes their size or cuts them.",
         f"Keep the whole image in its size: shift it by a few padded pixels instead{line(place)}.",
         severity="warning",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.samples import target_of, whole
+from tenfold.checks.script.samples import plain_parts, target_of, whole
 from tenfold.checks.script.seen import Call, LossCall, Place, Seen
 from tenfold.checks.script.smoothing import unsmoothed
 from tenfold.checks.script.source import line, trees
@@ -54,11 +54,6 @@ def labels_mixed(seen: Seen) -> Iterator[Finding]:
         severity="error",
         **where(at),
     )
-
-
-def plain_parts(call: Call) -> tuple[Tensor, ...]:
-    """What its batch was before anything was done to it: as its loader gave it, or as it was first taken by index."""
-    return call.batch.parts if call.batch else call.taken
 
 
 def shares_of(call: Call, losses: list[LossCall]) -> Tensor | None:

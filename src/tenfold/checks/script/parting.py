@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import assignment, called, flat, name_at, statement, tree, trees
 
-JUDGED = re.compile(r"val|test|eval|held|dev|exam|check|prueba|prova(?!t)|pr(ü|ue)f|essai", re.I)
+TEST = r"test|prueba|prova(?!t)|essai"
+"""What test images are called, in several languages."""
+JUDGED = re.compile(rf"val|{TEST}|eval|held|dev|exam|check|pr(ü|ue)f", re.I)
 TRAINED = re.compile(r"train|fit|entren|entra[iî]n|addestr|lern(?!rate)|appren", re.I)
 """Words for images that are judged on, and for those trained on, in several languages."""
 PARTING = re.compile(r"split|repart|dividi|partag|teilen|separa", re.I)

@@ -54,6 +54,11 @@ class Study:
     judged: Guesser
 
     @cached_property
+    def right(self) -> float:
+        """The share of judged images whose class the others of them tell."""
+        return float((self.judge_left_out == self.judging.labels).float().mean())
+
+    @cached_property
     def train_told(self) -> Tensor:
         """For each training image the class that the judged images tell."""
         return self.judged(self.training.images).argmax(1)
@@ -128,12 +133,17 @@ def gathered(seen: Seen, trained: bool, only: Loader | None = None) -> Samples |
     return Samples(small(images), labels, calls[0].place)
 
 
+def plain_parts(call: Call) -> tuple[Tensor, ...]:
+    """What its batch was before anything was done to it: as its loader gave it, or as it was first taken by index."""
+    return call.batch.parts if call.batch else call.taken
+
+
 def before_augmentation(seen: Seen) -> Samples | None:
     """Training images as they were before the program changed their batch, with their labels; None where not known."""
     parts: list[tuple[Tensor, Tensor]] = []
     for call in seen.training_calls():
-        told, given = told_surely(seen, call), call.batch.parts if call.batch else call.taken
-        plain = next((p for p in given if p.shape == call.shape and p.is_floating_point()), None)
+        told = told_surely(seen, call)
+        plain = next((p for p in plain_parts(call) if p.shape == call.shape and p.is_floating_point()), None)
         if told is not None and plain is not None and plain.dim() == 4 and len(told[1]) == len(plain):
             parts.append((plain, told[1]))
     if sum(len(plain) for plain, _ in parts) < 100:

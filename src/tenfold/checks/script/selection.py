@@ -8,13 +8,12 @@ from functools import lru_cache
 from tenfold.checks.rules import finding
 from tenfold.checks.script.keeping import BEST, KEEPING
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.parting import TEST
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import around, called, given, line, trees
 from tenfold.errors import Finding
 
 PICKS = ("max", "min", "argmax", "argmin", "sorted", "nanmax", "amax")
-TEST = r"test|prueba|prova(?!t)|essai"
-"""What test images are called, in several languages."""
 DEEP = 6
 """Steps that a value is followed back."""
 Function = ast.FunctionDef

@@ -149,8 +149,7 @@ def plain_fit(seen: Seen, known: Study) -> bool:
     plain = before_augmentation(seen)
     if plain is None or plain.images.shape[1:] != known.judging.images.shape[1:]:
         return False
-    right = float((known.judge_left_out == known.judging.labels).float().mean())
-    return float((known.judged(plain.images).argmax(1) == plain.labels).float().mean()) > FITS * right
+    return float((known.judged(plain.images).argmax(1) == plain.labels).float().mean()) > FITS * known.right
 
 
 def mixes(seen: Seen) -> bool:
@@ -296,7 +295,15 @@ def labels_broken(seen: Seen) -> Iterator[Finding]:
 
 
 def broken(seen: Seen, known: Study) -> tuple[Place | None, Turned] | None:
-    """The first turn of the program's that makes one class look like another, and its line."""
+    """The first turn of the program's that makes one class look like another, and its line; looked for once."""
+    if "broken" not in seen.made:
+        seen.made["broken"] = first_broken(seen, known)
+    found: tuple[Place | None, Turned] | None = seen.made["broken"]
+    return found
+
+
+def first_broken(seen: Seen, known: Study) -> tuple[Place | None, Turned] | None:
+    """The search itself."""
     clean = confusion(known.judging.labels, known.judge_left_out, known.classes)
     trained = confusion(known.training.labels, known.train_told, known.classes)
     found = ((place, turned(known, name, clean, trained)) for name, place in turning_places(seen))
@@ -338,9 +345,8 @@ def moved(known: Study, scores: Tensor, clean: Tensor, trained: Tensor) -> Turne
     """Where an image is says what it is: moved ones look like other classes as surely as those themselves do."""
     sure = float(known.judge_scores.max(1).values.quantile(0.25))
     other = (scores.argmax(1) != known.judging.labels) & (scores.max(1).values > sure)
-    here = float((known.judge_left_out == known.judging.labels).float().mean())
     learned = float(trained.diagonal().mean())
-    if float(other.float().mean()) < 0.3 or here < 0.7 or learned > 0.7 * here:
+    if float(other.float().mean()) < 0.3 or known.right < 0.7 or learned > 0.7 * known.right:
         return None
     i = int(trained.diagonal().argmin())
     off = trained[i].clone()

@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.mixup import plain_parts
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.resemblance import BLOCK
-from tenfold.checks.script.samples import labels_taught, whole
+from tenfold.checks.script.samples import labels_taught, plain_parts, whole
 from tenfold.checks.script.seen import Call, Seen
 from tenfold.checks.script.source import line
 from tenfold.errors import Finding
