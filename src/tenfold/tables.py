@@ -145,7 +145,7 @@ def show_predictions(found: Predictions, out: Path | None) -> None:
     screen.print(table("", ["class", "images"], [[name, f"{n:,}"] for name, n in counts.items() if n]))
     screen.print(f"{len(found.paths):,} predictions in {out}", markup=False)
     if found.skipped:
-        screen.print(f"{len(found.skipped)} files could not be read.")
+        screen.print(f"{len(found.skipped)} file{'s' * (len(found.skipped) > 1)} could not be read.")
 
 
 def show_inspection(name: str, seen: Inspection) -> None:
