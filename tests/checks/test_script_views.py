@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tenfold
-from tenfold.checks.script.views import found_in
+from tenfold.checks.script.views import image_held
 
 VIEWS = """
 import torch
@@ -82,6 +82,6 @@ def test_zooms_where_size_tells_the_class(least, most, found, tmp_path):
 def test_the_image_that_a_view_was_cut_from():
     images = torch.randn(5, 3, 16, 16)
     views = torch.stack([images[4, :, 2:12, 3:13], images[1, :, 0:10, 6:16].flip(-1), torch.randn(3, 10, 10)])
-    assert found_in(images, views).tolist() == [4, 1, -1]
-    assert found_in(images, torch.randn(2, 1, 10, 10)).tolist() == [-1, -1]
-    assert found_in(images, torch.randn(2, 3, 4, 4)).tolist() == [-1, -1]
+    assert image_held(images, views).tolist() == [4, 1, -1]
+    assert image_held(images, torch.randn(2, 1, 10, 10)).tolist() == [-1, -1]
+    assert image_held(images, torch.randn(2, 3, 4, 4)).tolist() == [-1, -1]

@@ -14,8 +14,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from tenfold.checks.rules import finding
-from tenfold.checks.script.families import FEWEST, classes_of, in_families
-from tenfold.checks.script.kin import alike, nearest, parted, read, recognised, scaled, ways_to_group
+from tenfold.checks.script.families import FEWEST, in_families
+from tenfold.checks.script.kin import apart, kin_of, parted, read, recognised, scaled, ways_to_group
 from tenfold.checks.script.labels import asked
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
@@ -71,24 +71,17 @@ def groups_shared(seen: Seen) -> Iterator[Finding]:
     for name, images, column in merged(seen):
         several = [groups for groups in groupings(column) if in_families(Counter(groups.values()), FEWEST, LARGEST)]
         known = parted(seen, {str(at): image for at, image in enumerate(images)}) if several else None
-        if known is None:
+        kin = kin_of(seen, known, several) if known else None
+        if kin is None:
             continue
-        likeness = nearest(known)
-        for groups in several:
-            shares = alike(known, groups, likeness, classes_of(seen) or 2)
-            if shares is None:
-                continue
-            place, (shared, near) = split_place(seen), shares
-            yield finding(
-                "validation-in-training",
-                f"Images of the same `{name}` are trained on and judged",
-                f"{shared:.0%} of the judged images share it with training images; of {near:.0%} the training image "
-                "that is most alike is one of these." + (f" {shown_code(place)} parts them." if place else ""),
-                f"Split by `{name}`, so that all images of one are in the same part{line(place)}.",
-                severity="warning",
-                **where(place),
-            )
-            return
+        yield from apart(
+            f"Images of the same `{name}` are trained on and judged",
+            f"{kin.shared:.0%} of the judged images share it with training images",
+            f"Split by `{name}`, so that all images of one are in the same part",
+            kin.nearest,
+            split_place(seen),
+        )
+        return
 
 
 def groupings(column: Column) -> Iterator[dict[str, str]]:

@@ -249,7 +249,7 @@ def in_place(observer: Observer, name: str, args: Any) -> None:
     whole = args[0]._base
     if whole is None or whole.numel() < 2 * args[0].numel() or args[0].requires_grad:
         return
-    labels = not args[0].is_floating_point() or one_hot(args[0])
+    labels = not args[0].is_floating_point() or like_classes(args[0])
     if not labels and args[0].dim() < 2:  # no image, but a row or a cell of a table
         return
     kept = observer.seen.changed if labels else observer.seen.scaled
@@ -263,7 +263,7 @@ def in_place(observer: Observer, name: str, args: Any) -> None:
         kept[key] = here(), times + 1, name
 
 
-def one_hot(part: Tensor) -> bool:
+def like_classes(part: Tensor) -> bool:
     """Whether numbers [N, C] are like classes, one for each row, perhaps mixed or made smaller a little."""
     if part.dim() != 2 or not 2 <= part.shape[1] <= 1000 or bool((part < 0).any()):
         return False

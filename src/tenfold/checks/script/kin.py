@@ -43,6 +43,17 @@ class Parted:
     images: dict[str, Tensor]
 
 
+@dataclass(frozen=True)
+class Kin:
+    """Groups of images, by their names: what share of those judged has kin among the trained ones, and of what share of
+    these the most alike of the trained ones is kin.
+    """
+
+    groups: dict[str, str]
+    shared: float
+    nearest: float
+
+
 def kin_apart(seen: Seen) -> Iterator[Finding]:
     """Files that belong together, by their names alone; only where these tell nothing, by their looks too."""
     told = [found for rule in FAMILIES for found in rule(seen)]
@@ -51,28 +62,41 @@ def kin_apart(seen: Seen) -> Iterator[Finding]:
 
 def kin_split(seen: Seen) -> Iterator[Finding]:
     """A part of the file names tells which photographs look alike, and such are judged on and trained on."""
-    parted = parts(seen)
-    if parted is None:
+    known = parts(seen)
+    kin = kin_of(seen, known, groupings([*known.trained, *known.judged])) if known else None
+    if known is None or kin is None:
         return
-    classes, likeness = classes_of(seen) or 2, nearest(parted)
-    for groups in groupings([*parted.trained, *parted.judged]):
-        shares = alike(parted, groups, likeness, classes)
-        if shares is None:
-            continue
-        place, (shared, near) = keyed(seen) or split_place(seen), shares
-        learned = {groups[file] for file in parted.trained}
-        example = next(groups[file] for file in parted.judged if groups[file] in learned)
-        yield finding(
-            "validation-in-training",
-            "Photographs of the same thing are trained on and judged",
-            f"{shared:.0%} of the judged files share a part of their names with training files, as `{example}`; of "
-            f"{near:.0%} the training image that is most alike is one of these."
-            + (f" {shown_code(place)} parts them." if place else ""),
-            f"Split by that part of the name, so that all its files are in the same part{line(place)}.",
-            severity="warning",
-            **where(place),
-        )
-        return
+    learned = {kin.groups[file] for file in known.trained}
+    example = next(kin.groups[file] for file in known.judged if kin.groups[file] in learned)
+    yield from apart(
+        "Photographs of the same thing are trained on and judged",
+        f"{kin.shared:.0%} of the judged files share a part of their names with training files, as `{example}`",
+        "Split by that part of the name, so that all its files are in the same part",
+        kin.nearest,
+        keyed(seen) or split_place(seen),
+    )
+
+
+def kin_of(seen: Seen, known: Parted, ways: Iterable[dict[str, str]]) -> Kin | None:
+    """The first way to group images by which kin are on both sides and look alike."""
+    classes, likeness = classes_of(seen) or 2, nearest(known)
+    for groups in ways:
+        if shares := alike(known, groups, likeness, classes):
+            return Kin(groups, *shares)
+    return None
+
+
+def apart(what: str, evidence: str, remedy: str, near: float, place: Place | None) -> Iterator[Finding]:
+    """The finding that a split parts kin."""
+    yield finding(
+        "validation-in-training",
+        what,
+        f"{evidence}; of {near:.0%} the training image that is most alike is one of these."
+        + (f" {shown_code(place)} parts them." if place else ""),
+        f"{remedy}{line(place)}.",
+        severity="warning",
+        **where(place),
+    )
 
 
 def parts(seen: Seen) -> Parted | None:

@@ -52,14 +52,14 @@ def taught_and_own(seen: Seen, call: Call) -> tuple[int, Tensor, Tensor] | None:
     views, rest = divmod(len(given), len(images))
     if rest or views < 2 or len(labels) != len(images) or len(taught) != len(given):
         return None
-    at = found_in(images, given)
+    at = image_held(images, given)
     known = at >= 0
     if float(known.float().mean()) < FOUND:
         return None
     return views, taught[known].long(), labels[at[known]].long()
 
 
-def found_in(images: Tensor, views: Tensor) -> Tensor:
+def image_held(images: Tensor, views: Tensor) -> Tensor:
     """For each view [V, C, h, w] the image [N, C, H, W] that holds its middle block, flipped or not; -1: none."""
     h, w = views.shape[2:]
     at = torch.full((len(views),), -1)
