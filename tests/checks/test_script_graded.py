@@ -43,7 +43,7 @@ from torch import nn
 torch.manual_seed(0)
 x, y = torch.randn(400, 1, 8, 8), torch.randint(0, 4, (400,))
 net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 4))
-optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)
+{start}
 for step in range(40):
     rows = torch.randperm(400)[:50]
     hidden = net[1](net[0](x[rows]))
@@ -64,16 +64,23 @@ def test_a_zoom_changes_what_a_length_says(least, found, tmp_path):
     ] * found
 
 
+STILL = "optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)"
+WIDE = "net[3].weight.data *= 8; optimizer = torch.optim.Adam(net.parameters(), lr=0.05)"
+"""A net that learns nothing in forty steps, and one that guesses with conviction and must unlearn that first."""
+
+
 @pytest.mark.parametrize(
-    ("went", "found"),
+    ("start", "went", "found"),
     [
-        ("loss + 0.01 * hidden.abs().sum() / 2", True),
-        ("loss + 0.01 * hidden.abs().mean()", False),
-        ("1024 * loss", False),  # as for half precision
+        (STILL, "loss + 0.01 * hidden.abs().sum() / 2", True),
+        (STILL, "loss + 0.01 * hidden.abs().mean()", False),
+        (STILL, "1024 * loss", False),  # as for half precision
+        (WIDE, "loss + 10 * hidden.abs().sum() + 1000 * net[3].weight.abs().sum()", True),
+        (WIDE, "loss + 0.01 * hidden.abs().mean()", False),
     ],
 )
-def test_a_penalty_that_outweighs_the_loss(went, found, tmp_path):
+def test_a_penalty_that_outweighs_the_loss(start, went, found, tmp_path):
     script = tmp_path / "train.py"
-    script.write_text(PENALTY.format(went=went), encoding="utf-8")
+    script.write_text(PENALTY.format(start=start, went=went), encoding="utf-8")
     told = [f for f in tenfold.check(script, quiet=True).findings if "outweighs" in f.what]
     assert [f.rule for f in told] == ["loss-reduction"] * found

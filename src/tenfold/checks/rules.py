@@ -47,7 +47,7 @@ RULES: dict[str, Rule] = {
         "error", "A loss that does not fit the output", "It is minimised by something else than right answers.", 0
     ),
     "loss-reduction": Rule(
-        "warning", "A loss that is summed over the batch", "Its gradient grows with the batch size, and so the step.", 1
+        "warning", "A loss that is summed, not averaged", "Its gradient, and so the step, grows with what is summed.", 1
     ),
     "initial-loss": Rule(
         "warning", "An initial loss far from ln(classes)", "An untrained net should guess all classes alike.", 2

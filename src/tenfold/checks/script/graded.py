@@ -21,27 +21,32 @@ FEWEST = 4
 ERRORS, NEXT = 15, 0.75
 """A quick classifier errs so often or more on plain images, and of its errors so many are to the next degree."""
 KNOWN, SHIFT = 0.65, 0.3
-"""A quick classifier knows so many of the plain images; what it says of training images is off by so much of a degree,
-or with fewer known ones by more."""
-HALF_KNOWN, FAR = 0.4, 0.8
+"""A quick classifier knows so many of the plain images, and what it says of training images is off by so much of a
+degree.
+"""
+HALF_KNOWN, FAR, WORSE = 0.4, 0.5, 1.3
+"""With fewer known ones it must be off by more, and by so many times as much, whichever way, as for plain images."""
+MAKES_IMAGES = re.compile(r"Image\.new|full\(|zeros\((?!.*\b2, 3\))")
+"""A drawing begins with one colour; zeros of two by three are the matrix of an affine map."""
 
 
 def degrees_moved(seen: Seen) -> Iterator[Finding]:
     """Training images look like a higher or a lower degree than their labels say, and plain ones do not."""
     place = cutting(seen)
     known = study(seen) if place is not None else None
-    if known is None or known.classes < FEWEST or not graded(known):
+    if known is None or known.classes < FEWEST or known.right < HALF_KNOWN or not graded(known):
         return
-    least = SHIFT if known.right >= KNOWN else FAR
-    off = by_class(known.train_told, known.training.labels) - by_class(known.judge_left_out, known.judging.labels)
-    if known.right < HALF_KNOWN or abs(off) < least:
+    off, usual = known.train_told - known.training.labels, known.judge_left_out - known.judging.labels
+    moved = by_class(off, known.training.labels) - by_class(usual, known.judging.labels)
+    wide, usually = by_class(off.abs(), known.training.labels), by_class(usual.abs(), known.judging.labels)
+    if abs(moved) < SHIFT or (known.right < KNOWN and (abs(moved) < FAR or wide < WORSE * usually)):
         return
     yield finding(
         "augmentation-breaks-labels",
-        f"The augmentation moves images to a {'higher' if off > 0 else 'lower'} class than their labels say",
+        f"The augmentation moves images to a {'higher' if moved > 0 else 'lower'} class than their labels say",
         f"The classes are degrees of one thing: of plain images a quick classifier knows {known.right:.0%}, and it "
-        f"takes the others for the next class. Of training images it says {abs(off):.2f} classes too "
-        f"{'much' if off > 0 else 'little'} on average. {shown_code(place)} changes their size or cuts them.",
+        f"takes the others for the next class. Of training images it says {abs(moved):.2f} classes too "
+        f"{'much' if moved > 0 else 'little'} on average. {shown_code(place)} changes their size or cuts them.",
         f"Keep the whole image in its size: shift it by a few padded pixels instead{line(place)}.",
         severity="warning",
         **where(place),
@@ -55,10 +60,9 @@ def graded(known: Study) -> bool:
     return len(errors) >= ERRORS and float((errors == 1).float().mean()) >= NEXT
 
 
-def by_class(told: Tensor, labels: Tensor) -> float:
-    """How far above the labels what is told lies: the mean over the classes."""
-    off = (told - labels).float()
-    return float(torch.stack([off[labels == each].mean() for each in labels.unique()]).mean())
+def by_class(off: Tensor, labels: Tensor) -> float:
+    """The mean over the classes of what holds for each image."""
+    return float(torch.stack([off[labels == each].float().mean() for each in labels.unique()]).mean())
 
 
 def cutting(seen: Seen) -> Place | None:
@@ -67,9 +71,10 @@ def cutting(seen: Seen) -> Place | None:
         for node in (n for n in ast.walk(parsed) if isinstance(n, ast.Assign | ast.Return)):
             scope = next((n for n in around(node) if isinstance(n, ast.FunctionDef)), None)
             code = ast.unparse(node.value) if node.value is not None else ""
-            if scope is None or not scope.args.args or not CUTS.search(code):
+            does = any(isinstance(n, ast.Call | ast.Subscript) for n in ast.walk(node))
+            if scope is None or not scope.args.args or not does or not CUTS.search(code):
                 continue
-            if DRAWS.search(ast.unparse(scope)) and not re.search("Image.new|zeros|full\\(", ast.unparse(scope)):
+            if DRAWS.search(ast.unparse(scope)) and not MAKES_IMAGES.search(ast.unparse(scope)):
                 return Place(file, node.lineno)
     return None
 

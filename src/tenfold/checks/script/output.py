@@ -294,7 +294,9 @@ def divided_twice(seen: Seen) -> Iterator[Finding]:
 
 
 def outweighed(seen: Seen) -> Iterator[Finding]:
-    """What the program adds to its only loss, a penalty say, is many times as large, and the loss stays."""
+    """What the program adds to its only loss, a penalty say, is many times as large, and the loss stays, or comes to
+    what guessing costs.
+    """
     losses = [loss for loss in seen.training_losses() if loss.kind == "cross_entropy" and loss.value > 0][:60]
     steps = {loss.step for loss in seen.losses if loss.backward}
     if len(losses) < 20 or len(steps) < len(seen.training_losses()) or len(losses[0].shape) != 2:
@@ -302,7 +304,8 @@ def outweighed(seen: Seen) -> Iterator[Finding]:
     times = [loss.went / loss.value for loss in losses]
     scaled = max(times) < 1.1 * min(times)  # by a factor, as for half precision
     kept = sum(loss.value for loss in losses[-5:]) / sum(loss.value for loss in losses[:5])
-    if min(times) < OUTWEIGHS or scaled or not 0.95 < kept < 1.05:
+    guesses = all(abs(loss.value / math.log(loss.shape[1]) - 1) < 0.05 for loss in losses[-10:])
+    if min(times) < OUTWEIGHS or scaled or not (guesses or 0.95 < kept < 1.05):
         return
     yield finding(
         "loss-reduction",
