@@ -87,12 +87,12 @@ def cut_logits(graph: Graph) -> Iterator[Finding]:
 
 
 def needless_bias(graph: Graph) -> Iterator[Finding]:
-    """A bias that only a batch norm reads."""
+    """A bias that only a batch norm reads, pooled or not."""
     layers = [op for op in graph.layers if op.bias and only_normed(op)]
     if layers:
         yield finding(
             "bias-before-norm",
-            f"{counted(len(layers), 'layer')} with a bias right before batch norm",
+            f"{counted(len(layers), 'layer')} with a bias before batch norm",
             f"{names(layers)}: {sum(op.weight.shape[0] for op in layers if op.weight is not None):,} numbers in vain.",
             "Give these layers bias=False.",
             **layers[0].where,
@@ -100,8 +100,11 @@ def needless_bias(graph: Graph) -> Iterator[Finding]:
 
 
 def only_normed(op: Op) -> bool:
-    """Whether batch norm, and nothing else, reads what the layer makes."""
-    return bool(op.read_by) and all(reader.function == "batch_norm" for reader in op.read_by)
+    """Whether batch norm, and nothing else, reads what the layer makes, or the largest of it."""
+    return bool(op.read_by) and all(
+        reader.function == "batch_norm" or ("max_pool" in reader.function and only_normed(reader))
+        for reader in op.read_by
+    )
 
 
 def linear_pairs(graph: Graph) -> Iterator[Finding]:

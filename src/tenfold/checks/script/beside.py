@@ -24,15 +24,15 @@ from tenfold.checks.script.seen import Rows, Seen
 from tenfold.checks.script.source import line, shown_code, trees
 from tenfold.checks.script.splits import PICTURE
 from tenfold.checks.script.tags import LABELLED
-from tenfold.checks.script.told import mixes
+from tenfold.checks.script.told import labels_broken, mixes
 from tenfold.errors import Finding
 
 FEWEST_TAUGHT = 100
 """So many images must be known to tell what is taught."""
 LARGEST = 40
 """Rows of a group on average at most."""
-MOST, MOST_CLASSES = 5000, 100
-"""Images that are compared, and values that may be classes."""
+MOST, MOST_CLASSES, LEAST_OF_ONE = 5000, 100, 8
+"""Images that are compared, and values that may be classes, each of so many images on average at least."""
 PART = re.compile(
     r"train(ing)?|valid(ation)?|val|test(ing)?|eval|held(_?out)?|(?<=_)(tr|va|te)\b|\b(tr|va|te)(?=_)"
     r"|(?<=\b[xyXY])(tr|va|te)\b",
@@ -61,6 +61,9 @@ NOISE = re.compile(
     r"|pseudo|teacher|self_?train",
     re.I,
 )
+
+DRAWN = re.compile(r"rand\w*\([^()]*\) *<")
+"""A share that is drawn at random."""
 
 Column = tuple[Hashable, ...]
 Table = dict[Hashable, Counter[int]]
@@ -166,8 +169,7 @@ def read_all(seen: Seen, files: Column) -> Tensor | None:
 def taught_otherwise(seen: Seen) -> Iterator[Finding]:
     """Images are taught other classes than those that the program kept beside them before."""
     tables = [] if mixes(seen) else [found for one in seen.rows for found in tables_of(seen, one)]
-    fits = [(name, images_in(table)) for _, name, _, table in tables if usual(table) >= FUNCTION]
-    right = {name: max(images for other, images in fits if other == name) for name, _ in fits}
+    fits = [(name, set(column), images_in(table)) for _, name, column, table in tables if usual(table) >= FUNCTION]
     known: set[tuple[str, Column]] = set()
     for at, (one, name, column, table) in enumerate(tables):
         later = (name, column) in known  # the same may lie beside images in another order by then
@@ -175,7 +177,9 @@ def taught_otherwise(seen: Seen) -> Iterator[Finding]:
         if later or usual(table) >= FUNCTION:
             continue
         total, moved = images_in(table), drift(seen, one, column)
-        named = LABELLED.search(name) or 2 * right.get(name, 0) >= total
+        named = LABELLED.search(name) or any(
+            other == name and values == set(column) and 2 * images >= total for other, values, images in fits
+        )
         if moved > (DRIFT if named else 3 * DRIFT):
             yield finding(
                 "labels-changed",
@@ -186,13 +190,14 @@ def taught_otherwise(seen: Seen) -> Iterator[Finding]:
                 severity="error",
             )
             return
-        if not named:
-            continue
-        meant = NOISE.search(" ".join(ast.unparse(module) for _, module in trees(seen)))
-        if 1 - usual(table) < (MEANT if meant else WRONG):
+        if not named or any(labels_broken(seen)):  # turned images may look like those of another class
             continue
         later_fits = (other for other, _, _, after in tables[at + 1 :] if other is not one and usual(after) >= FUNCTION)
         place = getattr(next(later_fits, None), "after", None)
+        meant = NOISE.search(" ".join(ast.unparse(module) for _, module in trees(seen)))
+        meant = meant or (DRAWN.search(shown_code(place)) if place else None)
+        if 1 - usual(table) < (MEANT if meant else WRONG):
+            continue
         yield finding(
             "wrong-labels",
             f"Images are taught other classes than `{name}` had for them",
@@ -218,7 +223,9 @@ def tables_of(seen: Seen, one: Rows) -> Iterator[tuple[Rows, str, Column, Table]
     """Of rows with images, for each column that may be classes, what the images of each value are taught."""
     images = images_of(seen, one)
     for name, column in one.columns.items() if images is not None else ():
-        if images is not None and 2 <= len(set(column)) <= MOST_CLASSES and of_one_part(name, one.of):
+        values = len(set(column))
+        classes = 2 <= values <= min(MOST_CLASSES, len(column) // LEAST_OF_ONE)
+        if images is not None and classes and of_one_part(name, one.of):
             table = taught(seen, images, column)
             if enough(table):
                 yield one, name, column, table

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.augmenting import augmenting, functions
-from tenfold.checks.script.graded import cutting, degrees_moved
+from tenfold.checks.script.graded import cutting, degrees_moved, zoomed
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import study
 from tenfold.checks.script.seen import Place, Seen
@@ -39,7 +39,7 @@ def classes_blurred(seen: Seen) -> Iterator[Finding]:
         return
     if any(labels_broken(seen)) or any(degrees_moved(seen)):
         return
-    place = changing(seen)
+    place = zoomed(seen, known) or changing(seen)
     yield finding(
         "augmentation-breaks-labels",
         "Augmented images look like other classes than their labels say",

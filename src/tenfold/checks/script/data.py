@@ -16,6 +16,7 @@ from tenfold.checks.script.parts import PARTS
 from tenfold.checks.script.repeating import REPEATING
 from tenfold.checks.script.selection import SELECTION
 from tenfold.checks.script.splits import ORDER
+from tenfold.checks.script.stopping import STOPPING
 from tenfold.checks.script.storing import STORING
 from tenfold.checks.script.told import TOLD
 from tenfold.checks.script.views import VIEWS
@@ -40,5 +41,6 @@ RULES = (
     *ORDERS,
     *ORDER,
     *SELECTION,
+    *STOPPING,
     *PARTS,
 )

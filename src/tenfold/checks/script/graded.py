@@ -55,9 +55,22 @@ def degrees_moved(seen: Seen) -> Iterator[Finding]:
 
 def graded(known: Study) -> bool:
     """Whether a quick classifier errs to the classes next to the right one."""
-    off = (known.judge_left_out - known.judging.labels).abs()
+    return to_the_next(known.judge_left_out, known.judging.labels)
+
+
+def to_the_next(told: Tensor, labels: Tensor) -> bool:
+    """Whether what is told is wrong at times, and then mostly the class next to the right one."""
+    off = (told - labels).abs()
     errors = off[off > 0]
     return len(errors) >= ERRORS and float((errors == 1).float().mean()) >= NEXT
+
+
+def zoomed(seen: Seen, known: Study) -> Place | None:
+    """Where images are cut or zoomed at random, if classes are degrees of one thing and training images that look like
+    another look like the next one, as those with any other label do not.
+    """
+    moved = known.classes >= FEWEST and graded(known) and to_the_next(known.train_told, known.training.labels)
+    return cutting(seen) if moved else None
 
 
 def by_class(off: Tensor, labels: Tensor) -> float:

@@ -109,7 +109,7 @@ def gone_early(seen: Seen) -> Iterator[Finding]:
         planned = planned_batches(seen, held) or len(rates) * held.micro  # so many at least
         peak = rates.index(max(rates)) if rates else 0
         gone = next((i for i in range(peak, len(rates)) if rates[i] <= LEFT * rates[peak]), None)
-        if gone is None or gone < 4 or not rates[peak] or max(rates[gone:]) > LEFT * rates[peak]:
+        if gone is None or gone < 4 or not rates[peak] or max(rates[gone:]) > LEFT * rates[peak] or compounds(held):
             continue
         batches = gone * held.micro
         over = not loads and held is not seen.helds[-1] and gone >= len(rates) - 2  # a phase that ends with its rate
@@ -194,6 +194,33 @@ def never_warm(seen: Seen) -> Iterator[Finding]:
         return
 
 
+def warm_up_compounds(seen: Seen) -> Iterator[Finding]:
+    """A warm-up multiplies the rate by its share of the warm-up, step after step, instead of the rate asked for."""
+    held = next(filter(compounds, seen.helds), None)
+    if held is None:
+        return
+    asked, place = held.optimizer.defaults["lr"], lowering(seen)
+    first = ", ".join(f"{rate:.2g}" for rate in held.rates[:4])
+    yield finding(
+        "learning-rate-low",
+        f"The rate falls while it should warm up: {min(held.rates):.2g} of {asked:.2g} is left",
+        f"The optimiser is made with lr={asked:g}; its first steps had {first}: factors of the rate itself, not of "
+        "what was asked for.",
+        f"Set it anew from the rate asked for: `group['lr'] = {asked:g} * factor`{line(place)}.",
+        severity="error",
+        **where(place or held.stepped_at),
+    )
+
+
+def compounds(held: Held) -> bool:
+    """Whether the first rate is a small share of the one asked for, the next ones are ever smaller, and so it stays."""
+    asked, rates = held.optimizer.defaults.get("lr"), held.rates
+    if not isinstance(asked, float) or len(rates) < 10 or not 0 < rates[0] <= 0.5 * asked:
+        return False
+    fell = next((i for i, (a, b) in enumerate(pairwise(rates)) if b >= a), 0)
+    return fell >= 4 and max(rates[fell:]) <= 0.1 * rates[0]
+
+
 def rate_for_factor(seen: Seen) -> Iterator[Finding]:
     """LambdaLR multiplies the rate by what its function gives, and that is a rate itself."""
     for fact in seen.schedulers:
@@ -245,13 +272,11 @@ def gone_by_scheduler(seen: Seen) -> Iterator[Finding]:
 def lowering(seen: Seen) -> Place | None:
     """Where a scheduler steps, torch's or the program's own, or else where a rate is written."""
     steps = [fact.stepped_at for fact in seen.schedulers if fact.stepped_at]
-    for pattern in (r"sched\w*\.step\(", r"\[['\"]lr['\"]\] ="):
-        steps += [
-            Place(file, node.lineno)
-            for file, tree in trees(seen)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Expr | ast.Assign) and re.search(pattern, ast.unparse(node))
-        ]
+    for pattern in (r"sched\w*\.step\(", r"\[['\"]lr['\"]\] [*/]?="):
+        for file, tree in trees(seen):
+            written = (n for n in ast.walk(tree) if isinstance(n, ast.Expr | ast.Assign | ast.AugAssign))
+            lines = sorted(node.lineno for node in written if re.search(pattern, ast.unparse(node)))
+            steps += [Place(file, number) for number in lines]
     return steps[0] if steps else None
 
 
@@ -348,4 +373,4 @@ def inside(fact: Scheduled, seen: Seen) -> bool:
     return any(part is fact.scheduler for part in parts)
 
 
-RULES = (scheduler_rules, gone_early, dropped_early, gone_by_scheduler, rate_for_factor, never_warm)
+RULES = (scheduler_rules, gone_early, dropped_early, gone_by_scheduler, rate_for_factor, never_warm, warm_up_compounds)

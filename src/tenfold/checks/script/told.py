@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tenfold.checks.rules import finding
+from tenfold.checks.script.graded import zoomed
 from tenfold.checks.script.guess import confusion, fit
 from tenfold.checks.script.labels import at_once, in_turn, shuffles
 from tenfold.checks.script.modes import where
@@ -22,8 +23,8 @@ from tenfold.checks.script.turns import TURNS, turning_places
 from tenfold.errors import Finding
 
 ALSO, LIKE = 0.08, 0.5
-"""So many turned images must look like the other class by what the training images teach, which show the turn too; and
-in the median so much as those of the other class do themselves."""
+"""So many turned images, and so many more of the training images, must look like the other class by what (other)
+training images teach, which show the turn too; and in the median so much as those of the other class do themselves."""
 FITS = 0.9
 """Labels of plain images fit these, by what others teach, at least so well as those of others."""
 SURELY = 0.15
@@ -126,6 +127,7 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
             or contradicted(known.judge_scores, known.judging.labels) > SURELY / 3
             or any(labels_broken(seen))
             or plain_fit(seen, known)
+            or zoomed(seen, known)
         ):
             return
         wrong, told = against, f"speaks against {against:.0%} of the labels as surely as it usually speaks for one"
@@ -320,6 +322,7 @@ def turned(known: Study, name: str, clean: Tensor, trained: Tensor) -> Turned | 
     if name == "shift":
         return moved(known, scores, clean, trained)
     also = confusion(known.judging.labels, known.trained(images).argmax(1), known.classes)
+    among = confusion(known.training.labels, known.train_left_out, known.classes)
     worst: Turned | None = None
     for i in range(known.classes):
         j = int(after[i].argmax())
@@ -327,7 +330,8 @@ def turned(known: Study, name: str, clean: Tensor, trained: Tensor) -> Turned | 
             continue
         gain, share = float(after[i, j] - clean[i, j]), float(trained[i, j] - clean[i, j])
         either = float(trained[i, i] + trained[i, j])
-        alike = looks(known, scores, i, j) > LIKE and float(also[i, j]) > ALSO
+        by_others = min(float(also[i, j]), float(among[i, j] - clean[i, j]))
+        alike = looks(known, scores, i, j) > LIKE and by_others > ALSO
         sure = alike and gain > 0.4 and share > 0.15 and either > 0.45
         if sure and (worst is None or share > worst.share):
             worst = Turned(name, i, j, float(after[i, j]), float(trained[i, j]))
