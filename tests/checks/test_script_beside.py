@@ -56,6 +56,10 @@ with torch.no_grad():
 TOGETHER = "shots, kinds, animals = shots[order], kinds[order], animals[order]"
 APART = "shots, animals = shots[order], animals[order]"
 BY_ANIMAL, BY_SHOT = "animals % 3 == 0", "rng.random(len(kinds)) < 0.3"
+BETWEEN = "kinds = np.where(rng.random(len(kinds)) < 0.2, 1 - kinds, kinds)"
+"""Labels that a program means to get wrong, as those of a field."""
+FILLED = "fold = kinds + 3; fold = np.arange(len(kinds)) % 5"
+"""A column that was once made of the classes, and then of something else."""
 DRIFTS = "yt[rows] = torch.where(torch.rand(len(rows)) < 0.2, 1 - labels, labels)"
 
 
@@ -65,6 +69,8 @@ DRIFTS = "yt[rows] = torch.where(torch.rand(len(rows)) < 0.2, 1 - labels, labels
         (TOGETHER, BY_ANIMAL, "pass", []),
         (TOGETHER, BY_SHOT, "pass", [("validation-in-training", "`animals`")]),
         (APART, BY_ANIMAL, "pass", [("wrong-labels", "`kinds`")]),
+        (f"{TOGETHER}\n{BETWEEN}", BY_ANIMAL, "pass", []),
+        (f"{TOGETHER}\n{FILLED}", BY_ANIMAL, "pass", []),
         (TOGETHER, BY_ANIMAL, DRIFTS, [("labels-changed", "")]),
     ],
 )

@@ -71,6 +71,12 @@ def test_the_finding_names_layer_and_line():
     assert finding.line > 0
 
 
+@pytest.mark.parametrize(("pool", "told"), [(nn.MaxPool2d(2), True), (nn.AvgPool2d(2, padding=1), False)])
+def test_a_bias_goes_through_a_maximum_to_batch_norm(pool, told):
+    layers = nn.Conv2d(3, 8, 3, padding=1), pool, nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    assert ("bias-before-norm" in found(nn.Sequential(*layers, nn.Linear(8, 3)))) == told
+
+
 def test_maps_pooled_to_a_pixel_before_convolutions():
     layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(32), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()]
     assert "pooled-away" in found(nn.Sequential(*layers, nn.Flatten(), nn.Linear(8, 3)))

@@ -62,7 +62,7 @@ NOISE = re.compile(
     re.I,
 )
 
-DRAWN = re.compile(r"rand\w*\([^()]*\) *<")
+DRAWN = re.compile(r"rand\w*\(.*\) *<")
 """A share that is drawn at random."""
 
 Column = tuple[Hashable, ...]
