@@ -1,8 +1,10 @@
 """Crops and zooms that move images along a scale of classes, and penalties that outweigh the loss."""
 
 import pytest
+import torch
 
 import tenfold
+from tenfold.checks.script.graded import to_the_next
 
 BARS = """
 import torch
@@ -20,8 +22,8 @@ def draw(n):
     return (x - 0.1) / 0.3, y
 
 def augment(x):
-    side = int(torch.randint({least}, 21, ()))
-    top, left = torch.randint(0, 21 - side, (2,)).tolist()
+    side = int(torch.randint({least}, {most}, ()))
+    top, left = {corner}
     part = x[:, :, top : top + side, left : left + side]
     return F.interpolate(part, size=20, mode="bilinear", align_corners=False)
 
@@ -54,14 +56,30 @@ for step in range(40):
 """
 
 
-@pytest.mark.parametrize(("least", "found"), [(13, True), (20, False)])
-def test_a_zoom_changes_what_a_length_says(least, found, tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text(BARS.format(least=least), encoding="utf-8")
+LARGER = "The augmentation moves images to a higher class than their labels say"
+OTHERS = "Augmented images look like other classes than their labels say"
+ANYWHERE, CENTRE = "torch.randint(0, 21 - side, (2,)).tolist()", "17 - side // 2, 17 - side // 2"
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "corner", "found"),
+    [(13, 21, ANYWHERE, [LARGER]), (20, 21, ANYWHERE, []), (12, 35, CENTRE, [OTHERS])],
+)
+def test_a_zoom_changes_what_a_length_says(least, most, corner, found, tmp_path):
+    script, program = tmp_path / "train.py", BARS.format(least=least, most=most, corner=corner)
+    if corner == CENTRE:  # in and out
+        program = program.replace("def augment(x):", "def augment(x):\n    x = F.pad(x, (7, 7, 7, 7), value=-0.3)")
+    script.write_text(program, encoding="utf-8")
     told = [f for f in tenfold.check(script, quiet=True).findings if f.rule == "augmentation-breaks-labels"]
-    assert [f.what for f in told] == [
-        "The augmentation moves images to a higher class than their labels say",
-    ] * found
+    assert [f.what for f in told] == found
+    assert all("[:, :, top : top + side" in program.splitlines()[f.line - 1] for f in told)
+
+
+def test_errors_to_the_next_degree_or_to_any():
+    labels = torch.arange(5).repeat(40)
+    assert to_the_next((labels + 1).clamp(max=4), labels)
+    assert not to_the_next(torch.zeros_like(labels), labels)
+    assert not to_the_next(labels, labels)
 
 
 STILL = "optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)"
