@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from tenfold.checks import structure
 from tenfold.checks.script.normalisation import input_ignored
 from tenfold.checks.script.output import (
     activation_on_logits,
@@ -17,6 +16,7 @@ from tenfold.checks.script.output import (
     wrong_loss,
 )
 from tenfold.checks.script.seen import Call, Held, LossCall, Place, Seen
+from tenfold.checks.structure import layers
 from tenfold.checks.trace import trace
 
 LOSS = LossCall("cross_entropy", None, 0, True, (30, 4), (30,), "int64", 0, 3, True, 1.4, "mean", None, 0.0, 2.5,
@@ -122,7 +122,7 @@ def test_momentum_of_batch_norm(momentum, severity):
     torch.manual_seed(0)
     norm = nn.BatchNorm2d(4, momentum=momentum)
     net = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), norm, nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
-    found = list(structure.norm_momentum(trace(net, torch.randn(4, 1, 8, 8))))
+    found = list(layers.norm_momentum(trace(net, torch.randn(4, 1, 8, 8))))
     assert [f.severity for f in found] == severity
 
 
@@ -153,4 +153,4 @@ def test_norm_over_one_number(groups, side, found):
     net = nn.Sequential(
         nn.Conv2d(1, 8, 3), nn.AdaptiveAvgPool2d(side), nn.GroupNorm(groups, 8), nn.Flatten(), nn.Linear(8 * side**2, 3)
     )
-    assert [f.rule for f in structure.lone_numbers(trace(net, torch.randn(4, 1, 8, 8)))] == ["input-ignored"] * found
+    assert [f.rule for f in layers.lone_numbers(trace(net, torch.randn(4, 1, 8, 8)))] == ["input-ignored"] * found

@@ -6,13 +6,13 @@ from torch import nn
 from torch.utils.data import DataLoader, SubsetRandomSampler, TensorDataset
 
 import tenfold
-from tenfold.checks import structure
 from tenfold.checks.script.augmentation import validation_augmented
 from tenfold.checks.script.labels import classes
 from tenfold.checks.script.net import last_batch
 from tenfold.checks.script.optimisation import gradients, parameters_frozen
 from tenfold.checks.script.seen import Batch, Call, Held, Loader, LossCall, Seen, Step
 from tenfold.checks.script.splits import mixture, shuffle_off
+from tenfold.checks.structure import activations, layers
 from tenfold.checks.trace import trace
 
 PROGRAM = """
@@ -185,12 +185,12 @@ class Neck(nn.Module):
 @pytest.mark.parametrize("features", [True, False])
 def test_features_that_a_loss_reads_need_no_activation(features):
     graph = trace(Neck(features), torch.randn(8, 1, 8, 8))
-    assert [f.rule for f in structure.linear_pairs(graph)] == ["activation-missing"] * (not features)
+    assert [f.rule for f in activations.linear_pairs(graph)] == ["activation-missing"] * (not features)
 
 
 def test_a_generator_begins_with_one_pixel():
     up = nn.Sequential(nn.ConvTranspose2d(16, 8, 4), nn.ReLU(), nn.ConvTranspose2d(8, 1, 4, 2, 1))
-    assert list(structure.pooled_away(trace(up, torch.randn(4, 16, 1, 1)))) == []
+    assert list(layers.pooled_away(trace(up, torch.randn(4, 16, 1, 1)))) == []
 
 
 @pytest.mark.parametrize(("drawn", "found"), [(97, 1), (96, 0)])

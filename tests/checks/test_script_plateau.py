@@ -10,13 +10,13 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
 
 import tenfold
-from tenfold.checks import structure
 from tenfold.checks.script.augmentation import collated
 from tenfold.checks.script.parting import group_name, masked_in_two
 from tenfold.checks.script.plateau import direction, plateau
 from tenfold.checks.script.seen import Loader, Place, Scheduled, Seen
 from tenfold.checks.script.source import tree
 from tenfold.checks.script.weights import misplaced
+from tenfold.checks.structure import layers
 from tenfold.checks.trace import trace
 
 PARTS = """
@@ -164,7 +164,7 @@ class Branches(nn.Module):
 def test_pooling_of_a_branch_hides_nothing_from_the_next(row, rules):
     torch.manual_seed(0)
     graph = trace(Branches(row), torch.randn(4, 1, 24, 24))
-    assert [f.rule for f in structure.pooled_away(graph)] == rules
+    assert [f.rule for f in layers.pooled_away(graph)] == rules
 
 
 TOLD = """

@@ -7,7 +7,7 @@ from nets import Net, Published
 from torch import nn
 from torch.nn import functional as F
 
-from tenfold.checks import structure
+from tenfold.checks.structure import activations, examine, parameters, starts
 from tenfold.checks.trace import trace
 from tenfold.models import MODELS
 from tenfold.registry import defaults
@@ -17,7 +17,7 @@ IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 def found(net: nn.Module) -> dict[str, object]:
     graph = trace(net, IMAGES)
-    rules = [*structure.examine(graph), *structure.unused(graph), *structure.hidden_layers(graph)]
+    rules = [*examine(graph), *parameters.unused(graph), *parameters.hidden_layers(graph)]
     assert len({f.rule for f in rules}) == len(rules)
     return {f.rule: f for f in rules}
 
@@ -60,8 +60,8 @@ def test_tenfolds_own_nets_are_healthy(name, size):
     torch.manual_seed(0)
     net = MODELS[name](3, size, 10, **defaults(MODELS[name]))
     graph = trace(net, torch.randn(2, 3, size, size))
-    assert structure.examine(graph) == []
-    assert structure.fading(graph) is None
+    assert examine(graph) == []
+    assert starts.fading(graph) is None
 
 
 def test_the_finding_names_layer_and_line():
@@ -100,32 +100,32 @@ def test_a_gate_is_no_doubled_activation():
 def test_parameters_that_the_optimiser_lacks():
     net = Net()
     optimizer = torch.optim.SGD(net.fc2.parameters(), lr=0.1)
-    (finding,) = structure.unheld(net, optimizer)
+    (finding,) = parameters.unheld(net, optimizer)
     assert "conv1.weight" in finding.evidence
     for p in net.parameters():
         p.requires_grad_(False)
     net.fc2.requires_grad_(True)
-    assert list(structure.unheld(net, optimizer)) == []  # a frozen net with a new head is meant so
+    assert list(parameters.unheld(net, optimizer)) == []  # a frozen net with a new head is meant so
 
 
 def test_decay_on_norms_is_a_note_until_they_have_their_own_group():
     net = Net()
-    (finding,) = structure.decayed_norms(net, torch.optim.SGD(net.parameters(), lr=0.1, weight_decay=1e-4))
+    (finding,) = parameters.decayed_norms(net, torch.optim.SGD(net.parameters(), lr=0.1, weight_decay=1e-4))
     assert finding.severity == "note"
     groups = [
         {"params": [p for p in net.parameters() if p.dim() > 1], "weight_decay": 1e-4},
         {"params": [p for p in net.parameters() if p.dim() <= 1]},
     ]
-    assert list(structure.decayed_norms(net, torch.optim.SGD(groups, lr=0.1))) == []
+    assert list(parameters.decayed_norms(net, torch.optim.SGD(groups, lr=0.1))) == []
 
 
 @pytest.mark.parametrize(("images", "batch", "fires"), [(129, 128, True), (131, 128, True), (168, 128, False)])
 def test_a_last_batch_of_few(images, batch, fires):
-    findings = list(structure.small_last_batch(Net(), images, batch))
+    findings = list(parameters.small_last_batch(Net(), images, batch))
     assert bool(findings) is fires
-    assert list(structure.small_last_batch(nn.Linear(3, 3), images, batch)) == []
+    assert list(parameters.small_last_batch(nn.Linear(3, 3), images, batch)) == []
     if fires:
-        other = structure.better_batch(images, batch)
+        other = parameters.better_batch(images, batch)
         assert images % other == 0 or images % other >= other / 2
 
 
@@ -168,7 +168,7 @@ def test_signals_that_fade_or_grow_through_the_depth(gain, said):
     for layer in (net[0], *net[2::2]):
         nn.init.normal_(layer.weight, std=gain / layer.weight[0].numel() ** 0.5)
         nn.init.zeros_(layer.bias)
-    found = structure.fading(trace(net, IMAGES))
+    found = starts.fading(trace(net, IMAGES))
     assert (found is None) == (said is None)
     if found:
         assert found.rule == "bad-initialisation"
@@ -204,7 +204,7 @@ def test_poolings_in_haste_are_told_with_their_layer(case):
     pools, layer = HASTY[case]
     net = convolutions(*pools)
     net(IMAGES)
-    (told,) = [f for f in structure.examine(trace(net, IMAGES)) if f.rule == "pooled-away"]
+    (told,) = [f for f in examine(trace(net, IMAGES)) if f.rule == "pooled-away"]
     assert told.layer == layer
 
 
@@ -212,7 +212,7 @@ def test_poolings_in_haste_are_told_with_their_layer(case):
 def test_poolings_that_published_nets_have_are_none(case):
     net = convolutions(*PATIENT[case])
     net(IMAGES)
-    assert [f for f in structure.examine(trace(net, IMAGES)) if f.rule == "pooled-away"] == []
+    assert [f for f in examine(trace(net, IMAGES)) if f.rule == "pooled-away"] == []
 
 
 class Parts(nn.Module):
@@ -279,7 +279,7 @@ def test_grouped_convolutions_whose_fan_was_taken_over_all_channels(scale, rules
         for layer in net.modules():
             if isinstance(layer, nn.Conv2d) and layer.groups > 1:
                 layer.weight.mul_(scale)
-    told = list(structure.grouped_start(trace(net, IMAGES)))
+    told = list(starts.grouped_start(trace(net, IMAGES)))
     assert [f.rule for f in told] == rules
     assert all("2 grouped convolutions" in f.what for f in told)
 
@@ -314,9 +314,9 @@ def test_linear_bottlenecks_without_an_activation_of_their_own_are_meant():
 
 def test_activation_that_nothing_reads():
     net = Parts("thrown away")
-    told = list(structure.thrown_away(trace(net, IMAGES)))
+    told = list(activations.thrown_away(trace(net, IMAGES)))
     assert [(f.rule, f.layer) for f in told] == [("activation-missing", "act")]
-    assert not list(structure.thrown_away(trace(Parts("plain"), IMAGES)))
+    assert not list(activations.thrown_away(trace(Parts("plain"), IMAGES)))
 
 
 def test_units_that_begin_alike():

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from tenfold.augmentations import Chance, augment
-from tenfold.checks import probes, structure
+from tenfold.checks import probes
 from tenfold.checks.preflight import feature_mismatch, initial_loss
 from tenfold.checks.probes import Case
 from tenfold.checks.rules import finding
+from tenfold.checks.structure import examine, parameters, starts
 from tenfold.checks.trace import Graph, trace
 from tenfold.checks.watching import Watcher, not_finite
 from tenfold.datasets.dataset import Progress, silent
@@ -53,9 +54,9 @@ def preflight(setup: Setup) -> list[Finding]:
     case = looked_at(setup, FEW)
     graph = trace(case.model, case.pixels)
     found = [initial_loss(setup, sum(op.multiply_adds for op in graph.layers))]
-    found += [*structure.examine(graph), *structure.unused(graph), *structure.hidden_layers(graph)]
+    found += [*examine(graph), *parameters.unused(graph), *parameters.hidden_layers(graph)]
     found += held(setup)
-    fading = structure.fading(graph)
+    fading = starts.fading(graph)
     if fading and all(one.rule != fading.rule for one in found):
         found.append(fading)
     return found + probes.look(case) + of_input(case, graph, setup)
@@ -65,11 +66,11 @@ def held(setup: Setup) -> list[Finding]:
     """The rules on what the optimiser holds and how the images divide into batches."""
     model, optimizer, recipe = setup.state.model, setup.state.optimizer, setup.recipe
     found = [
-        *structure.unheld(model, optimizer),
-        *structure.small_last_batch(model, len(setup.loader.images), recipe.batch),
+        *parameters.unheld(model, optimizer),
+        *parameters.small_last_batch(model, len(setup.loader.images), recipe.batch),
     ]
     if recipe.optimizer.decay_norms:
-        found += structure.decayed_norms(model, optimizer, "Give --optimizer.decay-norms False.")
+        found += parameters.decayed_norms(model, optimizer, "Give --optimizer.decay-norms False.")
     return found
 
 

@@ -17,7 +17,9 @@ from tenfold.checks.script.places import birth, builtin, given_at, layer_of, lay
 from tenfold.checks.script.seen import Place, Seen, length
 from tenfold.checks.script.source import around, line, name_at, shown_code, statement
 from tenfold.checks.script.units import at, units
-from tenfold.checks.structure import HEAVY, drops_much, examine, fading
+from tenfold.checks.structure import examine
+from tenfold.checks.structure.layers import HEAVY, drops_much
+from tenfold.checks.structure.starts import fading
 from tenfold.checks.trace import RECTIFYING, Graph, trace
 from tenfold.errors import Finding
 from tenfold.models.usercode import is_users
