@@ -14,11 +14,12 @@ from torch.utils.data import DataLoader, TensorDataset
 import tenfold
 from tenfold.checks.script import selection
 from tenfold.checks.script.guess import confusion, fit, small
-from tenfold.checks.script.labels import filtered_apart, in_turn, mapping, not_judged, one_memory, repeated_apart
+from tenfold.checks.script.labels import mapping, not_judged, one_memory
 from tenfold.checks.script.layout import agreement, likeness, reordered
 from tenfold.checks.script.mixing import culprit, run, samples_mixed
 from tenfold.checks.script.mixup import shares_of
 from tenfold.checks.script.normalisation import normalisation_differs
+from tenfold.checks.script.ordering import filtered_apart, in_turn, repeated_apart
 from tenfold.checks.script.orders import other_orders
 from tenfold.checks.script.parting import copying
 from tenfold.checks.script.resemblance import by_chance, nearer, same_grain, shared_pixels

@@ -6,15 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from tenfold.checks.script.amounts import initial_loss, loss_reduction, own_reduction
 from tenfold.checks.script.normalisation import input_ignored
-from tenfold.checks.script.output import (
-    activation_on_logits,
-    initial_loss,
-    loss_reduction,
-    own_reduction,
-    turned_round,
-    wrong_loss,
-)
+from tenfold.checks.script.output import activation_on_logits, turned_round, wrong_loss
 from tenfold.checks.script.seen import Call, Held, LossCall, Place, Seen
 from tenfold.checks.structure import layers
 from tenfold.checks.trace import trace

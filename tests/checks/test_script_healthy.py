@@ -13,11 +13,12 @@ import tenfold
 from tenfold.checks.rules import finding
 from tenfold.checks.script.copies import learned_and_judged
 from tenfold.checks.script.counting import counted_wrongly
-from tenfold.checks.script.labels import at_once, other_task
+from tenfold.checks.script.labels import other_task
 from tenfold.checks.script.loaders import label_digests
 from tenfold.checks.script.mixing import by_image, spread
 from tenfold.checks.script.net import zeros_learned
 from tenfold.checks.script.normalisation import normalisation_differs
+from tenfold.checks.script.ordering import at_once
 from tenfold.checks.script.output import never_negative
 from tenfold.checks.script.picks import answering, compares
 from tenfold.checks.script.schedule import scheduler_rules

@@ -9,7 +9,8 @@ import tenfold
 from tenfold.checks.script.augmentation import validation_augmented
 from tenfold.checks.script.labels import classes
 from tenfold.checks.script.net import last_batch
-from tenfold.checks.script.optimisation import gradients, parameters_frozen
+from tenfold.checks.script.optimisation import gradients
+from tenfold.checks.script.parameters import parameters_frozen
 from tenfold.checks.script.seen import Batch, Call, Held, Loader, LossCall, Seen, Step
 from tenfold.checks.script.splits import mixture, shuffle_off
 from tenfold.checks.structure import activations, layers

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import tenfold
+from tenfold.checks.script.amounts import own_reduction
 from tenfold.checks.script.optimisation import gradients_wasted
-from tenfold.checks.script.output import own_reduction, squashed_twice
+from tenfold.checks.script.output import squashed_twice
 from tenfold.checks.script.seen import Held, Made, Place, Seen, Step
 from tenfold.checks.script.settings import clipping_late, clipping_tight, eps, memory
 

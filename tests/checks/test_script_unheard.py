@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tenfold.checks.script.optimisation import frozen_in_name
+from tenfold.checks.script.parameters import frozen_in_name
 from tenfold.checks.script.schedule import dropped_early
 from tenfold.checks.script.seen import Held, Seen, Step
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.optimisation import held_parameters
+from tenfold.checks.script.parameters import held_parameters
 from tenfold.checks.script.places import lines_of
 from tenfold.checks.script.seen import Held, Place, Seen
 from tenfold.checks.script.source import around, line, loop_of, name_at, shown_code, statement, tree

@@ -328,6 +328,11 @@ class LossCall:
     """Of the net's output, how many numbers it takes for the classes, and how far apart they lie."""
 
 
+def first(losses: list[LossCall], *kinds: str) -> LossCall | None:
+    """The first loss of these kinds."""
+    return next((loss for loss in losses if loss.kind in kinds), None)
+
+
 @dataclass(eq=False)
 class Drift:
     """A batch norm that acts as in training where no gradient is recorded: its first weights, and in which steps."""

@@ -7,8 +7,8 @@ import torch
 
 from tenfold.checks.rules import finding
 from tenfold.checks.script.modes import where
-from tenfold.checks.script.optimisation import name_of
 from tenfold.checks.script.origins import origin
+from tenfold.checks.script.parameters import name_of
 from tenfold.checks.script.seen import Held, Seen
 from tenfold.checks.script.source import line, shown_code
 from tenfold.errors import Finding

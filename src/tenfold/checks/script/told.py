@@ -13,8 +13,8 @@ from torch import Tensor
 from tenfold.checks.rules import finding
 from tenfold.checks.script.graded import zoomed
 from tenfold.checks.script.guess import confusion, fit
-from tenfold.checks.script.labels import at_once, in_turn, shuffles
 from tenfold.checks.script.modes import where
+from tenfold.checks.script.ordering import at_once, in_turn, shuffles
 from tenfold.checks.script.samples import Study, before_augmentation, further, gathered, judged_loaders, shared, study
 from tenfold.checks.script.seen import Loader, LossCall, Place, Seen
 from tenfold.checks.script.source import line, name_at, shown_code, trees
