@@ -221,8 +221,8 @@ def test_units_that_are_asleep_from_the_start(low, found):
     assert (told and told[0]) == found
 
 
-@pytest.mark.parametrize(("warm", "told"), [(75, "after every batch (line 9)"), (9000, "Let it warm up"), (3, None)])
-def test_a_warm_up_that_counts_batches_and_steps_with_the_epochs(warm, told):
+def warming(warm):
+    """A scheduler of 4 epochs that warms up in so many, and its optimiser."""
     optimizer = SGD(nn.Linear(2, 2).parameters(), lr=0.02)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warm))
     fact = Scheduled(scheduler, Place("a.py", 4), Place("a.py", 9), first_rate=optimizer.param_groups[0]["lr"])
@@ -230,11 +230,26 @@ def test_a_warm_up_that_counts_batches_and_steps_with_the_epochs(warm, told):
         optimizer.step()
         scheduler.step()
         fact.rates.append(optimizer.param_groups[0]["lr"])
+    return fact
+
+
+def never_warmed(*facts):
+    """Findings where these are the schedulers."""
     loader = Loader(DataLoader(range(300), 10), None, passes=4, steps=30)
-    held = Held(optimizer, Place("a.py", 3), steps=30, loader=loader)
-    found = list(never_warm(Seen("a.py", loaders=[loader], helds=[held], schedulers=[fact], ended="script")))
+    held = Held(facts[0].scheduler.optimizer, Place("a.py", 3), steps=30, loader=loader)
+    return list(never_warm(Seen("a.py", loaders=[loader], helds=[held], schedulers=list(facts), ended="script")))
+
+
+@pytest.mark.parametrize(("warm", "told"), [(75, "after every batch (line 9)"), (9000, "Let it warm up"), (3, None)])
+def test_a_warm_up_that_counts_batches_and_steps_with_the_epochs(warm, told):
+    found = never_warmed(warming(warm))
     assert [f.rule for f in found] == ["learning-rate-low"] * bool(told)
     assert not told or told in found[0].remedy
+
+
+def test_of_several_trials_the_first_is_judged():
+    assert never_warmed(warming(2), warming(60)) == []  # which is made at the same line, and cut short
+    assert [f.rule for f in never_warmed(warming(60), warming(2))] == ["learning-rate-low"]
 
 
 DROPS = """

@@ -167,7 +167,8 @@ def in_line(rates: list[float], whole: int | None) -> int:
 def never_warm(seen: Seen) -> Iterator[Finding]:
     """A warm-up that is longer than the training: the rate never comes near what was asked for."""
     batches, passes = planned_batches(seen), max((one.passes for one in seen.loaders if one.steps), default=0)
-    for fact in seen.schedulers:
+    first = {fact.place: fact for fact in reversed(seen.schedulers)}  # of several trials only the first is seen whole
+    for fact in reversed(first.values()):
         base = float(fact.scheduler.optimizer.param_groups[0].get("initial_lr", 0.0))
         one = isinstance(fact.scheduler, OneCycleLR)  # which rises from a twenty-fifth of its highest rate
         base = float(fact.scheduler.optimizer.param_groups[0].get("max_lr", base)) if one else base
