@@ -22,6 +22,9 @@ from tenfold.checks.script.source import around, line, shown_code, trees
 from tenfold.checks.script.splits import trained_and_judged
 from tenfold.errors import Finding
 
+OF_AN_ITEM = re.compile(r"default_rng\(.|RandomState\(.|Random\(.|Generator\(|manual_seed\(.")
+"""A generator that is made of a seed."""
+
 
 def augmentation_repeats(seen: Seen) -> Iterator[Finding]:
     """Every epoch, or every worker, gets the same augmentation."""
@@ -307,7 +310,7 @@ def augmented_once(seen: Seen, loaders: list[Loader]) -> Iterator[Finding]:
     """Images are augmented before training begins, each replaced by one changed copy."""
     if any(fetch.drawn for fact in loaders for fetch in fact.fetches) or any(c.drawn for c in seen.training_calls()):
         return
-    if any(e.kind == "draw" and e.steps and trains_next(seen, e) for e in seen.events):
+    if any(e.kind == "draw" and e.steps and trains_next(seen, e) for e in seen.events) or own_chance(seen):
         return
     for place in augmented_places(seen):
         yield repeats(
@@ -318,6 +321,12 @@ def augmented_once(seen: Seen, loaders: list[Loader]) -> Iterator[Finding]:
             place,
         )
         return
+
+
+def own_chance(seen: Seen) -> bool:
+    """Whether items are fetched with a generator made for each."""
+    fetching = (n for _, parsed in trees(seen) for n in functions(parsed) if n.name == "__getitem__")
+    return any(OF_AN_ITEM.search(ast.unparse(node)) for node in fetching)
 
 
 REPEATING = (augmentation_repeats,)
