@@ -38,6 +38,41 @@ for epoch in range(2):
 with torch.no_grad():
     print((net(xt).argmax(1) == yt).float().mean().item())
 """
+ERASED = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.manual_seed(0)
+
+KINDS = torch.randn(5, 1, 7, 7)
+
+def draw(n):
+    y = torch.randint(0, 5, (n,))
+    x = 0.3 * torch.randn(n, 1, 20, 20)
+    for image, kind in zip(x, y.tolist()):
+        top, left = torch.randint(4, 10, (2,)).tolist()
+        image[:, top : top + 7, left : left + 7] += KINDS[kind]
+    return x, y
+
+def augment(x):
+    x = x.roll(torch.randint(-4, 5, (2,)).tolist(), (2, 3)) * (0.1 + 1.8 * torch.rand(len(x), 1, 1, 1))
+    for image in x:
+        top, left = torch.randint(0, 7, (2,)).tolist()
+        image[:, top : top + 14, left : left + 14] = 0
+    return x
+
+(x, y), (xt, yt) = draw(900), draw(500)
+net = nn.Sequential(nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(800, 5))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
+for epoch in range(2):
+    for rows in torch.randperm(900).split(30):
+        optimizer.zero_grad()
+        F.cross_entropy(net(augment(x[rows])), y[rows]).backward()
+        optimizer.step()
+with torch.no_grad():
+    print((net(xt).argmax(1) == yt).float().mean().item())
+"""
 PENALTY = """
 import torch
 from torch import nn
@@ -73,6 +108,12 @@ def test_a_zoom_changes_what_a_length_says(least, most, corner, found, tmp_path)
     told = [f for f in tenfold.check(script, quiet=True).findings if f.rule == "augmentation-breaks-labels"]
     assert [f.what for f in told] == found
     assert all("[:, :, top : top + side" in program.splitlines()[f.line - 1] for f in told)
+
+
+def test_images_of_which_little_is_left_are_no_others(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(ERASED, encoding="utf-8")
+    assert [f for f in tenfold.check(script, quiet=True).findings if f.rule == "augmentation-breaks-labels"] == []
 
 
 def test_errors_to_the_next_degree_or_to_any():
