@@ -84,6 +84,42 @@ def test_groups_and_classes_beside_the_images(order, held, change, found, tmp_pa
     assert not found or any(f.rule == found[0][0] and found[0][1] in f.what for f in loud)
 
 
+NOISY = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+{word} = 0.15
+
+def draw(n, wrong):
+    x, y = 0.4 * torch.randn(n, 1, 8, 8), []
+    for image in x:
+        kind = int(torch.randint(3, ()))
+        image[0, 2 * kind] += 2
+        y.append((kind + int(torch.rand(()) < wrong)) % 3)
+    return x, torch.tensor(y)
+
+(x, y), (xt, yt) = draw(800, {word}), draw(400, 0)
+net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 3))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
+for epoch in range(2):
+    for rows in torch.randperm(800).split(40):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
+        optimizer.step()
+with torch.no_grad():
+    print((net(xt).argmax(1) == yt).float().mean().item())
+"""
+
+
+@pytest.mark.parametrize(("word", "severity"), [("label_noise", "note"), ("share", "warning")])
+def test_wrong_labels_that_a_program_speaks_of_are_a_note(word, severity, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(NOISY.format(word=word), encoding="utf-8")
+    told = [f for f in tenfold.check(script, quiet=True).findings if f.rule == "wrong-labels"]
+    assert [f.severity for f in told] == [severity]
+
+
 NAMED = """
 import tempfile
 from pathlib import Path

@@ -1,6 +1,5 @@
 """Rules about what a program keeps beside its images: groups that both parts of a split hold, classes not taught."""
 
-import ast
 import math
 import re
 from collections import Counter, defaultdict
@@ -21,10 +20,10 @@ from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import told_surely
 from tenfold.checks.script.seen import Rows, Seen
-from tenfold.checks.script.source import line, shown_code, trees
+from tenfold.checks.script.source import line, shown_code
 from tenfold.checks.script.splits import PICTURE
 from tenfold.checks.script.tags import LABELLED
-from tenfold.checks.script.told import labels_broken, mixes
+from tenfold.checks.script.told import MEANT, labels_broken, mixes, noise_meant
 from tenfold.errors import Finding
 
 FEWEST_TAUGHT = 100
@@ -54,14 +53,8 @@ RECOGNISED = 0.25
 """This share of what is trained on, or of what is kept, is recognised at least."""
 DRIFT = 0.08
 """So much less must labels agree at the end."""
-WRONG, MEANT = 0.05, 0.3
-"""So many labels must be others; so many of a program that means to teach some wrong ones, or guesses them."""
-NOISE = re.compile(
-    r"(label|target|\by)\w*.{0,20}(nois|corrupt|disturb)|(nois|corrupt|disturb)\w*.{0,20}(label|target)"
-    r"|pseudo|teacher|self_?train",
-    re.I,
-)
-
+WRONG = 0.05
+"""So many labels must be others, and more where the program means to teach some wrong ones."""
 DRAWN = re.compile(r"rand\w*\(.*\) *<")
 """A share that is drawn at random."""
 
@@ -194,8 +187,7 @@ def taught_otherwise(seen: Seen) -> Iterator[Finding]:
             continue
         later_fits = (other for other, _, _, after in tables[at + 1 :] if other is not one and usual(after) >= FUNCTION)
         place = getattr(next(later_fits, None), "after", None)
-        meant = NOISE.search(" ".join(ast.unparse(module) for _, module in trees(seen)))
-        meant = meant or (DRAWN.search(shown_code(place)) if place else None)
+        meant = noise_meant(seen) or (place is not None and DRAWN.search(shown_code(place)))
         if 1 - usual(table) < (MEANT if meant else WRONG):
             continue
         yield finding(

@@ -30,6 +30,14 @@ FITS = 0.9
 SURELY = 0.15
 """So many of the labels must be spoken against as surely as usually for a right one, where images are augmented."""
 
+MEANT = 0.3
+"""So many labels may be wrong of a program that means to teach some wrong ones, or guesses them."""
+NOISE = re.compile(
+    r"(label|target)\w*.{0,20}(nois|corrupt|disturb)|(nois|corrupt|disturb)\w*.{0,20}(label|target)"
+    r"|pseudo|teacher|self_?train",
+    re.I,
+)
+
 
 @dataclass(frozen=True)
 class Turned:
@@ -142,8 +150,14 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
         f"About {wrong:.0%} of the training labels are probably wrong",
         f"A quick classifier fitted to {len(known.training.labels)} training images, each left out in turn, {told}.",
         "Look at training images with their labels, from where they are read to the loss.",
+        severity="note" if wrong < MEANT and noise_meant(seen) else None,
         **where(place),
     )
+
+
+def noise_meant(seen: Seen) -> bool:
+    """Whether a program speaks of labels that are wrong or guessed."""
+    return any(NOISE.search(ast.unparse(module)) for _, module in trees(seen))
 
 
 def plain_fit(seen: Seen, known: Study) -> bool:
