@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import tenfold
-from tenfold.checks.script.beside import assigned, bursts, of_one_part, usual
+from tenfold.checks.script.beside import assigned, bursts, of_one_part, only_judges, usual
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.rows import columns_of, followed, pictures
+from tenfold.checks.script.seen import Call, Place, Seen
 
 PROGRAM = """
 import numpy as np
@@ -246,6 +248,18 @@ def test_times_far_closer_than_to_the_next_are_a_series():
 )
 def test_names_of_one_set_or_of_two(names, one):
     assert of_one_part(*names) == one
+
+
+def test_functions_that_judge_and_never_train():
+    main, fit, judge = (Place("a.py", number, name) for number, name in enumerate(("main", "fit", "judge")))
+    calls = [
+        Call(
+            number, nn.Identity(), place, 0, trained, (), (), trained=trained, judged=not trained, places=(place, main)
+        )
+        for number, (place, trained) in enumerate([(fit, True), (judge, False)])
+    ]
+    seen = Seen("a.py", calls=calls)
+    assert [only_judges(seen, place) for place in (main, fit, judge, None)] == [False, False, True, False]
 
 
 def test_columns_of_lists_arrays_and_records():
