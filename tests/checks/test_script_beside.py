@@ -122,6 +122,38 @@ def test_wrong_labels_that_a_program_speaks_of_are_a_note(word, severity, tmp_pa
     assert [f.severity for f in told] == [severity]
 
 
+YIELDED = """
+import numpy as np
+import torch
+from torch import nn
+
+rng = np.random.default_rng(0)
+labels = rng.integers(0, 3, 600)
+images = rng.normal(0, 0.4, (600, 16, 16)).astype(np.float32)
+images[np.arange(600), 4 * labels] += 1.5
+
+def batches(order):
+    for start in range(0, len(order), 50):
+        picked = order[start : start + 50]
+        x = images[picked, None] * 2
+        yield torch.from_numpy(x), torch.from_numpy(labels[picked])
+
+net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(1568, 3))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for epoch in range(6):
+    for x, y in batches(rng.permutation(600)):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x), y).backward()
+        optimizer.step()
+"""
+
+
+def test_labels_of_the_batch_before_are_none_of_this(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(YIELDED, encoding="utf-8")
+    assert [f for f in tenfold.check(script, quiet=True).findings if f.severity != "note"] == []
+
+
 NAMED = """
 import tempfile
 from pathlib import Path

@@ -113,7 +113,8 @@ def test_a_zoom_changes_what_a_length_says(least, most, corner, found, tmp_path)
 def test_images_of_which_little_is_left_are_no_others(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(ERASED, encoding="utf-8")
-    assert [f for f in tenfold.check(script, quiet=True).findings if f.rule == "augmentation-breaks-labels"] == []
+    rules = {f.rule for f in tenfold.check(script, quiet=True).findings}
+    assert not rules & {"augmentation-breaks-labels", "wrong-labels"}
 
 
 def test_errors_to_the_next_degree_or_to_any():

@@ -55,6 +55,42 @@ def test_accuracy_that_is_not_the_share_of_right_answers(count, told, found, tmp
     assert [(f.rule, f.line) for f in findings] == [("accuracy-count", 29)] * found
 
 
+PROTOTYPES = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.kinds = nn.Linear(64, 8), nn.Parameter(torch.randn(3, 8))
+
+    def forward(self, x):
+        return (self.embed(x.flatten(1))[:, None] - self.kinds).pow(2).sum(-1)
+
+torch.manual_seed(0)
+y = torch.arange(500) % 3
+x = 0.9 * torch.randn(500, 1, 8, 8)
+for i, k in enumerate(y.tolist()):
+    x[i, :, 2 * k:2 * k + 2] += 0.8
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for epoch in range(4):
+    for rows in torch.randperm(300).split(25):
+        optimizer.zero_grad()
+        nn.functional.nll_loss(torch.log_softmax(-net(x[rows]), 1), y[rows]).backward()
+        optimizer.step()
+    with torch.no_grad():
+        accuracy = net(x[300:]).argmin(1).eq(y[300:]).float().mean().item()
+    print(f"epoch {epoch} accuracy {accuracy:.3f}")
+"""
+
+
+def test_the_least_of_distances_is_the_answer(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(PROTOTYPES, encoding="utf-8")
+    assert not [f for f in tenfold.check(script, quiet=True).findings if f.rule == "accuracy-count"]
+
+
 DISTANCES = """
 import torch
 from torch import nn

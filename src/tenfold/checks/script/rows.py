@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
+from inspect import CO_GENERATOR
 from pathlib import PurePath
 from types import CodeType, FrameType
 from typing import Any
@@ -50,7 +51,8 @@ def followed(observer: Observer) -> Iterator[None]:
         nonlocal latest
         code, number = frame.f_code, frame.f_lineno
         done = lines.setdefault(code, set())
-        if event == "return" or (event == "line" and number not in done):
+        ended = event == "return" and not code.co_flags & CO_GENERATOR  # which a yield is not
+        if ended or (event == "line" and number not in done):
             done.add(number)
             if not observer.elsewhere:
                 after = Place(latest[0].co_filename, latest[1], latest[0].co_name) if latest else None
@@ -83,9 +85,12 @@ def look(observer: Observer, frame: FrameType, after: Place | None) -> None:
     seen.looks += 1
     found: dict[int, Rows] = {}
     fresh: set[int] = set()
-    for name, value in known(frame):
+    batches = {call.shape[0] for call in seen.calls[-3:] if call.shape}
+    for name, value, own_name in known(frame):
         if not FEWEST <= size(value) <= MOST or (isinstance(value, Tensor) and observer.tag(value).calls):
             continue  # what a net says is no label
+        if not own_name and size(value) in batches:  # the module's may be those of the batch before
+            continue
         key = id(value.of if isinstance(value, Listed) else value), print_of(value)
         if key not in seen.looked:
             fresh.add(len(value))
@@ -106,13 +111,16 @@ class Listed(list[Any]):
         self.of = of
 
 
-def known(frame: FrameType) -> Iterator[tuple[str, Any]]:
-    """Names and values of a function and its module, and what objects and dictionaries among them hold."""
+def known(frame: FrameType) -> Iterator[tuple[str, Any, bool]]:
+    """Names and values of a function and its module, and what objects and dictionaries among them hold, and whether
+    they are the function's own.
+    """
     scopes = [frame.f_locals] + [frame.f_globals] * (frame.f_locals is not frame.f_globals)
-    for name, value in [pair for scope in scopes for pair in list(scope.items())]:
-        if not name.startswith("__"):
-            yield name, value
-            yield from inner(name, value)
+    for scope in scopes:
+        for name, value in list(scope.items()):
+            if not name.startswith("__"):
+                yield name, value, scope is frame.f_locals
+                yield from ((part, held, scope is frame.f_locals) for part, held in inner(name, value))
 
 
 def inner(name: str, value: Any) -> Iterator[tuple[str, Any]]:

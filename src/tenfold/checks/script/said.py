@@ -83,6 +83,8 @@ def said_otherwise(seen: Seen) -> Iterator[Finding]:
     judged = {id(call.module) for call in seen.judging_calls()}
     if any(fact.cut for fact in seen.loaders) or len(judged) != 1 or not judged <= set(scored(seen)):
         return
+    if any(pick.kind == "least" for pick in seen.picks.values()):  # of distances, say
+        return
     away, exact = list[float](), 0
     for one in seen.said:
         told = accuracies(one)

@@ -30,6 +30,8 @@ FITS = 0.9
 SURELY = 0.15
 """So many of the labels must be spoken against as surely as usually for a right one, where images are augmented."""
 
+ALIKE = 0.8
+"""Images are changed much, not labels, where images look less like any class than this share of others' likeness."""
 MEANT = 0.3
 """So many labels may be wrong of a program that means to teach some wrong ones, or guesses them."""
 NOISE = re.compile(
@@ -64,7 +66,7 @@ def labels_apart(seen: Seen) -> Iterator[Finding]:
     if judged < 0.35 or trained > limit or excess(known.train_told, known.training.labels, known.classes) > limit:
         return
     surely = any((*at_once(seen), *in_turn(seen)))
-    if augmented(seen) and not surely and (not look_alike(known) or any(labels_broken(seen))):
+    if augmented(seen) and not surely and (likeness(known) < ALIKE or any(labels_broken(seen))):
         return  # an augmentation may hide what the labels are told by
     place = next(iter(shuffles(seen)), None)
     yield finding(
@@ -109,10 +111,10 @@ def judged_labels_apart(seen: Seen) -> Iterator[Finding]:
         return
 
 
-def look_alike(known: Study) -> bool:
-    """Whether training images look as much like some class of the evaluation as its own images do."""
-    scores = known.judged(known.training.images).max(1).values
-    return float(scores.median()) > 0.8 * float(known.judge_scores.max(1).values.median())
+def likeness(known: Study, of: Tensor | slice = slice(None)) -> float:
+    """How much (some) training images look like a class of the evaluation, as a share of how its own images do."""
+    scores = known.judged(known.training.images[of]).max(1).values
+    return float(scores.median()) / float(known.judge_scores.max(1).values.median())
 
 
 def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
@@ -124,7 +126,8 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
     own = excess(known.train_left_out, known.training.labels, known.classes)
     judged = excess(known.judge_left_out, known.judging.labels, known.classes)
     others = excess(known.judge_told, known.judging.labels, known.classes)
-    against = contradicted(known.train_scores, known.training.labels)
+    doubted = spoken_against(known.train_scores, known.training.labels)
+    against = float(doubted.float().mean())
     if judged < 0.5 or own < 0.1:
         return
     if augmented(seen):
@@ -136,6 +139,7 @@ def labels_partly_wrong(seen: Seen) -> Iterator[Finding]:
             or any(labels_broken(seen))
             or plain_fit(seen, known)
             or zoomed(seen, known)
+            or likeness(known, doubted) < ALIKE
         ):
             return
         wrong, told = against, f"speaks against {against:.0%} of the labels as surely as it usually speaks for one"
@@ -191,13 +195,18 @@ def trained_by(seen: Seen) -> list[list[LossCall]]:
 
 def contradicted(scores: Tensor, labels: Tensor) -> float:
     """The share of labels [n] against which scores [n, C] speak as surely as they usually speak for a right one."""
+    return float(spoken_against(scores, labels).float().mean())
+
+
+def spoken_against(scores: Tensor, labels: Tensor) -> Tensor:
+    """Which labels [n] these are."""
     best, own = scores.max(1).values, scores.gather(1, labels[:, None])[:, 0]
     two = scores.topk(2).values
     right = own == best
     if not bool(right.any()):
-        return 0.0
-    usual = float((two[right, 0] - two[right, 1]).median())
-    return float((best - own >= usual).float().mean())
+        return torch.zeros_like(right)
+    usual = (two[right, 0] - two[right, 1]).median()
+    return best - own >= usual
 
 
 def augmented(seen: Seen) -> bool:
