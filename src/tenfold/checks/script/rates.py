@@ -198,8 +198,8 @@ def unlearnable(seen: Seen, p: Pace) -> Finding | None:
     return finding(
         "cannot-overfit",
         f"The net cannot learn even {images} images by heart",
-        f"150 steps of Adam on the first batch alone, at three rates: the loss began at {p.losses[0]:.3g} and is "
-        f"{best:.3g}.",
+        f"{min(map(len, tries))} steps of Adam on the first batch alone, at three rates: the loss began at "
+        f"{p.losses[0]:.3g} and is {best:.3g}.",
         "Look at the other findings first; then at how the net joins its parts, and at the labels.",
         **where(p.held.place),
     )

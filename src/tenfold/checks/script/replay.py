@@ -15,8 +15,10 @@ from torch.optim import Optimizer
 from tenfold.checks.script.chance import same_chance, seeded
 from tenfold.checks.script.seen import Held, Lesson, Seen
 
-SECONDS = 5.0
-"""Time for one replay, as its thread works: another program's load must not end it earlier."""
+SECONDS, LONGER, LEAST = 5.0, 10.0, 60
+"""Time for one replay, as its thread works, as another program's load must not end it earlier; for one batch that is
+learned by heart, which is asked only where the loss stays, and so many steps of that at least.
+"""
 
 
 def finite_median(values: list[float]) -> float:
@@ -55,7 +57,7 @@ def rebuilt(seen: Seen, held: Held, net: nn.Module, factor: float) -> Optimizer 
 
 
 def by_heart(seen: Seen, rate: float, count: int) -> list[float] | None:
-    """Losses of so many Adam steps on the first batch alone; None if they took too long."""
+    """Losses of so many Adam steps on the first batch alone; of fewer on a slow machine, None if of too few."""
     if seen.first is None or not seen.lessons:
         return None
     net = deepcopy(seen.first)
@@ -63,11 +65,18 @@ def by_heart(seen: Seen, rate: float, count: int) -> list[float] | None:
         if isinstance(module, _DropoutNd):
             module.p = 0.0
     wanted = [p for p in net.parameters() if p.requires_grad]
-    losses = steps(net, torch.optim.Adam(wanted, lr=rate), seen.lessons[:1], count, enough=0.5)
-    return losses if len(losses) == count or losses[-1] <= 0.5 * losses[0] else None
+    losses = steps(net, torch.optim.Adam(wanted, lr=rate), seen.lessons[:1], count, 0.5, LONGER)
+    return losses if len(losses) >= LEAST or losses[-1] <= 0.5 * losses[0] else None
 
 
-def steps(net: nn.Module, optimizer: Optimizer, lessons: list[Lesson], count: int, enough: float = 0.0) -> list[float]:
+def steps(
+    net: nn.Module,
+    optimizer: Optimizer,
+    lessons: list[Lesson],
+    count: int,
+    enough: float = 0.0,
+    seconds: float = SECONDS,
+) -> list[float]:
     """Losses of so many steps through these batches.
 
     Fewer where the time is over, a loss is no number, or the last five lie below `enough` of the first.
@@ -75,7 +84,7 @@ def steps(net: nn.Module, optimizer: Optimizer, lessons: list[Lesson], count: in
     losses, began = list[float](), time.thread_time()
     with same_chance(), torch.enable_grad():
         seeded(0)
-        while len(losses) < count and time.thread_time() - began < SECONDS:
+        while len(losses) < count and time.thread_time() - began < seconds:
             lesson = lessons[len(losses) % len(lessons)]
             loss = getattr(functional, lesson.kind)(net(lesson.inputs), lesson.target, **lesson.options)
             optimizer.zero_grad()
