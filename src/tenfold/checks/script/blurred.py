@@ -9,7 +9,15 @@ from tenfold.checks.script.modes import where
 from tenfold.checks.script.samples import study
 from tenfold.checks.script.seen import Place, Seen
 from tenfold.checks.script.source import line, shown_code, trees
-from tenfold.checks.script.told import augmented, contradicted, labels_broken, likeness, mixes, plain_fit
+from tenfold.checks.script.told import (
+    augmented,
+    contradicted,
+    labels_broken,
+    likeness,
+    mixes,
+    plain_fit,
+    spoken_against,
+)
 from tenfold.checks.script.turns import turning_places
 from tenfold.errors import Finding
 
@@ -17,7 +25,7 @@ KNOWN, LEFT, MORE = 0.4, 0.78, 0.12
 """Of plain images a quick classifier knows so many; of training images it knows no more than this share of that, and
 of so many more it says another class as surely as it usually says a right one.
 """
-APART, ALIKE = 0.9, 0.9
+APART, ALIKE = 0.9, 0.85
 """Among themselves training images tell their labels worse too, or the classes are only numbered otherwise; and so they
 do those of plain images, or these are only less varied. Those that look less like any class are only changed much.
 """
@@ -33,11 +41,12 @@ def classes_blurred(seen: Seen) -> Iterator[Finding]:
     told = float((known.train_told == training).float().mean())
     among = float((known.train_left_out == training).float().mean())
     taught = float((known.judge_told == plain).float().mean())
-    surely = contradicted(known.judged(known.training.images), training)
+    doubted = spoken_against(known.judged(known.training.images), training)
+    surely = float(doubted.float().mean())
     usual = contradicted(known.judge_scores, plain)
     if right < KNOWN or told > LEFT * right or max(among, taught) > APART * right or surely - usual < MORE:
         return
-    if likeness(known) < ALIKE or any(labels_broken(seen)) or any(degrees_moved(seen)):
+    if likeness(known, doubted) < ALIKE or any(labels_broken(seen)) or any(degrees_moved(seen)):
         return
     place = zoomed(seen, known) or changing(seen)
     yield finding(
