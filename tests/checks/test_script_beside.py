@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 import tenfold
-from tenfold.checks.script.beside import assigned, bursts, of_one_part, only_judges, usual
+from tenfold.checks.script.beside import assigned, bursts, of_one_part, only_judging, usual
 from tenfold.checks.script.observe import Observer
 from tenfold.checks.script.rows import columns_of, followed, pictures
 from tenfold.checks.script.seen import Call, Place, Seen
@@ -290,8 +290,7 @@ def test_functions_that_judge_and_never_train():
         )
         for number, (place, trained) in enumerate([(fit, True), (judge, False)])
     ]
-    seen = Seen("a.py", calls=calls)
-    assert [only_judges(seen, place) for place in (main, fit, judge, None)] == [False, False, True, False]
+    assert only_judging(Seen("a.py", calls=calls)) == {"judge"}
 
 
 def test_columns_of_lists_arrays_and_records():

@@ -19,7 +19,7 @@ from tenfold.checks.script.labels import asked
 from tenfold.checks.script.modes import where
 from tenfold.checks.script.parting import split_place
 from tenfold.checks.script.samples import told_surely
-from tenfold.checks.script.seen import Place, Rows, Seen
+from tenfold.checks.script.seen import Rows, Seen
 from tenfold.checks.script.source import line, shown_code
 from tenfold.checks.script.splits import PICTURE
 from tenfold.checks.script.tags import LABELLED
@@ -161,7 +161,8 @@ def read_all(seen: Seen, files: Column) -> Tensor | None:
 
 def taught_otherwise(seen: Seen) -> Iterator[Finding]:
     """Images are taught other classes than those that the program kept beside them before."""
-    rows = [] if mixes(seen) else [one for one in seen.rows if not only_judges(seen, one.after)]
+    judging = only_judging(seen)
+    rows = [] if mixes(seen) else [one for one in seen.rows if not (one.after and one.after.function in judging)]
     tables = [found for one in rows for found in tables_of(seen, one)]
     fits = [(name, set(column), images_in(table)) for _, name, column, table in tables if usual(table) >= FUNCTION]
     known: set[tuple[str, Column]] = set()
@@ -202,13 +203,13 @@ def taught_otherwise(seen: Seen) -> Iterator[Finding]:
         return
 
 
-def only_judges(seen: Seen, place: Place | None) -> bool:
-    """Whether a place lies in a function that judges and never trains: what lies there beside images is not taught."""
+def only_judging(seen: Seen) -> set[str]:
+    """Functions that judge and never train: what lies beside images in one of these is not taught."""
     judging, training = (
         {place.function for call in calls for place in call.places}
         for calls in (seen.judging_calls(), seen.training_calls())
     )
-    return place is not None and place.function in judging - training
+    return judging - training
 
 
 def drift(seen: Seen, one: Rows, column: Column) -> float:

@@ -115,12 +115,12 @@ def known(frame: FrameType) -> Iterator[tuple[str, Any, bool]]:
     """Names and values of a function and its module, and what objects and dictionaries among them hold, and whether
     they are the function's own.
     """
-    scopes = [frame.f_locals] + [frame.f_globals] * (frame.f_locals is not frame.f_globals)
-    for scope in scopes:
+    mine, module = frame.f_locals, frame.f_globals  # taken once: each look may make a new view of them
+    for scope, own_name in [(mine, True)] + [(module, False)] * (mine is not module):
         for name, value in list(scope.items()):
             if not name.startswith("__"):
-                yield name, value, scope is frame.f_locals
-                yield from ((part, held, scope is frame.f_locals) for part, held in inner(name, value))
+                yield name, value, own_name
+                yield from ((part, held, own_name) for part, held in inner(name, value))
 
 
 def inner(name: str, value: Any) -> Iterator[tuple[str, Any]]:
