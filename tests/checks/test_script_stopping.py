@@ -112,12 +112,12 @@ for epoch in range(4):
         loss.backward()
         optimizer.step()
         total += loss.item() / 15
-    if stop({{"loss": total, "val_loss": evaluated(range(300, 400))}}):
+    if stop({{"loss": total, "training_loss": total, "val_loss": evaluated(range(300, 400))}}):
         break
 """
 
 
-@pytest.mark.parametrize(("monitor", "told"), [("loss", True), ("val_loss", False)])
+@pytest.mark.parametrize(("monitor", "told"), [("loss", True), ("training_loss", True), ("val_loss", False)])
 def test_early_stopping_monitors_the_training_loss(monitor, told, tmp_path):
     script = tmp_path / "train.py"
     script.write_text(MONITORS.format(monitor=monitor), encoding="utf-8")

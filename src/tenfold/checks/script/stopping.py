@@ -12,7 +12,7 @@ from tenfold.checks.script.source import around, called, line, trees
 from tenfold.errors import Finding
 
 OF_TRAINING = re.compile(r"(train(ing)?|fit)_?(loss|err\w*|acc\w*)", re.I)
-MONITORED = re.compile(r"(train(ing)?_)?(loss|acc|accuracy)")
+MONITORED = re.compile(r"(?:train(?:ing)?_)?(loss|acc|accuracy)")
 """Figures of the training images, as a variable and as what a callback monitors."""
 OF_VALIDATION = re.compile(r"(val(id(ation)?)?|dev)_?(loss|err\w*|acc\w*|score)", re.I)
 KEEPS = re.compile(r"state_dict|deepcopy|save|patience|wait|break|stop", re.I)
@@ -45,9 +45,9 @@ def monitors(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
     for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
         for told in (k.value for k in call.keywords if k.arg == "monitor"):
             name = told.value if isinstance(told, ast.Constant) else None
-            bare = name.removeprefix("train_") if isinstance(name, str) and MONITORED.fullmatch(name) else None
-            if bare and re.search(rf"['\"]val(id(ation)?)?_{bare}['\"]", text):
-                yield told, str(name)
+            figure = MONITORED.fullmatch(name) if isinstance(name, str) else None
+            if figure and re.search(rf"['\"]val(id(ation)?)?_{figure[1]}['\"]", text):
+                yield told, figure[0]
 
 
 def compared(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
@@ -55,7 +55,10 @@ def compared(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
     for score, _ in scores(tree):
         test = next((n for n in around(score) if isinstance(n, ast.If)), None)
         figure = ast.unparse(score)
-        if test is not None and OF_TRAINING.search(figure) and KEEPS.search("".join(map(ast.unparse, test.body))):
+        of_both = OF_VALIDATION.search(figure)  # the figures of an epoch, of which a callback takes its own
+        if test is None or of_both or not OF_TRAINING.search(figure):
+            continue
+        if KEEPS.search("".join(map(ast.unparse, test.body))):
             yield score, figure
 
 
