@@ -6,13 +6,26 @@ import torch
 import tenfold
 from tenfold.checks.script.graded import to_the_next
 
-BARS = """
+HEAD = """
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 torch.manual_seed(0)
-
+"""
+TRAINS = """
+(x, y), (xt, yt) = draw(900), draw(500)
+net = nn.Sequential(nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(800, 5))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
+for epoch in range(2):
+    for rows in torch.randperm(900).split(30):
+        optimizer.zero_grad()
+        F.cross_entropy(net(augment(x[rows])), y[rows]).backward()
+        optimizer.step()
+with torch.no_grad():
+    print((net(xt).argmax(1) == yt).float().mean().item())
+"""
+BARS = """
 def draw(n):
     y = torch.randint(0, 5, (n,))
     x = 0.1 * torch.randn(n, 1, 20, 20)
@@ -27,24 +40,8 @@ def augment(x):
     part = x[:, :, top : top + side, left : left + side]
     return F.interpolate(part, size=20, mode="bilinear", align_corners=False)
 
-(x, y), (xt, yt) = draw(900), draw(500)
-net = nn.Sequential(nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(800, 5))
-optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
-for epoch in range(2):
-    for rows in torch.randperm(900).split(30):
-        optimizer.zero_grad()
-        F.cross_entropy(net(augment(x[rows])), y[rows]).backward()
-        optimizer.step()
-with torch.no_grad():
-    print((net(xt).argmax(1) == yt).float().mean().item())
 """
 ERASED = """
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-torch.manual_seed(0)
-
 KINDS = torch.randn(5, 1, 7, 7)
 
 def draw(n):
@@ -62,16 +59,6 @@ def augment(x):
         image[:, top : top + 14, left : left + 14] = 0
     return x
 
-(x, y), (xt, yt) = draw(900), draw(500)
-net = nn.Sequential(nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(800, 5))
-optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
-for epoch in range(2):
-    for rows in torch.randperm(900).split(30):
-        optimizer.zero_grad()
-        F.cross_entropy(net(augment(x[rows])), y[rows]).backward()
-        optimizer.step()
-with torch.no_grad():
-    print((net(xt).argmax(1) == yt).float().mean().item())
 """
 PENALTY = """
 import torch
@@ -101,7 +88,7 @@ ANYWHERE, CENTRE = "torch.randint(0, 21 - side, (2,)).tolist()", "17 - side // 2
     [(13, 21, ANYWHERE, [LARGER]), (20, 21, ANYWHERE, []), (12, 35, CENTRE, [OTHERS])],
 )
 def test_a_zoom_changes_what_a_length_says(least, most, corner, found, tmp_path):
-    script, program = tmp_path / "train.py", BARS.format(least=least, most=most, corner=corner)
+    script, program = tmp_path / "train.py", HEAD + BARS.format(least=least, most=most, corner=corner) + TRAINS
     if corner == CENTRE:  # in and out
         program = program.replace("def augment(x):", "def augment(x):\n    x = F.pad(x, (7, 7, 7, 7), value=-0.3)")
     script.write_text(program, encoding="utf-8")
@@ -112,7 +99,7 @@ def test_a_zoom_changes_what_a_length_says(least, most, corner, found, tmp_path)
 
 def test_images_of_which_little_is_left_are_no_others(tmp_path):
     script = tmp_path / "train.py"
-    script.write_text(ERASED, encoding="utf-8")
+    script.write_text(HEAD + ERASED + TRAINS, encoding="utf-8")
     rules = {f.rule for f in tenfold.check(script, quiet=True).findings}
     assert not rules & {"augmentation-breaks-labels", "wrong-labels"}
 
